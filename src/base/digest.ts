@@ -1,0 +1,21 @@
+import { createHash } from "node:crypto";
+
+/** Content digest in the OCI form: `sha256:` and 64 lowercase hex digits. */
+export type Digest = `sha256:${string}`;
+
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
+
+/** Lowercase hex SHA-256 of `data`. */
+export function sha256Hex(data: Uint8Array | string): string {
+  return createHash("sha256").update(data).digest("hex");
+}
+
+/** Digest of `data` in the OCI form. */
+export function digestOf(data: Uint8Array | string): Digest {
+  return `sha256:${sha256Hex(data)}`;
+}
+
+/** True when `text` is a well-formed SHA-256 digest. */
+export function isDigest(text: string): text is Digest {
+  return DIGEST.test(text);
+}

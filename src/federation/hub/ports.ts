@@ -1,0 +1,114 @@
+import type {
+  AuditEventBatch,
+  CapabilityDeclaration,
+  DriftReport,
+  PackReceiptReport,
+  SnapshotReceiptReport,
+} from "../../api/gen/conductor/federation/v1alpha1/facts_pb.ts";
+import type { RevocationPush } from "../../api/gen/conductor/federation/v1alpha1/commands_pb.ts";
+import type { ItemReport } from "../../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
+import type { SignedEnvelope } from "../../trust/dsse.ts";
+import type { IndexDocument } from "../index/index-document.ts";
+
+/**
+ * What the hub needs from the rest of the house. The hub knows sessions and frames; what desired state is made of and where facts
+ * are stored is said here and implemented above it, so that the simulator and the benches can drive the same hub.
+ */
+
+/** The signed desired state of every tenant, in memory, fed by a watch. */
+export interface DesiredStates {
+  /** The current signed index of a tenant; undefined while none was signed yet. */
+  current(cluster: string): DesiredIndex | undefined;
+  /** Calls `listener` with a cluster id after its index changed. Returns the way to stop. */
+  subscribe(listener: (cluster: string) => void): () => void;
+  /**
+   * The body for a digest that the tenant's current index names (as item or ref); undefined when the index does not name it or the
+   * body is not at hand. Bodies are shared: the same array for all tenants.
+   */
+  blob(cluster: string, digest: string): Promise<Uint8Array | undefined>;
+}
+
+/** One signed index, encoded once. */
+export interface DesiredIndex {
+  readonly document: IndexDocument;
+  readonly envelope: SignedEnvelope;
+  /** Digest of `envelope.body`. */
+  readonly digest: string;
+}
+
+/**
+ * Stores facts. A promise resolves when the effect is durable (the acknowledgement leaves after that); a {@link FactRefused}
+ * rejection is answered with FactRejection, any other failure is retried and holds the acknowledgement back.
+ */
+export interface FactStore {
+  packReceipt(cluster: string, report: PackReceiptReport): Promise<void>;
+  snapshotReceipt(cluster: string, report: SnapshotReceiptReport): Promise<void>;
+  drift(cluster: string, report: DriftReport): Promise<void>;
+  capability(cluster: string, declaration: CapabilityDeclaration): Promise<void>;
+  /** Levels of items; coalesced per item by the hub before it calls. */
+  items(cluster: string, reports: readonly ItemReport[]): Promise<void>;
+  /** Last stored level of every item of a tenant, for the inventory digest at hello and for `explain`. */
+  itemLevels(cluster: string): Promise<readonly ItemReport[]>;
+}
+
+/** A fact that will never be stored, whatever happens. */
+export class FactRefused extends Error {
+  override readonly name = "FactRefused";
+  /** Stable reason code. */
+  readonly reason: string;
+
+  constructor(reason: string, message: string) {
+    super(message);
+    this.reason = reason;
+  }
+}
+
+/** Where audit events end (conductor §4.11). One transaction per batch, insert-if-absent on (cluster, epoch, sequence). */
+export interface AuditSink {
+  /** Resolves after the batch is durable. */
+  append(cluster: string, batch: AuditEventBatch): Promise<AuditAppendResult>;
+  /** Resume point of a cluster's log in `epoch`; zeros when nothing is stored. */
+  position(cluster: string, epoch: bigint): Promise<AuditSinkPosition>;
+}
+
+/** Position of the sink for one cluster and epoch. */
+export interface AuditSinkPosition {
+  /** Highest contiguous number stored; ranges of gap records count as stored. */
+  readonly contiguousThrough: bigint;
+  /** Highest number stored at all. */
+  readonly highest: bigint;
+}
+
+/** Outcome of an append. */
+export interface AuditAppendResult extends AuditSinkPosition {
+  /** Numbers refused, with their code: an equal number with another hash is AUDIT_CONFLICT. */
+  readonly rejected: readonly { readonly sequence: bigint; readonly code: string }[];
+}
+
+/** Who may hold a session (R-4.3). */
+export interface TenantDirectory {
+  /** Synchronous, from a watch-fed cache: checked at TLS accept, at hello and on live streams. */
+  check(cluster: string, certificateSerial: string): TenantVerdict;
+  /** Calls `listener` when a verdict may have changed for a cluster. Returns the way to stop. */
+  subscribe(listener: (cluster: string) => void): () => void;
+  /** Every known tenant, connected or not. */
+  clusters(): readonly string[];
+}
+
+/** Answer of the directory. */
+export type TenantVerdict =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly reason: "UnknownCluster" | "NotATenant" | "ClusterDeleting" | "CertificateRevoked" };
+
+/** Session ownership (architecture §6.4): the term rises whenever ownership moves. */
+export interface SessionOwnership {
+  /** Resolves with the fencing term under which this replica owns the session, after it is durable. */
+  acquire(cluster: string): Promise<bigint>;
+}
+
+/** Revocations still to be acknowledged by a tenant, ascending by serial (conductor §4.12). */
+export interface RevocationOutbox {
+  pending(cluster: string, afterSerial: bigint): readonly RevocationPush[];
+  acknowledged(cluster: string, serial: bigint, applied: boolean, detail: string): Promise<void>;
+  subscribe(listener: (cluster: string) => void): () => void;
+}

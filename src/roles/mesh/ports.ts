@@ -1,0 +1,114 @@
+import { createServer } from "node:net";
+import { SeamError } from "../../base/errors.ts";
+
+/** Documented ports (docs/state-directory.md); `--port-offset` shifts them all. */
+const BASE = { api: 6443, federation: 9443, internal: 9444, ops: 8080, permission: 50051 } as const;
+
+/** Highest number of tenants of one mesh. */
+export const MAX_TENANTS = 50;
+
+/** Ports of the management process. */
+export interface ManagementPorts {
+  readonly api: number;
+  readonly federation: number;
+  readonly internal: number;
+  readonly ops: number;
+}
+
+/** Ports of one tenant process. */
+export interface TenantPorts {
+  readonly api: number;
+  readonly permission: number;
+  readonly ops: number;
+}
+
+/** Ports of management: the documented ones, shifted. */
+export function managementPorts(offset: number): ManagementPorts {
+  return {
+    api: BASE.api + offset,
+    federation: BASE.federation + offset,
+    internal: BASE.internal + offset,
+    ops: BASE.ops + offset,
+  };
+}
+
+/** Ports of tenant `index` (from 1): 50051+i-1 for its PermissionService, the management port + i for the others. */
+export function tenantPorts(index: number, offset: number): TenantPorts {
+  return {
+    api: BASE.api + index + offset,
+    permission: BASE.permission + index - 1 + offset,
+    ops: BASE.ops + index + offset,
+  };
+}
+
+/** A port with who wants it. */
+export interface PortClaim {
+  readonly port: number;
+  readonly owner: string;
+}
+
+/** All claims of a mesh. */
+export function portClaims(tenants: readonly string[], offset: number): readonly PortClaim[] {
+  const own = managementPorts(offset);
+  const claims: PortClaim[] = [
+    { port: own.api, owner: "management Kubernetes API" },
+    { port: own.federation, owner: "management federation hub" },
+    { port: own.internal, owner: "management FleetService" },
+    { port: own.ops, owner: "management status page and metrics" },
+  ];
+  for (const [at, name] of tenants.entries()) {
+    const ports = tenantPorts(at + 1, offset);
+    claims.push(
+      { port: ports.api, owner: `${name} Kubernetes API` },
+      { port: ports.permission, owner: `${name} PermissionService` },
+      { port: ports.ops, owner: `${name} health and metrics` },
+    );
+  }
+  return claims;
+}
+
+/**
+ * Checks that every claimed port of the loopback interface is free.
+ *
+ * @throws SeamError `PortBusy` naming port, owner and the flag that helps; `PortRange` when the offset leaves the valid range
+ */
+export async function requireFreePorts(claims: readonly PortClaim[]): Promise<void> {
+  const highest = Math.max(...claims.map((claim) => claim.port));
+  if (highest > 65_535 || claims.some((claim) => claim.port < 1)) {
+    throw new SeamError({
+      reason: "PortRange",
+      object: "flag --port-offset",
+      expected: `must keep every port in 1–65535; the highest would be ${highest}`,
+      remedy: "choose a smaller offset",
+    });
+  }
+  const seen = new Map<number, string>();
+  for (const { port, owner } of claims) {
+    const other = seen.get(port);
+    if (other !== undefined) throw busy(port, owner, `the ${other} of this mesh takes it too`);
+    seen.set(port, owner);
+  }
+  for (const { port, owner } of claims) {
+    if (!(await isFree(port))) throw busy(port, owner, "another program listens there");
+  }
+}
+
+function busy(port: number, owner: string, why: string): SeamError {
+  return new SeamError({
+    reason: "PortBusy",
+    object: `port ${port}`,
+    expected: `must be free for the ${owner}, but ${why}`,
+    remedy: "stop that program, or shift all ports of this mesh with --port-offset N",
+  });
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "EADDRINUSE" || error.code === "EACCES") resolve(false);
+      else reject(error);
+    });
+    probe.listen({ port, host: "127.0.0.1", exclusive: true }, () => probe.close(() => resolve(true)));
+  });
+}

@@ -75,7 +75,8 @@ export class Child {
       const how = await this.#runOnce(signal);
       if (signal.aborted) break;
       failures = this.#clock.monotonic() - started >= HEALTHY_RUN_MS ? 0 : failures + 1;
-      const delayMs = failures <= 1 ? RESTART.baseMs * this.#random.next() : fullJitter(RESTART, failures, this.#random);
+      const delayMs =
+        failures <= 1 ? RESTART.baseMs * this.#random.next() : fullJitter(RESTART, failures, this.#random);
       this.#restarts += 1;
       this.#onEvent({ type: "exited", name: this.spec.name, how, restartInMs: Math.round(delayMs) });
       await this.#pause(delayMs, signal);

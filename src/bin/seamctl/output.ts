@@ -1,0 +1,33 @@
+import { type DescMessage, type MessageShape, toJsonString } from "@bufbuild/protobuf";
+import { type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt";
+import { age } from "./table.ts";
+
+/** Where a command writes, so that tests can read it. */
+export interface Output {
+  out(text: string): void;
+  err(text: string): void;
+  readonly isTerminal: boolean;
+}
+
+/** What a command decided; becomes the exit code: 0 yes, 1 no or failed. */
+export type Verdict = "yes" | "no";
+
+/** Protobuf JSON of a service answer, as `-o json` prints it: one document, two-space indent. */
+export function messageJson<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): string {
+  return toJsonString(schema, message, { prettySpaces: 2, alwaysEmitImplicit: true });
+}
+
+/** Age of a timestamp for a table; `-` when unset. */
+export function ageOf(timestamp: Timestamp | undefined, nowMs: number): string {
+  return timestamp === undefined ? "-" : age(nowMs - timestampDate(timestamp).getTime());
+}
+
+/** Time of day of a timestamp with its date, local to nobody: RFC 3339 in UTC. */
+export function timeOf(timestamp: Timestamp | undefined): string {
+  return timestamp === undefined ? "-" : timestampDate(timestamp).toISOString().replace(/\.\d+Z$/, "Z");
+}
+
+/** Short form of a digest for a table. */
+export function shortDigest(digest: string): string {
+  return digest.startsWith("sha256:") ? digest.slice(7, 19) : digest || "-";
+}

@@ -1,0 +1,81 @@
+import { renameSync, writeFileSync } from "node:fs";
+import { SeamError } from "../../base/errors.ts";
+import { type JsonObject, isJsonObject } from "../../base/json.ts";
+import { type MeshLayout } from "./layout.ts";
+import { managementPorts, tenantPorts } from "./ports.ts";
+
+/** Where the parts of a running mesh are, as `up` writes it to `mesh.json` for the commands that look for it. */
+export interface MeshSettings {
+  /** host:port of FleetService. */
+  readonly fleet: string;
+  /** host:port of the federation hub. */
+  readonly federation: string;
+  /** URL of the status page. */
+  readonly ops: string;
+  /** URL of the management Kubernetes API. */
+  readonly api: string;
+  readonly tenants: readonly TenantSettings[];
+}
+
+/** One tenant. */
+export interface TenantSettings {
+  readonly name: string;
+  /** host:port of its PermissionService. */
+  readonly permission: string;
+  readonly ops: string;
+  readonly api: string;
+}
+
+/** Settings of a mesh with these tenants. */
+export function meshSettings(tenants: readonly string[], portOffset: number): MeshSettings {
+  const own = managementPorts(portOffset);
+  return {
+    fleet: `127.0.0.1:${own.internal}`,
+    federation: `127.0.0.1:${own.federation}`,
+    ops: `http://127.0.0.1:${own.ops}`,
+    api: `https://127.0.0.1:${own.api}`,
+    tenants: tenants.map((name, at) => {
+      const ports = tenantPorts(at + 1, portOffset);
+      return {
+        name,
+        permission: `127.0.0.1:${ports.permission}`,
+        ops: `http://127.0.0.1:${ports.ops}`,
+        api: `https://127.0.0.1:${ports.api}`,
+      };
+    }),
+  };
+}
+
+/** Writes the settings atomically. */
+export function writeMeshSettings(layout: MeshLayout, settings: MeshSettings): void {
+  writeFileSync(`${layout.settings}.tmp`, `${JSON.stringify(settings, undefined, 2)}\n`);
+  renameSync(`${layout.settings}.tmp`, layout.settings);
+}
+
+/** Reads settings back. @throws SeamError `MeshSettingsInvalid` naming the field */
+export function parseMeshSettings(value: JsonObject, file: string): MeshSettings {
+  const text = (source: JsonObject, field: string): string => {
+    const found = source[field];
+    if (typeof found === "string") return found;
+    throw new SeamError({
+      reason: "MeshSettingsInvalid",
+      object: file,
+      field,
+      expected: "must be a string",
+      remedy: "start the mesh again: `up` writes this file",
+    });
+  };
+  const tenants = Array.isArray(value["tenants"]) ? (value["tenants"] as readonly unknown[]) : [];
+  return {
+    fleet: text(value, "fleet"),
+    federation: text(value, "federation"),
+    ops: text(value, "ops"),
+    api: text(value, "api"),
+    tenants: tenants.filter(isJsonObject).map((tenant) => ({
+      name: text(tenant, "name"),
+      permission: text(tenant, "permission"),
+      ops: text(tenant, "ops"),
+      api: text(tenant, "api"),
+    })),
+  };
+}

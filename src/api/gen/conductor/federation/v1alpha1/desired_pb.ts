@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file conductor/federation/v1alpha1/desired.proto.
  */
 export const file_conductor_federation_v1alpha1_desired: GenFile = /*@__PURE__*/
-  fileDesc("Citjb25kdWN0b3IvZmVkZXJhdGlvbi92MWFscGhhMS9kZXNpcmVkLnByb3RvEh1jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMSKIAgoKSW5kZXhPZmZlchI6CgRmdWxsGAEgASgLMiouY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuU2lnbmVkSW5kZXhIABI4CgRkaWZmGAIgASgLMiguY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuSW5kZXhEaWZmSAASQgoJdW5jaGFuZ2VkGAMgASgLMi0uY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuSW5kZXhVbmNoYW5nZWRIABI4CgVibG9icxgEIAMoCzIpLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLklubGluZUJsb2JCBgoEZm9ybSJeCgtTaWduZWRJbmRleBIMCgRib2R5GAEgASgMEkEKCnNpZ25hdHVyZXMYAiADKAsyLS5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5JbmRleFNpZ25hdHVyZSIzCg5JbmRleFNpZ25hdHVyZRIOCgZrZXlfaWQYASABKAkSEQoJc2lnbmF0dXJlGAIgASgMIpUBCglJbmRleERpZmYSEwoLYmFzZV9kaWdlc3QYASABKAkSDgoGaGVhZGVyGAIgASgMEg8KB2NoYW5nZWQYAyADKAwSDwoHZHJvcHBlZBgEIAMoCRJBCgpzaWduYXR1cmVzGAUgAygLMi0uY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuSW5kZXhTaWduYXR1cmUiQQoOSW5kZXhVbmNoYW5nZWQSDQoFZXBvY2gYASABKAQSEAoIc2VxdWVuY2UYAiABKAQSDgoGZGlnZXN0GAMgASgJIioKCklubGluZUJsb2ISDgoGZGlnZXN0GAEgASgJEgwKBGRhdGEYAiABKAwinAIKC0luZGV4UmVwb3J0Eg0KBWVwb2NoGAEgASgEEhAKCHNlcXVlbmNlGAIgASgEEg4KBmRpZ2VzdBgDIAEoCRJDCgdvdXRjb21lGAQgASgOMjIuY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuSW5kZXhSZXBvcnQuT3V0Y29tZRIxCgRuYWNrGAUgASgLMiMuY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuTmFjayJkCgdPdXRjb21lEhcKE09VVENPTUVfVU5TUEVDSUZJRUQQABIUChBPVVRDT01FX0FDQ0VQVEVEEAESFQoRT1VUQ09NRV9ORUVEX0ZVTEwQAhITCg9PVVRDT01FX1JFRlVTRUQQAyIrCglCbG9iRmV0Y2gSDgoGZGlnZXN0GAEgASgJEg4KBm9mZnNldBgCIAEoBCJICglCbG9iQ2h1bmsSDgoGZGlnZXN0GAEgASgJEg4KBm9mZnNldBgCIAEoBBINCgV0b3RhbBgDIAEoBBIMCgRkYXRhGAQgASgMIlQKD0Jsb2JVbmF2YWlsYWJsZRIOCgZkaWdlc3QYASABKAkSMQoEbmFjaxgCIAEoCzIjLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLk5hY2si7wIKCkl0ZW1SZXBvcnQSDAoEa2luZBgBIAEoCRIMCgRuYW1lGAIgASgJEg8KB3ZlcnNpb24YAyABKAQSDgoGZGlnZXN0GAQgASgJEj4KBWxldmVsGAUgASgOMi8uY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuSXRlbVJlcG9ydC5MZXZlbBISCgphdF91bml4X21zGAYgASgDEjEKBG5hY2sYByABKAsyIy5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5OYWNrEhoKEm5leHRfcmV0cnlfdW5peF9tcxgIIAEoAxITCgt3YWl0aW5nX2ZvchgJIAEoCSJsCgVMZXZlbBIVChFMRVZFTF9VTlNQRUNJRklFRBAAEhIKDkxFVkVMX1JFQ0VJVkVEEAESEgoOTEVWRUxfVkVSSUZJRUQQAhIRCg1MRVZFTF9BUFBMSUVEEAMSEQoNTEVWRUxfSEVBTFRIWRAEIosCCgROYWNrEjgKBWNsYXNzGAEgASgOMikuY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuTmFjay5DbGFzcxIRCglyZXRyeWFibGUYAiABKAgSDgoGcmVhc29uGAMgASgJEg4KBmRldGFpbBgEIAEoCSKVAQoFQ2xhc3MSFQoRQ0xBU1NfVU5TUEVDSUZJRUQQABIRCg1DTEFTU19JTlZBTElEEAESEwoPQ0xBU1NfVU5UUlVTVEVEEAISEgoOQ0xBU1NfQ09ORkxJQ1QQAxIOCgpDTEFTU19CVVNZEAQSFQoRQ0xBU1NfVU5TVVBQT1JURUQQBRISCg5DTEFTU19JTlRFUk5BTBAGYgZwcm90bzM");
+  fileDesc("Citjb25kdWN0b3IvZmVkZXJhdGlvbi92MWFscGhhMS9kZXNpcmVkLnByb3RvEh1jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMSLMAgoKSW5kZXhPZmZlchI6CgRmdWxsGAEgASgLMiouY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuU2lnbmVkSW5kZXhIABI4CgRkaWZmGAIgASgLMiguY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuSW5kZXhEaWZmSAASQgoJdW5jaGFuZ2VkGAMgASgLMi0uY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuSW5kZXhVbmNoYW5nZWRIABJCCglyZWZlcmVuY2UYBSABKAsyLS5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5JbmRleFJlZmVyZW5jZUgAEjgKBWJsb2JzGAQgAygLMikuY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuSW5saW5lQmxvYkIGCgRmb3JtIl4KC1NpZ25lZEluZGV4EgwKBGJvZHkYASABKAwSQQoKc2lnbmF0dXJlcxgCIAMoCzItLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLkluZGV4U2lnbmF0dXJlIjMKDkluZGV4U2lnbmF0dXJlEg4KBmtleV9pZBgBIAEoCRIRCglzaWduYXR1cmUYAiABKAwilQEKCUluZGV4RGlmZhITCgtiYXNlX2RpZ2VzdBgBIAEoCRIOCgZoZWFkZXIYAiABKAwSDwoHY2hhbmdlZBgDIAMoDBIPCgdkcm9wcGVkGAQgAygJEkEKCnNpZ25hdHVyZXMYBSADKAsyLS5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5JbmRleFNpZ25hdHVyZSJBCg5JbmRleFVuY2hhbmdlZBINCgVlcG9jaBgBIAEoBBIQCghzZXF1ZW5jZRgCIAEoBBIOCgZkaWdlc3QYAyABKAkicQoOSW5kZXhSZWZlcmVuY2USDgoGZGlnZXN0GAEgASgJEgwKBHNpemUYAiABKAQSQQoKc2lnbmF0dXJlcxgDIAMoCzItLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLkluZGV4U2lnbmF0dXJlIjcKCUl0ZW1SZXRyeRIMCgRraW5kGAEgASgJEgwKBG5hbWUYAiABKAkSDgoGZGlnZXN0GAMgASgJIioKCklubGluZUJsb2ISDgoGZGlnZXN0GAEgASgJEgwKBGRhdGEYAiABKAwinAIKC0luZGV4UmVwb3J0Eg0KBWVwb2NoGAEgASgEEhAKCHNlcXVlbmNlGAIgASgEEg4KBmRpZ2VzdBgDIAEoCRJDCgdvdXRjb21lGAQgASgOMjIuY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuSW5kZXhSZXBvcnQuT3V0Y29tZRIxCgRuYWNrGAUgASgLMiMuY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuTmFjayJkCgdPdXRjb21lEhcKE09VVENPTUVfVU5TUEVDSUZJRUQQABIUChBPVVRDT01FX0FDQ0VQVEVEEAESFQoRT1VUQ09NRV9ORUVEX0ZVTEwQAhITCg9PVVRDT01FX1JFRlVTRUQQAyIrCglCbG9iRmV0Y2gSDgoGZGlnZXN0GAEgASgJEg4KBm9mZnNldBgCIAEoBCJICglCbG9iQ2h1bmsSDgoGZGlnZXN0GAEgASgJEg4KBm9mZnNldBgCIAEoBBINCgV0b3RhbBgDIAEoBBIMCgRkYXRhGAQgASgMIlQKD0Jsb2JVbmF2YWlsYWJsZRIOCgZkaWdlc3QYASABKAkSMQoEbmFjaxgCIAEoCzIjLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLk5hY2si7wIKCkl0ZW1SZXBvcnQSDAoEa2luZBgBIAEoCRIMCgRuYW1lGAIgASgJEg8KB3ZlcnNpb24YAyABKAQSDgoGZGlnZXN0GAQgASgJEj4KBWxldmVsGAUgASgOMi8uY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuSXRlbVJlcG9ydC5MZXZlbBISCgphdF91bml4X21zGAYgASgDEjEKBG5hY2sYByABKAsyIy5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5OYWNrEhoKEm5leHRfcmV0cnlfdW5peF9tcxgIIAEoAxITCgt3YWl0aW5nX2ZvchgJIAEoCSJsCgVMZXZlbBIVChFMRVZFTF9VTlNQRUNJRklFRBAAEhIKDkxFVkVMX1JFQ0VJVkVEEAESEgoOTEVWRUxfVkVSSUZJRUQQAhIRCg1MRVZFTF9BUFBMSUVEEAMSEQoNTEVWRUxfSEVBTFRIWRAEIosCCgROYWNrEjgKBWNsYXNzGAEgASgOMikuY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuTmFjay5DbGFzcxIRCglyZXRyeWFibGUYAiABKAgSDgoGcmVhc29uGAMgASgJEg4KBmRldGFpbBgEIAEoCSKVAQoFQ2xhc3MSFQoRQ0xBU1NfVU5TUEVDSUZJRUQQABIRCg1DTEFTU19JTlZBTElEEAESEwoPQ0xBU1NfVU5UUlVTVEVEEAISEgoOQ0xBU1NfQ09ORkxJQ1QQAxIOCgpDTEFTU19CVVNZEAQSFQoRQ0xBU1NfVU5TVVBQT1JURUQQBRISCg5DTEFTU19JTlRFUk5BTBAGYgZwcm90bzM");
 
 /**
  * Names a tenant's whole desired state. The agent answers with IndexReport.
@@ -21,7 +21,7 @@ export const file_conductor_federation_v1alpha1_desired: GenFile = /*@__PURE__*/
  */
 export type IndexOffer = Message<"conductor.federation.v1alpha1.IndexOffer"> & {
   /**
-   * One of three ways to say the same thing.
+   * One of four ways to say the same thing.
    *
    * @generated from oneof conductor.federation.v1alpha1.IndexOffer.form
    */
@@ -50,6 +50,14 @@ export type IndexOffer = Message<"conductor.federation.v1alpha1.IndexOffer"> & {
      */
     value: IndexUnchanged;
     case: "unchanged";
+  } | {
+    /**
+     * The whole signed index when its body does not fit into one frame: the agent fetches the body with BlobFetch.
+     *
+     * @generated from field: conductor.federation.v1alpha1.IndexReference reference = 5;
+     */
+    value: IndexReference;
+    case: "reference";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -208,6 +216,76 @@ export const IndexUnchangedSchema: GenMessage<IndexUnchanged> = /*@__PURE__*/
   messageDesc(file_conductor_federation_v1alpha1_desired, 4);
 
 /**
+ * A signed index whose body is fetched by digest like any other body.
+ *
+ * @generated from message conductor.federation.v1alpha1.IndexReference
+ */
+export type IndexReference = Message<"conductor.federation.v1alpha1.IndexReference"> & {
+  /**
+   * Digest of the canonical body, `sha256:` and 64 hex digits.
+   *
+   * @generated from field: string digest = 1;
+   */
+  digest: string;
+
+  /**
+   * Size of the body, bytes; at most 8 MiB.
+   *
+   * @generated from field: uint64 size = 2;
+   */
+  size: bigint;
+
+  /**
+   * Signatures over the body, as in SignedIndex.
+   *
+   * @generated from field: repeated conductor.federation.v1alpha1.IndexSignature signatures = 3;
+   */
+  signatures: IndexSignature[];
+};
+
+/**
+ * Describes the message conductor.federation.v1alpha1.IndexReference.
+ * Use `create(IndexReferenceSchema)` to create a new message.
+ */
+export const IndexReferenceSchema: GenMessage<IndexReference> = /*@__PURE__*/
+  messageDesc(file_conductor_federation_v1alpha1_desired, 5);
+
+/**
+ * Lifts the quarantine of one item because an operator asked for it; the agent starts the item again. Idempotent.
+ *
+ * @generated from message conductor.federation.v1alpha1.ItemRetry
+ */
+export type ItemRetry = Message<"conductor.federation.v1alpha1.ItemRetry"> & {
+  /**
+   * Item kind as in the index.
+   *
+   * @generated from field: string kind = 1;
+   */
+  kind: string;
+
+  /**
+   * Item name as in the index.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * Digest whose quarantine ends; ignored when the agent is already at another one.
+   *
+   * @generated from field: string digest = 3;
+   */
+  digest: string;
+};
+
+/**
+ * Describes the message conductor.federation.v1alpha1.ItemRetry.
+ * Use `create(ItemRetrySchema)` to create a new message.
+ */
+export const ItemRetrySchema: GenMessage<ItemRetry> = /*@__PURE__*/
+  messageDesc(file_conductor_federation_v1alpha1_desired, 6);
+
+/**
  * A whole body that rides with an offer.
  *
  * @generated from message conductor.federation.v1alpha1.InlineBlob
@@ -233,7 +311,7 @@ export type InlineBlob = Message<"conductor.federation.v1alpha1.InlineBlob"> & {
  * Use `create(InlineBlobSchema)` to create a new message.
  */
 export const InlineBlobSchema: GenMessage<InlineBlob> = /*@__PURE__*/
-  messageDesc(file_conductor_federation_v1alpha1_desired, 5);
+  messageDesc(file_conductor_federation_v1alpha1_desired, 7);
 
 /**
  * Outcome of an IndexOffer. ACCEPTED is sent after the index and its floors are durable.
@@ -282,7 +360,7 @@ export type IndexReport = Message<"conductor.federation.v1alpha1.IndexReport"> &
  * Use `create(IndexReportSchema)` to create a new message.
  */
 export const IndexReportSchema: GenMessage<IndexReport> = /*@__PURE__*/
-  messageDesc(file_conductor_federation_v1alpha1_desired, 6);
+  messageDesc(file_conductor_federation_v1alpha1_desired, 8);
 
 /**
  * What became of it.
@@ -330,7 +408,7 @@ export type IndexReport_Outcome = (typeof IndexReport_Outcome)[keyof typeof Inde
  * Describes the enum conductor.federation.v1alpha1.IndexReport.Outcome.
  */
 export const IndexReport_OutcomeSchema: GenEnum<IndexReport_Outcome> = /*@__PURE__*/
-  enumDesc(file_conductor_federation_v1alpha1_desired, 6, 0);
+  enumDesc(file_conductor_federation_v1alpha1_desired, 8, 0);
 
 /**
  * Asks for a body or the rest of one.
@@ -358,7 +436,7 @@ export type BlobFetch = Message<"conductor.federation.v1alpha1.BlobFetch"> & {
  * Use `create(BlobFetchSchema)` to create a new message.
  */
 export const BlobFetchSchema: GenMessage<BlobFetch> = /*@__PURE__*/
-  messageDesc(file_conductor_federation_v1alpha1_desired, 7);
+  messageDesc(file_conductor_federation_v1alpha1_desired, 9);
 
 /**
  * Part of a body. At most 256 KiB of data; chunks of one body arrive in order.
@@ -400,7 +478,7 @@ export type BlobChunk = Message<"conductor.federation.v1alpha1.BlobChunk"> & {
  * Use `create(BlobChunkSchema)` to create a new message.
  */
 export const BlobChunkSchema: GenMessage<BlobChunk> = /*@__PURE__*/
-  messageDesc(file_conductor_federation_v1alpha1_desired, 8);
+  messageDesc(file_conductor_federation_v1alpha1_desired, 10);
 
 /**
  * The hub cannot deliver a body.
@@ -428,7 +506,7 @@ export type BlobUnavailable = Message<"conductor.federation.v1alpha1.BlobUnavail
  * Use `create(BlobUnavailableSchema)` to create a new message.
  */
 export const BlobUnavailableSchema: GenMessage<BlobUnavailable> = /*@__PURE__*/
-  messageDesc(file_conductor_federation_v1alpha1_desired, 9);
+  messageDesc(file_conductor_federation_v1alpha1_desired, 11);
 
 /**
  * How far one item has come on the tenant. A level is reported only after its effect is durable (lessons §3.5).
@@ -505,7 +583,7 @@ export type ItemReport = Message<"conductor.federation.v1alpha1.ItemReport"> & {
  * Use `create(ItemReportSchema)` to create a new message.
  */
 export const ItemReportSchema: GenMessage<ItemReport> = /*@__PURE__*/
-  messageDesc(file_conductor_federation_v1alpha1_desired, 10);
+  messageDesc(file_conductor_federation_v1alpha1_desired, 12);
 
 /**
  * Levels in order; a report of a level implies the lower ones.
@@ -560,7 +638,7 @@ export type ItemReport_Level = (typeof ItemReport_Level)[keyof typeof ItemReport
  * Describes the enum conductor.federation.v1alpha1.ItemReport.Level.
  */
 export const ItemReport_LevelSchema: GenEnum<ItemReport_Level> = /*@__PURE__*/
-  enumDesc(file_conductor_federation_v1alpha1_desired, 10, 0);
+  enumDesc(file_conductor_federation_v1alpha1_desired, 12, 0);
 
 /**
  * Why something was refused, and whether trying again can help (lessons §3.6).
@@ -602,7 +680,7 @@ export type Nack = Message<"conductor.federation.v1alpha1.Nack"> & {
  * Use `create(NackSchema)` to create a new message.
  */
 export const NackSchema: GenMessage<Nack> = /*@__PURE__*/
-  messageDesc(file_conductor_federation_v1alpha1_desired, 11);
+  messageDesc(file_conductor_federation_v1alpha1_desired, 13);
 
 /**
  * Classes of refusal.
@@ -671,5 +749,5 @@ export type Nack_Class = (typeof Nack_Class)[keyof typeof Nack_Class] | UnknownE
  * Describes the enum conductor.federation.v1alpha1.Nack.Class.
  */
 export const Nack_ClassSchema: GenEnum<Nack_Class> = /*@__PURE__*/
-  enumDesc(file_conductor_federation_v1alpha1_desired, 11, 0);
+  enumDesc(file_conductor_federation_v1alpha1_desired, 13, 0);
 

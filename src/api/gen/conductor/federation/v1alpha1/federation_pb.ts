@@ -8,11 +8,11 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { CertificateRenewalRequest, CertificateRenewalResponse, RevocationAck, RevocationPush, RunnerConfigValidationRequest, RunnerConfigValidationResponse } from "./commands_pb.ts";
 import { file_conductor_federation_v1alpha1_commands } from "./commands_pb.ts";
-import type { BlobChunk, BlobFetch, BlobUnavailable, IndexOffer, IndexReport, ItemReport } from "./desired_pb.ts";
+import type { BlobChunk, BlobFetch, BlobUnavailable, IndexOffer, IndexReport, ItemReport, ItemRetry } from "./desired_pb.ts";
 import { file_conductor_federation_v1alpha1_desired } from "./desired_pb.ts";
 import type { AuditEventAck, AuditEventBatch, CapabilityDeclaration, DriftReport, DriftUpdate, FactRejection, PackReceiptReport, SnapshotReceiptReport } from "./facts_pb.ts";
 import { file_conductor_federation_v1alpha1_facts } from "./facts_pb.ts";
-import type { Acknowledge, Goodbye, HeartBeat, Hello, ProtocolError, Welcome } from "./session_pb.ts";
+import type { Acknowledge, FrameNack, Goodbye, HeartBeat, Hello, ProtocolError, Welcome } from "./session_pb.ts";
 import { file_conductor_federation_v1alpha1_session } from "./session_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file conductor/federation/v1alpha1/federation.proto.
  */
 export const file_conductor_federation_v1alpha1_federation: GenFile = /*@__PURE__*/
-  fileDesc("Ci5jb25kdWN0b3IvZmVkZXJhdGlvbi92MWFscGhhMS9mZWRlcmF0aW9uLnByb3RvEh1jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMSKGEAoIRW52ZWxvcGUSEgoKc2Vzc2lvbl9pZBgBIAEoCRILCgNzZXEYAiABKAQSCwoDYWNrGAMgASgEEgwKBHRlcm0YBCABKAQSEwoLdHJhY2VwYXJlbnQYBSABKAkSNQoFaGVsbG8YFCABKAsyJC5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5IZWxsb0gAEjkKB3dlbGNvbWUYFSABKAsyJi5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5XZWxjb21lSAASPgoKaGVhcnRfYmVhdBgWIAEoCzIoLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLkhlYXJ0QmVhdEgAEjkKB2dvb2RieWUYFyABKAsyJi5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5Hb29kYnllSAASRgoOcHJvdG9jb2xfZXJyb3IYGCABKAsyLC5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5Qcm90b2NvbEVycm9ySAASQQoLYWNrbm93bGVkZ2UYGSABKAsyKi5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5BY2tub3dsZWRnZUgAEkAKC2luZGV4X29mZmVyGB4gASgLMikuY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuSW5kZXhPZmZlckgAEkIKDGluZGV4X3JlcG9ydBgfIAEoCzIqLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLkluZGV4UmVwb3J0SAASPgoKYmxvYl9mZXRjaBggIAEoCzIoLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLkJsb2JGZXRjaEgAEj4KCmJsb2JfY2h1bmsYISABKAsyKC5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5CbG9iQ2h1bmtIABJACgtpdGVtX3JlcG9ydBgiIAEoCzIpLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLkl0ZW1SZXBvcnRIABJKChBibG9iX3VuYXZhaWxhYmxlGCMgASgLMi4uY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuQmxvYlVuYXZhaWxhYmxlSAASTwoTcGFja19yZWNlaXB0X3JlcG9ydBgoIAEoCzIwLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLlBhY2tSZWNlaXB0UmVwb3J0SAASVwoXc25hcHNob3RfcmVjZWlwdF9yZXBvcnQYKSABKAsyNC5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5TbmFwc2hvdFJlY2VpcHRSZXBvcnRIABJCCgxkcmlmdF9yZXBvcnQYKiABKAsyKi5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5EcmlmdFJlcG9ydEgAElYKFmNhcGFiaWxpdHlfZGVjbGFyYXRpb24YKyABKAsyNC5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5DYXBhYmlsaXR5RGVjbGFyYXRpb25IABJGCg5mYWN0X3JlamVjdGlvbhgsIAEoCzIsLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLkZhY3RSZWplY3Rpb25IABJLChFhdWRpdF9ldmVudF9iYXRjaBgtIAEoCzIuLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLkF1ZGl0RXZlbnRCYXRjaEgAEkcKD2F1ZGl0X2V2ZW50X2FjaxguIAEoCzIsLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLkF1ZGl0RXZlbnRBY2tIABJCCgxkcmlmdF91cGRhdGUYLyABKAsyKi5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5EcmlmdFVwZGF0ZUgAEkgKD3Jldm9jYXRpb25fcHVzaBgyIAEoCzItLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLlJldm9jYXRpb25QdXNoSAASRgoOcmV2b2NhdGlvbl9hY2sYMyABKAsyLC5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5SZXZvY2F0aW9uQWNrSAASaAogcnVubmVyX2NvbmZpZ192YWxpZGF0aW9uX3JlcXVlc3QYNCABKAsyPC5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5SdW5uZXJDb25maWdWYWxpZGF0aW9uUmVxdWVzdEgAEmoKIXJ1bm5lcl9jb25maWdfdmFsaWRhdGlvbl9yZXNwb25zZRg1IAEoCzI9LmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLlJ1bm5lckNvbmZpZ1ZhbGlkYXRpb25SZXNwb25zZUgAEl8KG2NlcnRpZmljYXRlX3JlbmV3YWxfcmVxdWVzdBg2IAEoCzI4LmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLkNlcnRpZmljYXRlUmVuZXdhbFJlcXVlc3RIABJhChxjZXJ0aWZpY2F0ZV9yZW5ld2FsX3Jlc3BvbnNlGDcgASgLMjkuY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuQ2VydGlmaWNhdGVSZW5ld2FsUmVzcG9uc2VIAEIJCgdwYXlsb2FkMnMKEUZlZGVyYXRpb25TZXJ2aWNlEl4KBlN0cmVhbRInLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLkVudmVsb3BlGicuY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuRW52ZWxvcGUoATABYgZwcm90bzM", [file_conductor_federation_v1alpha1_commands, file_conductor_federation_v1alpha1_desired, file_conductor_federation_v1alpha1_facts, file_conductor_federation_v1alpha1_session]);
+  fileDesc("Ci5jb25kdWN0b3IvZmVkZXJhdGlvbi92MWFscGhhMS9mZWRlcmF0aW9uLnByb3RvEh1jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMSKGEQoIRW52ZWxvcGUSEgoKc2Vzc2lvbl9pZBgBIAEoCRILCgNzZXEYAiABKAQSCwoDYWNrGAMgASgEEgwKBHRlcm0YBCABKAQSEwoLdHJhY2VwYXJlbnQYBSABKAkSNQoFaGVsbG8YFCABKAsyJC5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5IZWxsb0gAEjkKB3dlbGNvbWUYFSABKAsyJi5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5XZWxjb21lSAASPgoKaGVhcnRfYmVhdBgWIAEoCzIoLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLkhlYXJ0QmVhdEgAEjkKB2dvb2RieWUYFyABKAsyJi5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5Hb29kYnllSAASRgoOcHJvdG9jb2xfZXJyb3IYGCABKAsyLC5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5Qcm90b2NvbEVycm9ySAASQQoLYWNrbm93bGVkZ2UYGSABKAsyKi5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5BY2tub3dsZWRnZUgAEj4KCmZyYW1lX25hY2sYGiABKAsyKC5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5GcmFtZU5hY2tIABJACgtpbmRleF9vZmZlchgeIAEoCzIpLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLkluZGV4T2ZmZXJIABJCCgxpbmRleF9yZXBvcnQYHyABKAsyKi5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5JbmRleFJlcG9ydEgAEj4KCmJsb2JfZmV0Y2gYICABKAsyKC5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5CbG9iRmV0Y2hIABI+CgpibG9iX2NodW5rGCEgASgLMiguY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuQmxvYkNodW5rSAASQAoLaXRlbV9yZXBvcnQYIiABKAsyKS5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5JdGVtUmVwb3J0SAASSgoQYmxvYl91bmF2YWlsYWJsZRgjIAEoCzIuLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLkJsb2JVbmF2YWlsYWJsZUgAEj4KCml0ZW1fcmV0cnkYJCABKAsyKC5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5JdGVtUmV0cnlIABJPChNwYWNrX3JlY2VpcHRfcmVwb3J0GCggASgLMjAuY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuUGFja1JlY2VpcHRSZXBvcnRIABJXChdzbmFwc2hvdF9yZWNlaXB0X3JlcG9ydBgpIAEoCzI0LmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLlNuYXBzaG90UmVjZWlwdFJlcG9ydEgAEkIKDGRyaWZ0X3JlcG9ydBgqIAEoCzIqLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLkRyaWZ0UmVwb3J0SAASVgoWY2FwYWJpbGl0eV9kZWNsYXJhdGlvbhgrIAEoCzI0LmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLkNhcGFiaWxpdHlEZWNsYXJhdGlvbkgAEkYKDmZhY3RfcmVqZWN0aW9uGCwgASgLMiwuY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuRmFjdFJlamVjdGlvbkgAEksKEWF1ZGl0X2V2ZW50X2JhdGNoGC0gASgLMi4uY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuQXVkaXRFdmVudEJhdGNoSAASRwoPYXVkaXRfZXZlbnRfYWNrGC4gASgLMiwuY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuQXVkaXRFdmVudEFja0gAEkIKDGRyaWZ0X3VwZGF0ZRgvIAEoCzIqLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLkRyaWZ0VXBkYXRlSAASSAoPcmV2b2NhdGlvbl9wdXNoGDIgASgLMi0uY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuUmV2b2NhdGlvblB1c2hIABJGCg5yZXZvY2F0aW9uX2FjaxgzIAEoCzIsLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLlJldm9jYXRpb25BY2tIABJoCiBydW5uZXJfY29uZmlnX3ZhbGlkYXRpb25fcmVxdWVzdBg0IAEoCzI8LmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLlJ1bm5lckNvbmZpZ1ZhbGlkYXRpb25SZXF1ZXN0SAASagohcnVubmVyX2NvbmZpZ192YWxpZGF0aW9uX3Jlc3BvbnNlGDUgASgLMj0uY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuUnVubmVyQ29uZmlnVmFsaWRhdGlvblJlc3BvbnNlSAASXwobY2VydGlmaWNhdGVfcmVuZXdhbF9yZXF1ZXN0GDYgASgLMjguY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuQ2VydGlmaWNhdGVSZW5ld2FsUmVxdWVzdEgAEmEKHGNlcnRpZmljYXRlX3JlbmV3YWxfcmVzcG9uc2UYNyABKAsyOS5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5DZXJ0aWZpY2F0ZVJlbmV3YWxSZXNwb25zZUgAQgkKB3BheWxvYWQycwoRRmVkZXJhdGlvblNlcnZpY2USXgoGU3RyZWFtEicuY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuRW52ZWxvcGUaJy5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5FbnZlbG9wZSgBMAFiBnByb3RvMw", [file_conductor_federation_v1alpha1_commands, file_conductor_federation_v1alpha1_desired, file_conductor_federation_v1alpha1_facts, file_conductor_federation_v1alpha1_session]);
 
 /**
  * One frame. A frame larger than 1 MiB is refused while it is parsed (federation-lessons §4.6).
@@ -36,8 +36,8 @@ export type Envelope = Message<"conductor.federation.v1alpha1.Envelope"> & {
   sessionId: string;
 
   /**
-   * Number of this frame in its direction on this stream, from 1, without gaps. 0 in HeartBeat, Goodbye and
-   * ProtocolError, which are outside the numbering. A gap or repeat destroys the stream (R-4.11). Numbers do not outlive
+   * Number of this frame in its direction on this stream, from 1, without gaps. 0 in HeartBeat, Goodbye, ProtocolError and
+   * Acknowledge, which are outside the numbering. A gap or repeat destroys the stream (R-4.11). Numbers do not outlive
    * the stream: what must survive has its own durable position (index sequence, report version, audit sequence).
    *
    * @generated from field: uint64 seq = 2;
@@ -121,6 +121,14 @@ export type Envelope = Message<"conductor.federation.v1alpha1.Envelope"> & {
     case: "acknowledge";
   } | {
     /**
+     * Either way: the payload of a numbered frame is unknown to the receiver.
+     *
+     * @generated from field: conductor.federation.v1alpha1.FrameNack frame_nack = 26;
+     */
+    value: FrameNack;
+    case: "frameNack";
+  } | {
+    /**
      * Hub to agent: what the tenant should hold.
      *
      * @generated from field: conductor.federation.v1alpha1.IndexOffer index_offer = 30;
@@ -167,6 +175,14 @@ export type Envelope = Message<"conductor.federation.v1alpha1.Envelope"> & {
      */
     value: BlobUnavailable;
     case: "blobUnavailable";
+  } | {
+    /**
+     * Hub to agent: an operator lifted the quarantine of an item.
+     *
+     * @generated from field: conductor.federation.v1alpha1.ItemRetry item_retry = 36;
+     */
+    value: ItemRetry;
+    case: "itemRetry";
   } | {
     /**
      * Agent to hub, state lane: status of one pack on the tenant.

@@ -6,13 +6,15 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Nack } from "./desired_pb.ts";
+import { file_conductor_federation_v1alpha1_desired } from "./desired_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file conductor/federation/v1alpha1/session.proto.
  */
 export const file_conductor_federation_v1alpha1_session: GenFile = /*@__PURE__*/
-  fileDesc("Citjb25kdWN0b3IvZmVkZXJhdGlvbi92MWFscGhhMS9zZXNzaW9uLnByb3RvEh1jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMSKRAwoFSGVsbG8SGQoRcHJvdG9jb2xfdmVyc2lvbnMYASADKA0SFQoNYWdlbnRfdmVyc2lvbhgCIAEoCRISCgpjbHVzdGVyX2lkGAMgASgJEhMKC2luc3RhbmNlX2lkGAQgASgJEhAKCHN0b3JlX2lkGAUgASgJEkAKCmhlbGRfaW5kZXgYBiABKAsyLC5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5JbmRleFBvc2l0aW9uEjsKBWF1ZGl0GAcgASgLMiwuY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuQXVkaXRQb3NpdGlvbhIUCgxoaWdoZXN0X3Rlcm0YCCABKAQSHgoWbGFzdF9yZXZvY2F0aW9uX3NlcmlhbBgJIAEoBBIZChFyZWFkX2JhY2tfdW5peF9tcxgKIAEoAxIYChBpbnZlbnRvcnlfZGlnZXN0GAsgASgJEhcKD3RydXN0ZWRfa2V5X2lkcxgMIAMoCRIYChBhY2NlcHRfZW5jb2RpbmdzGA0gAygJIkAKDUluZGV4UG9zaXRpb24SDQoFZXBvY2gYASABKAQSEAoIc2VxdWVuY2UYAiABKAQSDgoGZGlnZXN0GAMgASgJIlcKDUF1ZGl0UG9zaXRpb24SDQoFZXBvY2gYASABKAQSFQoNYWNrZWRfdGhyb3VnaBgCIAEoBBISCgpmaXJzdF9oZWxkGAMgASgEEgwKBGxhc3QYBCABKAQi1QIKB1dlbGNvbWUSEgoKc2Vzc2lvbl9pZBgBIAEoCRIYChBwcm90b2NvbF92ZXJzaW9uGAIgASgNEh0KFWhlYXJ0YmVhdF9pbnRlcnZhbF9tcxgDIAEoDRIXCg9tYXhfZnJhbWVfYnl0ZXMYBCABKA0SHAoUbWF4X2luX2ZsaWdodF9mcmFtZXMYBSABKA0SGwoTc2VydmVyX3RpbWVfdW5peF9tcxgGIAEoAxIdChVhdWRpdF9yZXN1bWVfc2VxdWVuY2UYByABKAQSHgoWYXVkaXRfaGlnaGVzdF9zZXF1ZW5jZRgIIAEoBBIMCgR0ZXJtGAkgASgEEg8KB3JlcGxpY2EYCiABKAkSGwoTcGVuZGluZ19yZXZvY2F0aW9ucxgLIAEoDRIRCgllbmRwb2ludHMYDCADKAkSGwoTcmVzZW5kX2l0ZW1fcmVwb3J0cxgNIAEoCCLXAQoJSGVhcnRCZWF0Eg4KBmlzX2FjaxgBIAEoCBINCgVub25jZRgCIAEoBBIUCgxtb25vdG9uaWNfbXMYAyABKAMSHAoUYXVkaXRfYmFja2xvZ19ldmVudHMYBCABKAQSGwoTYXVkaXRfYmFja2xvZ19ieXRlcxgFIAEoBBJACgpoZWxkX2luZGV4GAYgASgLMiwuY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuSW5kZXhQb3NpdGlvbhIYChBkZWdyYWRlZF9yZWFzb25zGAcgAygJIg0KC0Fja25vd2xlZGdlIsECCgdHb29kYnllEjkKBGNvZGUYASABKA4yKy5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5Hb29kYnllLkNvZGUSFgoOcmV0cnlfYWZ0ZXJfbXMYAiABKAQSEAoIZW5kcG9pbnQYAyABKAkSDwoHbWVzc2FnZRgEIAEoCSK/AQoEQ29kZRIUChBDT0RFX1VOU1BFQ0lGSUVEEAASEQoNQ09ERV9TSFVURE9XThABEhMKD0NPREVfU1VQRVJTRURFRBACEhIKDkNPREVfTk9UX09XTkVSEAMSEAoMQ09ERV9SRVZPS0VEEAQSEQoNQ09ERV9QUk9UT0NPTBAFEhMKD0NPREVfT1ZFUkxPQURFRBAGEhkKFUNPREVfSURFTlRJVFlfUkVGVVNFRBAHEhAKDENPREVfU1RBTExFRBAIIrcCCg1Qcm90b2NvbEVycm9yEj8KBGNvZGUYASABKA4yMS5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5Qcm90b2NvbEVycm9yLkNvZGUSDwoHbWVzc2FnZRgCIAEoCRIVCg1vZmZlbmRpbmdfc2VxGAMgASgEIrwBCgRDb2RlEhQKEENPREVfVU5TUEVDSUZJRUQQABIRCg1DT0RFX1NFUVVFTkNFEAESEwoPQ09ERV9VTkVYUEVDVEVEEAISEAoMQ09ERV9JTlZBTElEEAMSEgoOQ09ERV9UT09fTEFSR0UQBBIPCgtDT0RFX1dJTkRPVxAFEhAKDENPREVfVkVSU0lPThAGEhMKD0NPREVfU1RBTEVfVEVSTRAHEhgKFENPREVfQUNLTk9XTEVER0VNRU5UEAhiBnByb3RvMw");
+  fileDesc("Citjb25kdWN0b3IvZmVkZXJhdGlvbi92MWFscGhhMS9zZXNzaW9uLnByb3RvEh1jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMSKRAwoFSGVsbG8SGQoRcHJvdG9jb2xfdmVyc2lvbnMYASADKA0SFQoNYWdlbnRfdmVyc2lvbhgCIAEoCRISCgpjbHVzdGVyX2lkGAMgASgJEhMKC2luc3RhbmNlX2lkGAQgASgJEhAKCHN0b3JlX2lkGAUgASgJEkAKCmhlbGRfaW5kZXgYBiABKAsyLC5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5JbmRleFBvc2l0aW9uEjsKBWF1ZGl0GAcgASgLMiwuY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuQXVkaXRQb3NpdGlvbhIUCgxoaWdoZXN0X3Rlcm0YCCABKAQSHgoWbGFzdF9yZXZvY2F0aW9uX3NlcmlhbBgJIAEoBBIZChFyZWFkX2JhY2tfdW5peF9tcxgKIAEoAxIYChBpbnZlbnRvcnlfZGlnZXN0GAsgASgJEhcKD3RydXN0ZWRfa2V5X2lkcxgMIAMoCRIYChBhY2NlcHRfZW5jb2RpbmdzGA0gAygJIkAKDUluZGV4UG9zaXRpb24SDQoFZXBvY2gYASABKAQSEAoIc2VxdWVuY2UYAiABKAQSDgoGZGlnZXN0GAMgASgJIlcKDUF1ZGl0UG9zaXRpb24SDQoFZXBvY2gYASABKAQSFQoNYWNrZWRfdGhyb3VnaBgCIAEoBBISCgpmaXJzdF9oZWxkGAMgASgEEgwKBGxhc3QYBCABKAQi1QIKB1dlbGNvbWUSEgoKc2Vzc2lvbl9pZBgBIAEoCRIYChBwcm90b2NvbF92ZXJzaW9uGAIgASgNEh0KFWhlYXJ0YmVhdF9pbnRlcnZhbF9tcxgDIAEoDRIXCg9tYXhfZnJhbWVfYnl0ZXMYBCABKA0SHAoUbWF4X2luX2ZsaWdodF9mcmFtZXMYBSABKA0SGwoTc2VydmVyX3RpbWVfdW5peF9tcxgGIAEoAxIdChVhdWRpdF9yZXN1bWVfc2VxdWVuY2UYByABKAQSHgoWYXVkaXRfaGlnaGVzdF9zZXF1ZW5jZRgIIAEoBBIMCgR0ZXJtGAkgASgEEg8KB3JlcGxpY2EYCiABKAkSGwoTcGVuZGluZ19yZXZvY2F0aW9ucxgLIAEoDRIRCgllbmRwb2ludHMYDCADKAkSGwoTcmVzZW5kX2l0ZW1fcmVwb3J0cxgNIAEoCCLXAQoJSGVhcnRCZWF0Eg4KBmlzX2FjaxgBIAEoCBINCgVub25jZRgCIAEoBBIUCgxtb25vdG9uaWNfbXMYAyABKAMSHAoUYXVkaXRfYmFja2xvZ19ldmVudHMYBCABKAQSGwoTYXVkaXRfYmFja2xvZ19ieXRlcxgFIAEoBBJACgpoZWxkX2luZGV4GAYgASgLMiwuY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuSW5kZXhQb3NpdGlvbhIYChBkZWdyYWRlZF9yZWFzb25zGAcgAygJIg0KC0Fja25vd2xlZGdlIksKCUZyYW1lTmFjaxILCgNzZXEYASABKAQSMQoEbmFjaxgCIAEoCzIjLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLk5hY2siwQIKB0dvb2RieWUSOQoEY29kZRgBIAEoDjIrLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLkdvb2RieWUuQ29kZRIWCg5yZXRyeV9hZnRlcl9tcxgCIAEoBBIQCghlbmRwb2ludBgDIAEoCRIPCgdtZXNzYWdlGAQgASgJIr8BCgRDb2RlEhQKEENPREVfVU5TUEVDSUZJRUQQABIRCg1DT0RFX1NIVVRET1dOEAESEwoPQ09ERV9TVVBFUlNFREVEEAISEgoOQ09ERV9OT1RfT1dORVIQAxIQCgxDT0RFX1JFVk9LRUQQBBIRCg1DT0RFX1BST1RPQ09MEAUSEwoPQ09ERV9PVkVSTE9BREVEEAYSGQoVQ09ERV9JREVOVElUWV9SRUZVU0VEEAcSEAoMQ09ERV9TVEFMTEVEEAgitwIKDVByb3RvY29sRXJyb3ISPwoEY29kZRgBIAEoDjIxLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLlByb3RvY29sRXJyb3IuQ29kZRIPCgdtZXNzYWdlGAIgASgJEhUKDW9mZmVuZGluZ19zZXEYAyABKAQivAEKBENvZGUSFAoQQ09ERV9VTlNQRUNJRklFRBAAEhEKDUNPREVfU0VRVUVOQ0UQARITCg9DT0RFX1VORVhQRUNURUQQAhIQCgxDT0RFX0lOVkFMSUQQAxISCg5DT0RFX1RPT19MQVJHRRAEEg8KC0NPREVfV0lORE9XEAUSEAoMQ09ERV9WRVJTSU9OEAYSEwoPQ09ERV9TVEFMRV9URVJNEAcSGAoUQ09ERV9BQ0tOT1dMRURHRU1FTlQQCGIGcHJvdG8z", [file_conductor_federation_v1alpha1_desired]);
 
 /**
  * Opening claim of an agent, sent once as the first frame of a stream (lessons §2.1).
@@ -91,8 +93,8 @@ export type Hello = Message<"conductor.federation.v1alpha1.Hello"> & {
   readBackUnixMs: bigint;
 
   /**
-   * SHA-256 over the sorted (kind, name, version, digest, level) of the items the agent holds, `sha256:` and hex. Equal to the
-   * hub's record means no item reports need to be resent.
+   * SHA-256 over the sorted (kind, name, version, digest, level, nack reason) of the items that the held index names, `sha256:`
+   * and hex. Equal to the hub's record means no item reports need to be resent.
    *
    * @generated from field: string inventory_digest = 11;
    */
@@ -381,6 +383,35 @@ export const AcknowledgeSchema: GenMessage<Acknowledge> = /*@__PURE__*/
   messageDesc(file_conductor_federation_v1alpha1_session, 5);
 
 /**
+ * Answer to a numbered frame whose payload the receiver does not know (lessons §2.5). The frame counts as processed and the
+ * stream lives on.
+ *
+ * @generated from message conductor.federation.v1alpha1.FrameNack
+ */
+export type FrameNack = Message<"conductor.federation.v1alpha1.FrameNack"> & {
+  /**
+   * Envelope.seq of the frame.
+   *
+   * @generated from field: uint64 seq = 1;
+   */
+  seq: bigint;
+
+  /**
+   * Class UNSUPPORTED, not retryable.
+   *
+   * @generated from field: conductor.federation.v1alpha1.Nack nack = 2;
+   */
+  nack?: Nack | undefined;
+};
+
+/**
+ * Describes the message conductor.federation.v1alpha1.FrameNack.
+ * Use `create(FrameNackSchema)` to create a new message.
+ */
+export const FrameNackSchema: GenMessage<FrameNack> = /*@__PURE__*/
+  messageDesc(file_conductor_federation_v1alpha1_session, 6);
+
+/**
  * Orderly end of a stream.
  *
  * @generated from message conductor.federation.v1alpha1.Goodbye
@@ -420,7 +451,7 @@ export type Goodbye = Message<"conductor.federation.v1alpha1.Goodbye"> & {
  * Use `create(GoodbyeSchema)` to create a new message.
  */
 export const GoodbyeSchema: GenMessage<Goodbye> = /*@__PURE__*/
-  messageDesc(file_conductor_federation_v1alpha1_session, 6);
+  messageDesc(file_conductor_federation_v1alpha1_session, 7);
 
 /**
  * Why a stream ends.
@@ -503,7 +534,7 @@ export type Goodbye_Code = (typeof Goodbye_Code)[keyof typeof Goodbye_Code] | Un
  * Describes the enum conductor.federation.v1alpha1.Goodbye.Code.
  */
 export const Goodbye_CodeSchema: GenEnum<Goodbye_Code> = /*@__PURE__*/
-  enumDesc(file_conductor_federation_v1alpha1_session, 6, 0);
+  enumDesc(file_conductor_federation_v1alpha1_session, 7, 0);
 
 /**
  * The peer broke a rule; the stream is destroyed after it.
@@ -538,7 +569,7 @@ export type ProtocolError = Message<"conductor.federation.v1alpha1.ProtocolError
  * Use `create(ProtocolErrorSchema)` to create a new message.
  */
 export const ProtocolErrorSchema: GenMessage<ProtocolError> = /*@__PURE__*/
-  messageDesc(file_conductor_federation_v1alpha1_session, 7);
+  messageDesc(file_conductor_federation_v1alpha1_session, 8);
 
 /**
  * Which rule.
@@ -621,5 +652,5 @@ export type ProtocolError_Code = (typeof ProtocolError_Code)[keyof typeof Protoc
  * Describes the enum conductor.federation.v1alpha1.ProtocolError.Code.
  */
 export const ProtocolError_CodeSchema: GenEnum<ProtocolError_Code> = /*@__PURE__*/
-  enumDesc(file_conductor_federation_v1alpha1_session, 7, 0);
+  enumDesc(file_conductor_federation_v1alpha1_session, 8, 0);
 

@@ -35,12 +35,14 @@ export function readSettings(dir: string): MeshSettings {
         reason: "MeshNotFound",
         object: `state directory ${layout.root}`,
         expected: "holds no mesh",
-        remedy: "start one with `npm start`, name its directory with --dir, or use --server with --ca, --cert and --key",
+        remedy:
+          "start one with `npm start`, name its directory with --dir, or use --server with --ca, --cert and --key",
       },
       { cause },
     );
   }
-  if (!isJsonObject(value)) throw new SeamError({ reason: "MeshNotFound", object: layout.settings, expected: "must hold a JSON object" });
+  if (!isJsonObject(value))
+    throw new SeamError({ reason: "MeshNotFound", object: layout.settings, expected: "must hold a JSON object" });
   return parseMeshSettings(value, layout.settings);
 }
 
@@ -52,10 +54,14 @@ export function fleetTarget(options: TargetOptions): Target {
 }
 
 /** The PermissionService of one tenant. With --server the address is that service itself. */
-export function permissionTarget(options: TargetOptions, cluster: string | undefined): Target & { readonly cluster: string } {
+export function permissionTarget(
+  options: TargetOptions,
+  cluster: string | undefined,
+): Target & { readonly cluster: string } {
   if (options.server !== undefined) return { ...explicitTarget(options, options.server), cluster: cluster ?? "" };
   const settings = readSettings(options.dir);
-  const tenant = cluster === undefined ? settings.tenants[0] : settings.tenants.find((candidate) => candidate.name === cluster);
+  const tenant =
+    cluster === undefined ? settings.tenants[0] : settings.tenants.find((candidate) => candidate.name === cluster);
   if (tenant === undefined) {
     throw new SeamError({
       reason: "ClusterUnknown",
@@ -63,7 +69,10 @@ export function permissionTarget(options: TargetOptions, cluster: string | undef
       expected: `must be one of ${settings.tenants.map((known) => known.name).join(", ")}, found ${cluster ?? "nothing"}`,
     });
   }
-  return { ...material(tenant.permission, join(new MeshLayout(options.dir).tenant(tenant.name), "operator")), cluster: tenant.name };
+  return {
+    ...material(tenant.permission, join(new MeshLayout(options.dir).tenant(tenant.name), "operator")),
+    cluster: tenant.name,
+  };
 }
 
 function explicitTarget(options: TargetOptions, address: string): Target {

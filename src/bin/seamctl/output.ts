@@ -1,4 +1,4 @@
-import { type DescMessage, type MessageShape, toJsonString } from "@bufbuild/protobuf";
+import { type DescEnum, type DescMessage, type MessageShape, toJsonString } from "@bufbuild/protobuf";
 import { type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt";
 import { age } from "./table.ts";
 
@@ -24,10 +24,24 @@ export function ageOf(timestamp: Timestamp | undefined, nowMs: number): string {
 
 /** Time of day of a timestamp with its date, local to nobody: RFC 3339 in UTC. */
 export function timeOf(timestamp: Timestamp | undefined): string {
-  return timestamp === undefined ? "-" : timestampDate(timestamp).toISOString().replace(/\.\d+Z$/, "Z");
+  return timestamp === undefined
+    ? "-"
+    : timestampDate(timestamp)
+        .toISOString()
+        .replace(/\.\d+Z$/, "Z");
 }
 
 /** Short form of a digest for a table. */
 export function shortDigest(digest: string): string {
   return digest.startsWith("sha256:") ? digest.slice(7, 19) : digest || "-";
+}
+
+/** Name of an enum value without its prefix, `NOT_OWNED`; the number when this build does not know it. */
+export function enumName(schema: DescEnum, value: number): string {
+  return schema.value[value]?.localName ?? String(value);
+}
+
+/** {@link enumName} as people say it: `not owned`. */
+export function enumWords(schema: DescEnum, value: number): string {
+  return enumName(schema, value).toLowerCase().replaceAll("_", " ");
 }

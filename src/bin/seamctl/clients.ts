@@ -1,0 +1,65 @@
+import { credentials } from "@grpc/grpc-js";
+import { type GrpcClient, createGrpcClient } from "../../api/grpc/client.ts";
+import { FleetService, ReceiptService, RevocationService } from "../../api/gen/conductor/fleet/v1alpha1/fleet_pb.ts";
+import { PermissionService } from "../../api/gen/ontai/security/v1alpha1/permission_pb.ts";
+import type { DescService } from "@bufbuild/protobuf";
+import { type Target, type TargetOptions, fleetTarget, permissionTarget } from "./mesh-file.ts";
+
+function connect<S extends DescService>(service: S, target: Target): GrpcClient<S> {
+  return createGrpcClient(service, {
+    address: target.address,
+    credentials: credentials.createSsl(
+      Buffer.from(target.caPem),
+      Buffer.from(target.keyPem),
+      Buffer.from(target.certPem),
+    ),
+  });
+}
+
+/** Runs `use` with a client that is closed afterwards, whatever happens. */
+async function using<S extends DescService, R>(
+  service: S,
+  target: Target,
+  use: (client: GrpcClient<S>) => Promise<R>,
+): Promise<R> {
+  const client = connect(service, target);
+  try {
+    return await use(client);
+  } finally {
+    client.close();
+  }
+}
+
+/** A call to FleetService. */
+export function withFleet<R>(
+  options: TargetOptions,
+  use: (client: GrpcClient<typeof FleetService>) => Promise<R>,
+): Promise<R> {
+  return using(FleetService, fleetTarget(options), use);
+}
+
+/** A call to ReceiptService. */
+export function withReceipts<R>(
+  options: TargetOptions,
+  use: (client: GrpcClient<typeof ReceiptService>) => Promise<R>,
+): Promise<R> {
+  return using(ReceiptService, fleetTarget(options), use);
+}
+
+/** A call to RevocationService. */
+export function withRevocations<R>(
+  options: TargetOptions,
+  use: (client: GrpcClient<typeof RevocationService>) => Promise<R>,
+): Promise<R> {
+  return using(RevocationService, fleetTarget(options), use);
+}
+
+/** A call to the PermissionService of one tenant; without `cluster` the first. */
+export function withPermissions<R>(
+  options: TargetOptions,
+  cluster: string | undefined,
+  use: (client: GrpcClient<typeof PermissionService>, cluster: string) => Promise<R>,
+): Promise<R> {
+  const target = permissionTarget(options, cluster);
+  return using(PermissionService, target, (client) => use(client, target.cluster));
+}

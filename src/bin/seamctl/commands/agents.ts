@@ -1,0 +1,85 @@
+import type { Command } from "commander";
+import {
+  type Agent,
+  ListAgentsResponseSchema,
+  WatchAgentsResponseSchema,
+} from "../../../api/gen/conductor/fleet/v1alpha1/fleet_pb.ts";
+import { withFleet } from "../clients.ts";
+import { type CommandContext, type ReadOptions, withRead } from "../context.ts";
+import { ageOf, messageJson } from "../output.ts";
+import { type Column, renderTable } from "../table.ts";
+
+/** Columns of an agent, for `agents` and for the live table of `up`. */
+export function agentColumns(nowMs: number): readonly Column<Agent>[] {
+  return [
+    { header: "cluster", value: (agent) => agent.cluster },
+    { header: "connected", value: (agent) => (agent.connected ? "yes" : "no") },
+    { header: "index", value: indexText },
+    { header: "items", value: itemsText },
+    { header: "snapshot", value: snapshotText },
+    { header: "drift", value: (agent) => String(agent.openDrift), align: "right" },
+    { header: "rtt", value: (agent) => (agent.rttMs > 0 ? `${agent.rttMs.toFixed(1)}ms` : "-"), align: "right" },
+    { header: "agent", value: (agent) => agent.agentVersion || "-" },
+    { header: "nodes", value: (agent) => (agent.simulatedNodes ? "simulated" : "real") },
+    { header: "seen", value: (agent) => ageOf(agent.lastSeen, nowMs), align: "right" },
+    { header: "note", value: noteText },
+  ];
+}
+
+function indexText(agent: Agent): string {
+  const { desired, held } = agent;
+  if (desired === undefined) return "-";
+  if (held === undefined) return `none of ${desired.sequence}`;
+  return held.digest === desired.digest ? String(desired.sequence) : `${held.sequence} of ${desired.sequence}`;
+}
+
+function itemsText(agent: Agent): string {
+  const { items } = agent;
+  if (items === undefined) return "-";
+  const refused = items.quarantined > 0 ? `, ${items.quarantined} refused` : "";
+  return `${items.healthy}/${items.desired} healthy${refused}`;
+}
+
+function snapshotText(agent: Agent): string {
+  const { snapshot } = agent;
+  if (snapshot === undefined || snapshot.expectedVersion === "") return "-";
+  if (snapshot.syncStatus === "DegradedSecurityState") return `degraded (${snapshot.degradedReason})`;
+  return snapshot.acknowledgedVersion === snapshot.expectedVersion ? snapshot.syncStatus || "-" : "behind";
+}
+
+function noteText(agent: Agent): string {
+  if (!agent.connected) return agent.lastDisconnect;
+  if (agent.needsResync) return "resync due";
+  return agent.degradedReason;
+}
+
+/** `seamctl agents`. */
+export function agentsCommand(program: Command, context: CommandContext): void {
+  withRead(
+    program
+      .command("agents")
+      .description("list the agents of the fleet: who is connected, what each holds and how far it has come")
+      .argument("[clusters...]", "only these clusters"),
+  )
+    .option("-w, --watch", "go on until Ctrl-C, printing every change")
+    .addHelpText("after", "\nExamples:\n  seamctl agents\n  seamctl agents tenant-2 -o json\n  seamctl agents --watch")
+    .action(async (clusters: readonly string[], options: ReadOptions & { readonly watch?: boolean }) => {
+      const render = (agents: readonly Agent[]): string => renderTable(agentColumns(context.clock.now()), agents);
+      await withFleet(options, async (client) => {
+        if (options.watch !== true) {
+          const answer = await client.listAgents({ clusters: [...clusters] }, { signal: context.signal });
+          context.output.out(
+            options.output === "json" ? messageJson(ListAgentsResponseSchema, answer) : render(answer.agents),
+          );
+          context.finish(answer.agents.every((agent) => agent.connected) && answer.agents.length > 0 ? "yes" : "no");
+          return;
+        }
+        for await (const change of client.watchAgents({ clusters: [...clusters] }, { signal: context.signal })) {
+          context.output.out(
+            options.output === "json" ? messageJson(WatchAgentsResponseSchema, change) : render(change.agents),
+          );
+          for (const cluster of change.removed) context.output.out(`${cluster} removed`);
+        }
+      });
+    });
+}

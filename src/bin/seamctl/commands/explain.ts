@@ -1,0 +1,82 @@
+import type { Command } from "commander";
+import {
+  type ExplainItemResponse,
+  ExplainItemResponseSchema,
+  RetryItemResponseSchema,
+} from "../../../api/gen/conductor/fleet/v1alpha1/fleet_pb.ts";
+import { withFleet } from "../clients.ts";
+import { type CommandContext, type ReadOptions, withRead } from "../context.ts";
+import { messageJson, shortDigest, timeOf } from "../output.ts";
+import { renderTable } from "../table.ts";
+
+function renderExplanation(answer: ExplainItemResponse): string {
+  const { item } = answer;
+  const head = `${item?.kind ?? ""} ${item?.name ?? ""} on ${item?.cluster ?? ""}: version ${item?.version ?? 0n}, digest ${shortDigest(item?.digest ?? "")}, ${item?.size ?? 0n} bytes${item?.deleted === true ? ", to be removed" : ""}`;
+  const steps = renderTable(
+    [
+      { header: "step", value: (step) => step.name },
+      { header: "state", value: (step) => step.state },
+      { header: "version", value: (step) => step.version || "-" },
+      { header: "at", value: (step) => timeOf(step.at) },
+      { header: "detail", value: (step) => step.detail },
+    ],
+    answer.steps,
+  );
+  const facts: readonly (readonly [string, string])[] = [
+    ["connected", answer.connected ? "yes" : "no"],
+    ["quarantined", item?.quarantined === true ? "yes; lift with: seamctl retry" : ""],
+    ["last error", answer.lastError],
+    ["next retry", answer.nextRetry === undefined ? "" : timeOf(answer.nextRetry)],
+    ["last good", answer.lastGood],
+    ["blocking", answer.blockingReason],
+  ];
+  const lines = facts.filter(([, value]) => value !== "").map(([name, value]) => `${`${name}:`.padEnd(13)} ${value}`);
+  return [head, "", steps, "", ...lines].join("\n");
+}
+
+/** Splits `Kind/name` or a bare name. */
+function splitItem(text: string): { readonly kind: string; readonly name: string } {
+  const slash = text.indexOf("/");
+  return slash < 0 ? { kind: "", name: text } : { kind: text.slice(0, slash), name: text.slice(slash + 1) };
+}
+
+/** `seamctl explain` and `seamctl retry`. */
+export function explainCommands(program: Command, context: CommandContext): void {
+  withRead(
+    program
+      .command("explain")
+      .description(
+        "everything known about one item on one agent: desired, offered, received, verified, applied, healthy",
+      )
+      .argument("<agent>", "cluster")
+      .argument("<item>", "item as `name` or `Kind/name`; for packs also the PackDelivery or base pack name"),
+  )
+    .addHelpText(
+      "after",
+      "\nExamples:\n  seamctl explain tenant-2 hello\n  seamctl explain tenant-2 PermissionSnapshot/snapshot-tenant-2\n\nExit code: 0 when the item is healthy, 1 when something blocks it.",
+    )
+    .action(async (cluster: string, item: string, options: ReadOptions) => {
+      const answer = await withFleet(options, (client) =>
+        client.explainItem({ cluster, ...splitItem(item) }, { signal: context.signal }),
+      );
+      context.output.out(
+        options.output === "json" ? messageJson(ExplainItemResponseSchema, answer) : renderExplanation(answer),
+      );
+      context.finish(answer.blockingReason === "" ? "yes" : "no");
+    });
+  withRead(
+    program
+      .command("retry")
+      .description("lift the quarantine of an item on an agent and offer it again")
+      .argument("<agent>", "cluster")
+      .argument("<item>", "item as `name` or `Kind/name`"),
+  )
+    .addHelpText("after", "\nExample:\n  seamctl retry tenant-2 hello")
+    .action(async (cluster: string, item: string, options: ReadOptions) => {
+      const answer = await withFleet(options, (client) =>
+        client.retryItem({ cluster, ...splitItem(item) }, { signal: context.signal }),
+      );
+      context.output.out(options.output === "json" ? messageJson(RetryItemResponseSchema, answer) : answer.message);
+      context.finish(answer.lifted ? "yes" : "no");
+    });
+}

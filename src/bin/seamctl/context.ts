@@ -1,0 +1,53 @@
+import type { Command } from "commander";
+import type { Clock } from "../../base/clock.ts";
+import type { Random } from "../../base/random.ts";
+import type { TargetOptions } from "./mesh-file.ts";
+import type { Output, Verdict } from "./output.ts";
+
+/** What every command gets from its program. */
+export interface CommandContext {
+  readonly output: Output;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Aborts on Ctrl-C. */
+  readonly signal: AbortSignal;
+  /** Environment handed to child processes of `up`. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Reports a command's verdict; the program turns it into the exit code. */
+  finish(verdict: Verdict): void;
+}
+
+/** Flags shared by commands that read a mesh. */
+export interface ReadOptions extends TargetOptions {
+  readonly output: "table" | "json";
+}
+
+/** Adds the flags by which a command finds its mesh. */
+export function withTarget(command: Command): Command {
+  return command
+    .option("--dir <directory>", "state directory of the mesh", ".seam")
+    .option("--server <host:port>", "talk to this server instead of the mesh in --dir")
+    .option("--ca <file>", "with --server: PEM bundle that signs the server's certificate")
+    .option("--cert <file>", "with --server: PEM client certificate")
+    .option("--key <file>", "with --server: PEM private key");
+}
+
+/** Adds {@link withTarget} and `-o`. */
+export function withRead(command: Command): Command {
+  return withTarget(command).option(
+    "-o, --output <format>",
+    "table or json (protobuf JSON of the service's answer)",
+    parseFormat,
+    "table",
+  );
+}
+
+function parseFormat(text: string): string {
+  if (text === "table" || text === "json") return text;
+  throw new UsageError(`-o must be table or json, found ${JSON.stringify(text)}`);
+}
+
+/** The command line itself is wrong: exit code 2. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}

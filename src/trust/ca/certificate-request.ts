@@ -6,7 +6,7 @@ import { Pkcs10CertificateRequest, Pkcs10CertificateRequestGenerator } from "./x
 /** Largest PKCS#10 request that is parsed, bytes. */
 export const MAX_REQUEST_BYTES = 16 * 1024;
 
-const CURVES: readonly (string | undefined)[] = ["prime256v1", "secp384r1"];
+const CURVES: ReadonlySet<string | undefined> = new Set(["prime256v1", "secp384r1"]);
 
 /**
  * Public key of a PKCS#10 request, after its proof of possession was checked. Nothing else of the request is ever used: names,
@@ -25,7 +25,7 @@ export async function publicKeyOfRequest(der: Uint8Array): Promise<KeyObject> {
   } catch (cause) {
     throw invalid("a PKCS#10 request in DER", cause);
   }
-  if (key.asymmetricKeyType !== "ec" || !CURVES.includes(key.asymmetricKeyDetails?.namedCurve))
+  if (key.asymmetricKeyType !== "ec" || !CURVES.has(key.asymmetricKeyDetails?.namedCurve))
     throw invalid("an ECDSA key on P-256 or P-384");
   if (!proven) throw invalid("a signature by the requested key (proof of possession)");
   return key;

@@ -1,0 +1,105 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { anyPack, anyUnpack } from "@bufbuild/protobuf/wkt";
+import { Metadata, type StatusObject, status as Status } from "@grpc/grpc-js";
+import { type ErrorParts, SeamError, errorMessage } from "../../base/errors.ts";
+import { ErrorInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
+import { StatusSchema } from "../gen/google/rpc/status_pb.ts";
+
+export { Status };
+
+/** Trailer of gRPC's rich error model. */
+const DETAILS_TRAILER = "grpc-status-details-bin";
+/** Domain of our reasons in google.rpc.ErrorInfo. */
+const ERROR_DOMAIN = "seam.ontai.dev";
+
+/**
+ * A gRPC status that a handler answers with, or that a client received. It carries the same parts as a {@link SeamError} as
+ * `google.rpc.ErrorInfo` (reason; metadata object, field, expected, remedy), so a person reads one text whichever way it came.
+ */
+export class GrpcStatusError extends Error {
+  override readonly name = "GrpcStatusError";
+  readonly code: Status;
+  /** What the status message says. */
+  readonly details: string;
+  /** Set when the peer sent, or the handler gave, the parts. */
+  readonly parts: ErrorParts | undefined;
+
+  constructor(code: Status, details: string | ErrorParts, options?: { cause?: unknown }) {
+    const text = typeof details === "string" ? details : new SeamError(details).message;
+    super(text, options);
+    this.code = code;
+    this.details = text;
+    this.parts = typeof details === "string" ? undefined : details;
+  }
+}
+
+/** The status a handler's failure is answered with. Anything that is no status and no SeamError is INTERNAL without its text. */
+export function statusOf(error: unknown): GrpcStatusError {
+  if (error instanceof GrpcStatusError) return error;
+  if (error instanceof SeamError) return new GrpcStatusError(Status.INVALID_ARGUMENT, error.parts, { cause: error });
+  return new GrpcStatusError(Status.INTERNAL, "internal error", { cause: error });
+}
+
+/** Wire form of a status, with details. */
+export function statusObject(error: GrpcStatusError): StatusObject {
+  const metadata = new Metadata();
+  if (error.parts !== undefined) {
+    const { reason, object, field, expected, remedy } = error.parts;
+    const info = create(ErrorInfoSchema, {
+      reason,
+      domain: ERROR_DOMAIN,
+      metadata: { object, field: field ?? "", expected, remedy: remedy ?? "" },
+    });
+    const rich = create(StatusSchema, {
+      code: error.code,
+      message: error.details,
+      details: [anyPack(ErrorInfoSchema, info)],
+    });
+    metadata.set(DETAILS_TRAILER, Buffer.from(toBinary(StatusSchema, rich)));
+  }
+  return { code: error.code, details: error.details, metadata };
+}
+
+/** Reads what a grpc-js client call failed with. */
+export function fromServiceError(error: unknown): GrpcStatusError {
+  if (error instanceof GrpcStatusError) return error;
+  if (!isStatusObject(error)) return new GrpcStatusError(Status.UNKNOWN, errorMessage(error), { cause: error });
+  const parts = partsFrom(error.metadata);
+  const read = new GrpcStatusError(error.code, parts ?? error.details, { cause: error });
+  return read;
+}
+
+function isStatusObject(error: unknown): error is StatusObject {
+  return (
+    typeof error === "object" &&
+    error !== null &&
+    "code" in error &&
+    typeof error.code === "number" &&
+    "details" in error &&
+    typeof error.details === "string" &&
+    "metadata" in error
+  );
+}
+
+function partsFrom(metadata: unknown): ErrorParts | undefined {
+  if (!(metadata instanceof Metadata)) return undefined;
+  const [raw] = metadata.get(DETAILS_TRAILER);
+  if (!(raw instanceof Uint8Array)) return undefined;
+  try {
+    for (const detail of fromBinary(StatusSchema, raw).details) {
+      const info = anyUnpack(detail, ErrorInfoSchema);
+      if (info?.domain !== ERROR_DOMAIN) continue;
+      const { object = "", field = "", expected = "", remedy = "" } = info.metadata;
+      return {
+        reason: info.reason,
+        object,
+        expected,
+        ...(field === "" ? {} : { field }),
+        ...(remedy === "" ? {} : { remedy }),
+      };
+    }
+  } catch {
+    return undefined; // details of a peer that does not keep to the error model: the plain status stands
+  }
+  return undefined;
+}

@@ -1,0 +1,163 @@
+import { type Metadata, Server, ServerCredentials } from "@grpc/grpc-js";
+import type { X509Certificate } from "node:crypto";
+import type { Principal } from "../../api/grpc/principal.ts";
+import type { GrpcService } from "../../api/grpc/service-implementation.ts";
+import { GrpcStatusError, Status } from "../../api/grpc/status-error.ts";
+import { type Clock, systemClock } from "../../base/clock.ts";
+import type { Log } from "../../base/log.ts";
+import { type Metrics, silentMetrics } from "../../base/metrics.ts";
+import {
+  type ConnectionLimits,
+  DEFAULT_CONNECTION_LIMITS,
+  KEEPALIVE_PING_MS,
+  KEEPALIVE_TIMEOUT_MS,
+} from "./connection-limits.ts";
+import { type Authentication, type TlsConnection, startTlsListener } from "./tls-listener.ts";
+import type { TlsSource } from "./tls-material.ts";
+
+/** Options of {@link startGrpcServer}. */
+export interface GrpcServerOptions {
+  /** Interface to listen on. */
+  readonly address: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+  readonly tls: TlsSource;
+  /** Services to serve; add reflectionService and healthService here. */
+  readonly services: readonly GrpcService[];
+  /** Who holds a certificate: called at accept and again on live connections. Usually over tenantIdentity or operatorIdentity. */
+  authenticate(certificate: X509Certificate | undefined): Authentication;
+  /** When given, clients without certificate are let in and each of their calls must carry `authorization: Bearer …`. */
+  readonly authenticateToken?: (token: string) => Promise<Authentication>;
+  readonly limits?: Partial<ConnectionLimits>;
+  readonly clock?: Clock;
+  readonly log: Log;
+  readonly metrics?: Metrics;
+  readonly signal: AbortSignal;
+}
+
+/** A running gRPC server behind our own TLS listener. */
+export interface GrpcServer {
+  readonly port: number;
+  /** Live connections. */
+  readonly connections: number;
+  /** The live connection of a call's peer. */
+  connection(peer: string): TlsConnection | undefined;
+  /** Authenticates live connections again now (a deny list changed). */
+  recheck(): void;
+  /** Lame duck: closes the listening socket; live connections stay until the signal aborts. */
+  stopAccepting(): void;
+  /** Resolves after the signal aborted and everything is released. */
+  readonly closed: Promise<void>;
+}
+
+/**
+ * Serves gRPC over TLS 1.3 with client certificates.
+ *
+ * @throws SeamError `ListenFailed`
+ */
+export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
+  const limits: ConnectionLimits = { ...DEFAULT_CONNECTION_LIMITS, ...options.limits };
+  const metrics = options.metrics ?? silentMetrics;
+  const server = new Server({
+    "grpc.enable_channelz": 0,
+    "grpc.keepalive_time_ms": KEEPALIVE_PING_MS,
+    "grpc.keepalive_timeout_ms": KEEPALIVE_TIMEOUT_MS,
+    "grpc.max_receive_message_length": limits.maxMessageBytes,
+    "grpc.max_send_message_length": limits.maxMessageBytes,
+    "grpc.max_concurrent_streams": limits.maxConcurrentCalls,
+  });
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const transport = new AbortController();
+  const listener = await startTlsListener({
+    address: options.address,
+    port: options.port,
+    tls: options.tls,
+    clientCertificate: options.authenticateToken === undefined ? "required" : "optional",
+    authenticate: (certificate) => {
+      if (certificate === undefined && options.authenticateToken !== undefined)
+        return { ok: true, principal: undefined };
+      return options.authenticate(certificate);
+    },
+    onConnection: (socket) => injector.injectConnection(socket),
+    limits,
+    clock: options.clock ?? systemClock,
+    log: options.log,
+    metrics,
+    signal: transport.signal,
+  });
+  const hooks = {
+    principal: (peer: string, metadata: Metadata) => {
+      const connection = listener.connection(peer);
+      if (connection === undefined) throw new GrpcStatusError(Status.UNAVAILABLE, "the connection is gone");
+      connection.called();
+      return connection.principal ?? principalOfToken(metadata, options.authenticateToken);
+    },
+    signal: options.signal,
+    log: options.log,
+  };
+  for (const service of options.services) server.addService(service.definition, service.bind(hooks));
+
+  const stop = async (): Promise<void> => {
+    listener.stopAccepting();
+    // Handlers saw the signal too: give their last words the time to leave, then destroy.
+    const ended = new Promise<void>((resolve) => {
+      server.tryShutdown(() => resolve());
+    });
+    const grace = new AbortController();
+    await Promise.race([
+      ended,
+      (options.clock ?? systemClock).sleep(limits.stopGraceMs, grace.signal).catch(() => {
+        // the calls ended first
+      }),
+    ]);
+    grace.abort();
+    server.forceShutdown();
+    transport.abort();
+    await listener.closed;
+  };
+  const closed = new Promise<void>((resolve, reject) => {
+    const begin = (): void => {
+      stop().then(resolve, reject);
+    };
+    if (options.signal.aborted) begin();
+    else options.signal.addEventListener("abort", begin, { once: true });
+  });
+
+  return {
+    port: listener.port,
+    get connections() {
+      return listener.connections;
+    },
+    connection: (peer) => listener.connection(peer),
+    recheck: () => listener.recheck(),
+    stopAccepting: () => listener.stopAccepting(),
+    closed,
+  };
+}
+
+const BEARER = /^Bearer ([^\s]{1,16384})$/i;
+
+async function principalOfToken(
+  metadata: Metadata,
+  authenticate: GrpcServerOptions["authenticateToken"],
+): Promise<Principal | undefined> {
+  if (authenticate === undefined) return undefined;
+  const [header] = metadata.get("authorization");
+  const token = typeof header === "string" ? BEARER.exec(header)?.[1] : undefined;
+  if (token === undefined)
+    throw new GrpcStatusError(Status.UNAUTHENTICATED, {
+      reason: "CredentialsMissing",
+      object: "call",
+      field: "authorization",
+      expected: "a client certificate or a bearer token",
+      remedy: "present a client certificate of the internal CA, or a service-account token",
+    });
+  const verdict = await authenticate(token);
+  if (!verdict.ok)
+    throw new GrpcStatusError(Status.UNAUTHENTICATED, {
+      reason: verdict.reason,
+      object: "bearer token",
+      expected: verdict.detail,
+    });
+  return verdict.principal;
+}

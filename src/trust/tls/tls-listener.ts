@@ -1,0 +1,310 @@
+import { type X509Certificate, randomBytes } from "node:crypto";
+import { type AddressInfo, type Socket, createServer } from "node:net";
+import { type TLSSocket, createServer as createTlsServer } from "node:tls";
+import type { Principal } from "../../api/grpc/principal.ts";
+import type { Clock } from "../../base/clock.ts";
+import { SeamError, errorMessage } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
+import type { Metrics } from "../../base/metrics.ts";
+import { TokenBucket } from "../../base/token-bucket.ts";
+import type { ConnectionLimits } from "./connection-limits.ts";
+import type { TlsSource } from "./tls-material.ts";
+
+/** Answer of an authenticator. `reason` is a stable CamelCase code: log field and metric label. */
+export type Authentication =
+  | { readonly ok: true; readonly principal: Principal | undefined }
+  | { readonly ok: false; readonly reason: string; readonly detail: string };
+
+/** One authenticated connection. */
+export interface TlsConnection {
+  /** `address:port` of the other end: what grpc-js calls the peer. */
+  readonly peer: string;
+  readonly principal: Principal | undefined;
+  /** Destroys the socket at once, never gracefully (lessons §1.6). */
+  destroy(reason: string): void;
+  /** Says that the peer made a call: ends the first-call deadline. */
+  called(): void;
+}
+
+/** Options of {@link startTlsListener}. */
+export interface TlsListenerOptions {
+  /** Interface to listen on, for example `127.0.0.1` or `::`. */
+  readonly address: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+  readonly tls: TlsSource;
+  /** `optional` lets a client without certificate in, for listeners that also take tokens. */
+  readonly clientCertificate: "required" | "optional";
+  /** Called after the chain was verified, at accept and again on live connections. Undefined: the peer showed no certificate. */
+  authenticate(certificate: X509Certificate | undefined): Authentication;
+  /** Takes over an authenticated connection. */
+  onConnection(socket: TLSSocket, connection: TlsConnection): void;
+  readonly limits: ConnectionLimits;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly signal: AbortSignal;
+}
+
+/** A running listener. */
+export interface TlsListener {
+  readonly port: number;
+  /** The live connection of a peer. */
+  connection(peer: string): TlsConnection | undefined;
+  readonly connections: number;
+  /** Authenticates every live connection again and destroys what no longer passes. */
+  recheck(): void;
+  /** Closes the listening socket; live connections stay. */
+  stopAccepting(): void;
+  /** Destroys every connection. */
+  destroyAll(reason: string): void;
+  /** Resolves when the listening socket and every connection are closed. */
+  readonly closed: Promise<void>;
+}
+
+/** Counter of refused connections, by reason. */
+const REFUSED_TOTAL = "tls_connections_refused_total";
+/** Gauge of open connections. */
+const CONNECTIONS = "tls_connections";
+
+/**
+ * TLS 1.3 with ALPN h2 and client certificates (R-4.1), in front of grpc-js. Admission by count and rate comes before the handshake;
+ * identity is checked between handshake and the first HTTP/2 byte; a refusal is logged and counted with its reason and touches
+ * nothing but its own socket.
+ *
+ * @throws SeamError `ListenFailed`, naming address and port
+ */
+export async function startTlsListener(options: TlsListenerOptions): Promise<TlsListener> {
+  const { limits, clock, metrics, signal } = options;
+  const log = options.log.child({ listener: `${options.address}:${options.port}` });
+  const bucket = new TokenBucket(limits.accept, clock.monotonic());
+  const sockets = new Set<Socket>();
+  const live = new Map<string, LiveConnection>();
+
+  const refuse = (socket: Socket, peer: string, reason: string, detail: string): void => {
+    metrics.count(REFUSED_TOTAL, { reason });
+    log.warn({ peer, reason, detail }, "connection refused");
+    socket.destroy();
+  };
+
+  const material = options.tls.current();
+  const tlsServer = createTlsServer({
+    cert: material.certificatePem,
+    key: material.privateKeyPem,
+    ca: material.caPem,
+    minVersion: "TLSv1.3",
+    ALPNProtocols: ["h2"],
+    requestCert: true,
+    // Node would drop an unverified peer without a word; the check below says why.
+    rejectUnauthorized: false,
+    handshakeTimeout: limits.handshakeMs,
+  });
+  const unsubscribe = options.tls.subscribe((next) => {
+    tlsServer.setSecureContext({
+      cert: next.certificatePem,
+      key: next.privateKeyPem,
+      ca: next.caPem,
+      minVersion: "TLSv1.3",
+    });
+    // A resumed session skips chain verification: tickets of the old CA must not outlive it.
+    tlsServer.setTicketKeys(randomBytes(48));
+  });
+
+  tlsServer.on("tlsClientError", (error, socket) => {
+    refuse(socket, peerOf(socket), handshakeFailure(error), errorMessage(error));
+  });
+  tlsServer.on("secureConnection", (socket) => {
+    const peer = peerOf(socket);
+    socket.on("error", (error) => log.debug({ peer, err: error }, "connection failed"));
+    const verdict = admit(socket, options);
+    if (!verdict.ok) {
+      refuse(socket, peer, verdict.reason, verdict.detail);
+      return;
+    }
+    const connection = new LiveConnection(socket, peer, verdict.principal, (reason, detail) =>
+      refuse(socket, peer, reason, detail),
+    );
+    live.set(peer, connection);
+    metrics.gauge(CONNECTIONS, live.size);
+    connection.expectCallWithin(limits.firstCallMs);
+    socket.once("close", () => {
+      connection.release();
+      if (live.get(peer) === connection) live.delete(peer);
+      metrics.gauge(CONNECTIONS, live.size);
+    });
+    options.onConnection(socket, connection);
+  });
+
+  const server = createServer({ noDelay: true }, (socket) => {
+    const peer = peerOf(socket);
+    socket.on("error", (error) => log.debug({ peer, err: error }, "connection failed"));
+    if (sockets.size >= limits.maxConnections) {
+      refuse(socket, peer, "TooManyConnections", `at most ${limits.maxConnections} connections`);
+      return;
+    }
+    if (!bucket.take(clock.monotonic())) {
+      refuse(socket, peer, "AcceptRate", `at most ${limits.accept.perSecond} new connections per second`);
+      return;
+    }
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+    tlsServer.emit("connection", socket);
+  });
+
+  const recheck = (): void => {
+    for (const connection of live.values()) {
+      const verdict = options.authenticate(connection.certificate());
+      if (!verdict.ok) connection.destroyFor(verdict.reason, verdict.detail);
+    }
+  };
+  const stopAccepting = (): void => {
+    if (server.listening) server.close();
+  };
+  const destroyAll = (reason: string): void => {
+    if (sockets.size > 0) log.info({ connections: sockets.size, reason }, "destroying connections");
+    for (const socket of sockets) socket.destroy();
+  };
+
+  await listen(server, options);
+  // A dead listener must not go unnoticed, nor end the process.
+  server.on("error", (error) => log.error({ err: error }, "listener failed"));
+  const timer = setInterval(recheck, limits.recheckMs);
+  timer.unref();
+  const closed = new Promise<void>((resolve) => {
+    server.once("close", () => {
+      clearInterval(timer);
+      unsubscribe();
+      tlsServer.close();
+      resolve();
+    });
+  });
+  const stop = (): void => {
+    stopAccepting();
+    destroyAll("the listener stops");
+  };
+  if (signal.aborted) stop();
+  else signal.addEventListener("abort", stop, { once: true });
+
+  return {
+    port: (server.address() as AddressInfo).port,
+    connection: (peer) => live.get(peer),
+    get connections() {
+      return live.size;
+    },
+    recheck,
+    stopAccepting,
+    destroyAll,
+    closed,
+  };
+}
+
+class LiveConnection implements TlsConnection {
+  readonly peer: string;
+  readonly principal: Principal | undefined;
+  readonly #socket: TLSSocket;
+  readonly #refuse: (reason: string, detail: string) => void;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    socket: TLSSocket,
+    peer: string,
+    principal: Principal | undefined,
+    refuse: (reason: string, detail: string) => void,
+  ) {
+    this.#socket = socket;
+    this.peer = peer;
+    this.principal = principal;
+    this.#refuse = refuse;
+  }
+
+  certificate(): X509Certificate | undefined {
+    return this.#socket.getPeerX509Certificate();
+  }
+
+  expectCallWithin(ms: number): void {
+    this.#timer = setTimeout(() => this.destroyFor("NoCall", `no call within ${ms} ms of the handshake`), ms);
+    this.#timer.unref();
+  }
+
+  called(): void {
+    if (this.#timer === undefined) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  destroy(reason: string): void {
+    this.destroyFor(reason, "");
+  }
+
+  destroyFor(reason: string, detail: string): void {
+    if (!this.#socket.destroyed) this.#refuse(reason, detail);
+  }
+
+  release(): void {
+    this.called();
+  }
+}
+
+function admit(socket: TLSSocket, options: TlsListenerOptions): Authentication {
+  if (socket.alpnProtocol !== "h2")
+    return { ok: false, reason: "AlpnMissing", detail: "the client must offer ALPN protocol h2" };
+  const certificate = socket.getPeerX509Certificate();
+  if (certificate === undefined) {
+    if (options.clientCertificate === "required")
+      return { ok: false, reason: "NoCertificate", detail: "a client certificate is required" };
+  } else if (!socket.authorized) {
+    return { ok: false, reason: "CertificateUntrusted", detail: String(socket.authorizationError) };
+  }
+  return options.authenticate(certificate);
+}
+
+/** Stable reason of a failed handshake. */
+function handshakeFailure(error: Error): string {
+  const code = "code" in error ? String(error.code) : "";
+  switch (code) {
+    case "ERR_TLS_HANDSHAKE_TIMEOUT":
+      return "HandshakeTimeout";
+    case "ERR_SSL_UNSUPPORTED_PROTOCOL":
+    case "ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION":
+      return "TlsVersion";
+    case "ERR_SSL_NO_APPLICATION_PROTOCOL":
+      return "AlpnMissing";
+    case "ERR_SSL_WRONG_VERSION_NUMBER":
+    case "ERR_SSL_PACKET_LENGTH_TOO_LONG":
+    case "ERR_SSL_HTTP_REQUEST":
+      return "NotTls";
+    case "ECONNRESET":
+      return "HandshakeAborted";
+    default:
+      return "HandshakeFailed";
+  }
+}
+
+function peerOf(socket: Socket): string {
+  return `${socket.remoteAddress ?? "unknown"}:${socket.remotePort ?? 0}`;
+}
+
+function listen(server: ReturnType<typeof createServer>, options: TlsListenerOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const failed = (cause: NodeJS.ErrnoException): void => {
+      reject(
+        new SeamError(
+          {
+            reason: "ListenFailed",
+            object: `listener ${options.address}:${options.port}`,
+            field: "port",
+            expected:
+              cause.code === "EADDRINUSE" ? "a free port, but another program listens there" : errorMessage(cause),
+            remedy: "stop that program or choose another port",
+          },
+          { cause },
+        ),
+      );
+    };
+    server.once("error", failed);
+    server.listen(options.port, options.address, () => {
+      server.off("error", failed);
+      resolve();
+    });
+  });
+}

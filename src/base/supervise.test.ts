@@ -42,7 +42,7 @@ describe("supervise (R-1.11)", () => {
       expect(failures).toHaveLength(i);
       await clock.advance(failures.at(-1)?.delayMs ?? 0);
     }
-    expect(failures.map(({ consecutive, message }) => [consecutive, message])).toEqual([
+    expect(failures.slice(0, 4).map(({ consecutive, message }) => [consecutive, message])).toEqual([
       [1, "Error: run 1"],
       [2, "Error: run 2"],
       [3, "Error: run 3"],

@@ -1,0 +1,200 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { digestOf } from "../../base/digest.ts";
+import { applyDiff, diffIndexes } from "./diff-index.ts";
+import { encodeIndex } from "./encode-index.ts";
+import type { IndexDocument, IndexItem, ItemKind } from "./index-document.ts";
+import { parseIndex } from "./parse-index.ts";
+import { planIndex } from "./plan-index.ts";
+import { inventoryDigest } from "./inventory-digest.ts";
+import { differingRanges, entriesIn, rangeDigests } from "./range-digest.ts";
+
+const kind = fc.constantFrom<ItemKind>("PackInstalled", "PermissionSnapshot", "Correction", "Governance");
+const digest = fc.integer({ min: 0, max: 50 }).map((n) => digestOf(`body ${n}`));
+const item: fc.Arbitrary<IndexItem> = fc
+  .record({
+    kind,
+    name: fc.stringMatching(/^[a-z][a-z0-9-]{0,8}$/),
+    version: fc.integer({ min: 1, max: 9 }),
+    digest,
+    size: fc.integer({ min: 0, max: 1000 }),
+    tombstone: fc.boolean(),
+    refs: fc.option(fc.array(fc.record({ digest, size: fc.nat(1000) }), { maxLength: 3 }), { nil: undefined }),
+  })
+  .map(({ tombstone, refs, kind, name, version, digest, size }) => {
+    const plain: IndexItem = { kind, name, version, digest, size };
+    const deleted: IndexItem = tombstone ? { ...plain, deleted: true } : plain;
+    return refs === undefined ? deleted : { ...deleted, refs };
+  });
+const document: fc.Arbitrary<IndexDocument> = fc
+  .record({
+    epoch: fc.integer({ min: 1, max: 3 }),
+    sequence: fc.integer({ min: 9, max: 99 }),
+    items: fc.uniqueArray(item, { maxLength: 30, selector: (i) => `${i.kind}/${i.name}` }),
+    floor: fc.nat(5),
+  })
+  .map(({ floor, epoch, sequence, items }) => ({
+    _type: "FederationIndex/v1" as const,
+    cluster: "tenant-1",
+    issuedAt: "2026-01-01T00:00:00.000Z",
+    expiresAt: "2026-01-02T00:00:00.000Z",
+    keyId: "k",
+    revocations: [{ target: "PackInstalled" as const, name: "web", floor, serial: floor }],
+    epoch,
+    sequence,
+    items,
+  }));
+
+describe("diffIndexes and applyDiff", () => {
+  it("rebuild exactly the canonical bytes of the newer index", () => {
+    fc.assert(
+      fc.property(document, document, (from, to) => {
+        const base = reparse(from);
+        const target = encodeIndex(to);
+        const parts = diffIndexes(base, "base", reparse(to));
+        expect(applyDiff(base, parts)).toEqual(target);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it("carry nothing when nothing but the header changed", () => {
+    fc.assert(
+      fc.property(document, (from) => {
+        const base = reparse(from);
+        const parts = diffIndexes(base, "base", { ...base, sequence: base.sequence + 1 });
+        expect(parts.changed).toHaveLength(0);
+        expect(parts.dropped).toHaveLength(0);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it("answer undefined instead of a body when the parts do not fit the base", () => {
+    const base = reparse(simple(5, []));
+    const parts = diffIndexes(base, "base", reparse(simple(6, ["web"])));
+    expect(applyDiff(base, { ...parts, dropped: ["PackInstalled/none"] })).toBeUndefined();
+    expect(applyDiff(base, { ...parts, changed: [Buffer.from('{"kind":"PackInstalled"}')] })).toBeUndefined();
+    expect(applyDiff(base, { ...parts, changed: [Buffer.from("not json")] })).toBeUndefined();
+    expect(applyDiff(base, { ...parts, header: encodeIndex(simple(6, ["web"])) })).toBeUndefined();
+    expect(
+      applyDiff(base, { ...parts, changed: Array.from({ length: 20_001 }, () => new Uint8Array()) }),
+    ).toBeUndefined();
+  });
+});
+
+describe("encodeIndex", () => {
+  it("gives equal bytes for equal content in any order", () => {
+    fc.assert(
+      fc.property(document, (one) => {
+        const shuffled = { ...one, items: [...one.items].reverse() };
+        expect(encodeIndex(shuffled)).toEqual(encodeIndex(one));
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it("refuses a duplicate item and a version above the sequence, by name", () => {
+    expect(() => encodeIndex(simple(5, ["web", "web"]))).toThrow(
+      "federation index of tenant-1: items[1]: items sorted by (kind, name), each once",
+    );
+    const ahead = simple(5, ["web"]);
+    expect(() =>
+      encodeIndex({ ...ahead, items: ahead.items.map((entry) => Object.assign({}, entry, { version: 6 })) }),
+    ).toThrow("federation index of tenant-1: items[0].version: at most the sequence 5");
+  });
+});
+
+describe("parseIndex", () => {
+  it("reads back what encodeIndex wrote and refuses every non-canonical or unknown member", () => {
+    const body = encodeIndex(simple(5, ["web"]));
+    const parsed = parseIndex(body);
+    expect(parsed.ok && encodeIndex(parsed.document)).toEqual(body);
+    const text = Buffer.from(body).toString();
+    expect(parseIndex(Buffer.from(` ${text}`)).ok).toBe(false);
+    expect(parseIndex(Buffer.from(text.replace('"epoch":1', '"epoch":1,"extra":1'))).ok).toBe(false);
+    expect(parseIndex(Buffer.from(text.replace('"epoch":1', '"epoch":-1'))).ok).toBe(false);
+    expect(parseIndex(new Uint8Array(9 * 1024 * 1024)).ok).toBe(false);
+  });
+
+  it("keeps a kind that this build does not know: its item is nacked, not the index", () => {
+    const text = Buffer.from(encodeIndex(simple(5, ["web"]))).toString();
+    expect(parseIndex(Buffer.from(text.replace('"PackInstalled"', '"Later"'))).ok).toBe(true);
+  });
+});
+
+describe("planIndex", () => {
+  it("lists exactly the items that a diff carries", () => {
+    fc.assert(
+      fc.property(document, document, (one, other) => {
+        const from = reparse(one);
+        const to = reparse({ ...other, epoch: one.epoch });
+        const plan = planIndex(from, to);
+        const parts = diffIndexes(from, "base", to);
+        expect(plan.changed.length + plan.tombstones.length).toBe(parts.changed.length);
+        expect(plan.dropped).toEqual(parts.dropped);
+        expect(plan.tombstones.every((entry) => entry.deleted === true)).toBe(true);
+      }),
+      { numRuns: 100 },
+    );
+  });
+});
+
+describe("inventoryDigest", () => {
+  it("depends on every field and on no order", () => {
+    const one = { kind: "PackInstalled", name: "a", version: 1, digest: "d", level: 2, reason: "" };
+    const two = { ...one, name: "b" };
+    const digest = inventoryDigest([one, two]);
+    expect(inventoryDigest([two, one])).toBe(digest);
+    for (const changed of [{ version: 2 }, { digest: "e" }, { level: 3 }, { reason: "X" }, { name: "c" }])
+      expect(inventoryDigest([{ ...one, ...changed }, two])).not.toBe(digest);
+  });
+});
+
+describe("rangeDigests", () => {
+  it("find every difference by recursing only where ranges differ", () => {
+    fc.assert(
+      fc.property(
+        fc.uniqueArray(fc.record({ key: fc.string(), version: fc.nat(3), digest: fc.constant("d") }), {
+          maxLength: 60,
+          selector: (entry) => entry.key,
+        }),
+        fc.array(fc.nat(59), { maxLength: 5 }),
+        (entries, touched) => {
+          const changed = entries.map((entry, at) =>
+            touched.includes(at) ? Object.assign({}, entry, { version: entry.version + 1 }) : entry,
+          );
+          const found = differingRanges(rangeDigests(entries), rangeDigests(changed)).flatMap((range) =>
+            differingRanges(rangeDigests(entries, [range]), rangeDigests(changed, [range])).flatMap((deeper) =>
+              entriesIn(changed, [range, deeper]),
+            ),
+          );
+          const expected = changed.filter((entry, at) => entry.version !== entries[at]?.version);
+          for (const entry of expected) expect(found).toContainEqual(entry);
+          expect(differingRanges(rangeDigests(entries), rangeDigests([...entries].reverse()))).toEqual([]);
+        },
+      ),
+      { numRuns: 50 },
+    );
+  });
+});
+
+function reparse(one: IndexDocument): IndexDocument {
+  const parsed = parseIndex(encodeIndex(one));
+  if (!parsed.ok) throw new Error(`${parsed.field}: ${parsed.expected}`);
+  return parsed.document;
+}
+
+function simple(sequence: number, names: readonly string[]): IndexDocument {
+  return {
+    _type: "FederationIndex/v1",
+    cluster: "tenant-1",
+    epoch: 1,
+    sequence,
+    issuedAt: "2026-01-01T00:00:00.000Z",
+    expiresAt: "2026-01-02T00:00:00.000Z",
+    keyId: "k",
+    items: names.map((name) => ({ kind: "PackInstalled", name, version: 1, digest: digestOf(name), size: 3 })),
+    revocations: [],
+  };
+}

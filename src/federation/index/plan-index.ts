@@ -1,0 +1,47 @@
+import type { Digest } from "../../base/digest.ts";
+import { type IndexDocument, type IndexItem, itemKey } from "./index-document.ts";
+import { sameItem } from "./diff-index.ts";
+
+/** What changes between the index in force and an accepted one. */
+export interface IndexPlan {
+  /** New or changed items that shall exist. */
+  readonly changed: readonly IndexItem[];
+  /** New or changed tombstones to act on. */
+  readonly tombstones: readonly IndexItem[];
+  /** Keys of tombstones that left. */
+  readonly dropped: readonly string[];
+}
+
+/** Compares two indexes of one cluster. */
+export function planIndex(held: IndexDocument | undefined, next: IndexDocument): IndexPlan {
+  const before = new Map<string, IndexItem>();
+  for (const item of held?.items ?? []) before.set(itemKey(item), item);
+  const changed: IndexItem[] = [];
+  const tombstones: IndexItem[] = [];
+  const sameEpoch = held?.epoch === next.epoch;
+  for (const item of next.items) {
+    const key = itemKey(item);
+    const old = before.get(key);
+    before.delete(key);
+    if (
+      old !== undefined &&
+      (sameEpoch ? sameItem(old, item) : old.digest === item.digest && old.deleted === item.deleted)
+    )
+      continue;
+    (item.deleted === true ? tombstones : changed).push(item);
+  }
+  return { changed, tombstones, dropped: [...before.keys()] };
+}
+
+/** Calls `visit` for every body an item needs: its own and its refs. */
+export function forEachBody(item: IndexItem, visit: (digest: Digest, size: number) => void): void {
+  if (item.digest !== "") visit(item.digest, item.size);
+  for (const ref of item.refs ?? []) visit(ref.digest, ref.size);
+}
+
+/** Every digest an index names, with its size: what may be fetched, and what a store must not forget. */
+export function namedBodies(document: IndexDocument): Map<Digest, number> {
+  const named = new Map<Digest, number>();
+  for (const item of document.items) forEachBody(item, (digest, size) => named.set(digest, size));
+  return named;
+}

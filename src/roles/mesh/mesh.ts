@@ -1,0 +1,250 @@
+import { readFileSync, rmSync } from "node:fs";
+import { credentials } from "@grpc/grpc-js";
+import {
+  type Agent,
+  FleetService,
+  type Receipt,
+  ReceiptService,
+} from "../../api/gen/conductor/fleet/v1alpha1/fleet_pb.ts";
+import { type GrpcClient, createGrpcClient } from "../../api/grpc/client.ts";
+import type { Clock } from "../../base/clock.ts";
+import { errorMessage } from "../../base/errors.ts";
+import { silentLog } from "../../base/log.ts";
+import type { Random } from "../../base/random.ts";
+import { isRetryable } from "../../cluster/api-status-error.ts";
+import { type ConnectedCluster, httpCluster } from "../../cluster/kubernetes/http-cluster.ts";
+import { createDevelopmentTrust } from "../../trust/ca/development-trust.ts";
+import type { DevelopmentTrustPaths, TlsFiles } from "../../trust/ca/development-trust-paths.ts";
+import type { ChildEvent } from "./child.ts";
+import { lockDirectory } from "./directory-lock.ts";
+import { EXAMPLE_PACK, publishExample } from "./example.ts";
+import { writeKubeconfig } from "./kubeconfig.ts";
+import { MeshLayout, prepareLayout } from "./layout.ts";
+import { portClaims, requireFreePorts } from "./ports.ts";
+import { type Readiness, meshReadiness } from "./readiness.ts";
+import { registerClusters } from "./seed.ts";
+import { type MeshSettings, meshSettings, writeMeshSettings } from "./settings.ts";
+import { type AgentProgram, type ProcessState, startSupervisor } from "./supervisor.ts";
+
+/** How often the mesh looks at itself while it is not ready, milliseconds. */
+const POLL_MS = 250;
+/** Deadline of one look, milliseconds. */
+const LOOK_DEADLINE_MS = 3_000;
+
+/** What `seamctl up` starts. */
+export interface MeshOptions {
+  readonly directory: string;
+  readonly tenants: number;
+  readonly portOffset: number;
+  /** Publish the example pack and permissions. */
+  readonly example: boolean;
+  readonly program: AgentProgram;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly signal: AbortSignal;
+  readonly onEvent: (event: ChildEvent) => void;
+}
+
+/** A look at the whole mesh. */
+export interface MeshStatus {
+  readonly processes: readonly ProcessState[];
+  readonly agents: readonly Agent[];
+  readonly receipts: readonly Receipt[];
+  readonly readiness: Readiness;
+  /** Why the hub did not answer; empty when it did. */
+  readonly hubError: string;
+}
+
+/** A running mesh. */
+export interface Mesh {
+  readonly layout: MeshLayout;
+  readonly settings: MeshSettings;
+  readonly tenantNames: readonly string[];
+  /** The management cluster, as its administrator. */
+  readonly management: ConnectedCluster;
+  /** A tenant's cluster, as its administrator. */
+  tenant(name: string): ConnectedCluster;
+  status(): Promise<MeshStatus>;
+  /** Sends a signal to a process; false when it does not run. */
+  kill(name: string, signal: NodeJS.Signals): boolean;
+  /** Resolves when every process has ended and the directory is unlocked; rejects when seeding failed for good. */
+  readonly closed: Promise<void>;
+}
+
+/** Names of `count` tenants. */
+export function tenantNames(count: number): readonly string[] {
+  return Array.from({ length: count }, (_, at) => `tenant-${at + 1}`);
+}
+
+/**
+ * Starts a whole mesh on this machine: one process for management and one per tenant, supervised, each with its own embedded cluster.
+ * Everything lasting is in the state directory, so starting again goes on where it was.
+ *
+ * @throws SeamError for a directory that is busy, unwritable or newer, a busy port, or a full disk; nothing is left running
+ */
+export async function startMesh(options: MeshOptions): Promise<Mesh> {
+  const { clock, random, signal } = options;
+  const layout = new MeshLayout(options.directory);
+  const names = tenantNames(options.tenants);
+  prepareLayout(layout);
+  const lock = lockDirectory(layout.lockFile, process.pid);
+  let trust: DevelopmentTrustPaths;
+  const settings = meshSettings(names, options.portOffset);
+  try {
+    await requireFreePorts(portClaims(names, options.portOffset));
+    trust = await createDevelopmentTrust({ directory: layout.root, clusters: names, clock, random });
+    writeMeshSettings(layout, settings);
+    writeKubeconfig(layout, settings, trust);
+    for (const name of ["management", ...names]) rmSync(layout.hold(name), { force: true });
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+  const supervisor = startSupervisor(
+    { layout, trust, tenants: names, portOffset: options.portOffset },
+    options.program,
+    {
+      clock,
+      random,
+      signal,
+      onEvent: options.onEvent,
+    },
+  );
+  const client = (server: string, files: TlsFiles): ConnectedCluster =>
+    httpCluster({
+      server,
+      caPem: readFileSync(files.ca, "utf8"),
+      clientCertPem: readFileSync(files.certificate, "utf8"),
+      clientKeyPem: readFileSync(files.key, "utf8"),
+      userAgent: "seamctl",
+      clock,
+      random,
+      log: silentLog,
+    });
+  const management = client(settings.api, trust.operator);
+  const tenantClients = new Map<string, ConnectedCluster>();
+  const tenant = (name: string): ConnectedCluster => {
+    const known = tenantClients.get(name);
+    if (known !== undefined) return known;
+    const found = settings.tenants.find((candidate) => candidate.name === name);
+    const files = trust.tenants.get(name);
+    if (found === undefined || files === undefined) throw new Error(`no tenant ${name} in this mesh`);
+    const made = client(found.api, files.operator);
+    tenantClients.set(name, made);
+    return made;
+  };
+  const fleet = fleetClients(settings, trust.operator);
+  const seeded = seedUntilDone(async () => {
+    await registerClusters(management, settings);
+    if (options.example) await publishExample(management, layout, names);
+  }, options);
+  const expectedPack = options.example ? EXAMPLE_PACK.name : undefined;
+  return {
+    layout,
+    settings,
+    tenantNames: names,
+    management,
+    tenant,
+    kill: (name, by) => supervisor.kill(name, by),
+    status: () => look(fleet, supervisor.states(), names, expectedPack),
+    closed: (async () => {
+      try {
+        await seeded;
+      } finally {
+        await supervisor.closed;
+        fleet.close();
+        await Promise.all([management, ...tenantClients.values()].map((each) => each.close()));
+        lock.release();
+      }
+    })(),
+  };
+}
+
+interface FleetClients {
+  readonly fleet: GrpcClient<typeof FleetService>;
+  readonly receipts: GrpcClient<typeof ReceiptService>;
+  close(): void;
+}
+
+function fleetClients(settings: MeshSettings, files: TlsFiles): FleetClients {
+  const options = {
+    address: settings.fleet,
+    credentials: credentials.createSsl(
+      readFileSync(files.ca),
+      readFileSync(files.key),
+      readFileSync(files.certificate),
+    ),
+    // The hub may be down for a while on purpose: look again soon, not after the library's two minutes.
+    channel: {
+      "grpc.initial_reconnect_backoff_ms": 100,
+      "grpc.max_reconnect_backoff_ms": 500,
+      "grpc.min_reconnect_backoff_ms": 100,
+    },
+  };
+  const fleet = createGrpcClient(FleetService, options);
+  const receipts = createGrpcClient(ReceiptService, options);
+  return {
+    fleet,
+    receipts,
+    close: () => {
+      fleet.close();
+      receipts.close();
+    },
+  };
+}
+
+async function look(
+  clients: FleetClients,
+  processes: readonly ProcessState[],
+  tenants: readonly string[],
+  expectedPack: string | undefined,
+): Promise<MeshStatus> {
+  try {
+    const call = { deadlineMs: LOOK_DEADLINE_MS };
+    const [agents, receipts] = await Promise.all([
+      clients.fleet.listAgents({}, call),
+      clients.receipts.listReceipts({}, call),
+    ]);
+    const own = agents.agents.filter((agent) => tenants.includes(agent.cluster));
+    return {
+      processes,
+      agents: own,
+      receipts: receipts.receipts,
+      readiness: meshReadiness(tenants, own, receipts.receipts, expectedPack),
+      hubError: "",
+    };
+  } catch (error) {
+    const hubError = errorMessage(error);
+    return {
+      processes,
+      agents: [],
+      receipts: [],
+      readiness: { ready: false, waitingFor: ["the hub does not answer yet"] },
+      hubError,
+    };
+  }
+}
+
+/** Seeds as soon as the management API answers; goes on through restarts of the process until it has succeeded once. */
+async function seedUntilDone(seed: () => Promise<void>, options: MeshOptions): Promise<void> {
+  const { clock, signal } = options;
+  while (!signal.aborted) {
+    try {
+      await seed();
+      return;
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!isRetryable(error) && !isMissingKind(error)) throw error;
+    }
+    try {
+      await clock.sleep(POLL_MS, signal);
+    } catch {
+      return; // stopped while waiting
+    }
+  }
+}
+
+/** 404 for a kind whose CRD the starting process has not installed yet, or a namespace that is not there yet. */
+function isMissingKind(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === 404;
+}

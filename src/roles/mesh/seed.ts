@@ -1,0 +1,70 @@
+import { Namespace } from "../../api/builtin.ts";
+import { RunnerConfig } from "../../api/kinds/runner-config.ts";
+import { TalosCluster } from "../../api/kinds/talos-cluster.ts";
+import { NAMESPACES, tenantNamespace } from "../../api/names.ts";
+import type { KubeObject } from "../../api/object.ts";
+import type { ResourceType } from "../../api/resource-type.ts";
+import { isStatus } from "../../cluster/api-status-error.ts";
+import type { Cluster, Draft } from "../../cluster/cluster.ts";
+import { MANAGEMENT } from "./process-environment.ts";
+import type { MeshSettings } from "./settings.ts";
+
+/** Field manager of what `up` writes in the place of Platform and a person. */
+export const SEED_MANAGER = "seamctl-up";
+/** Executor image named by the RunnerConfigs of a mesh without containers. */
+const DEVELOPMENT_IMAGE = "conductor:dev";
+
+/** Creates an object that is not there yet; true when it was created. */
+export async function createIfAbsent<T extends KubeObject>(
+  cluster: Cluster,
+  type: ResourceType<T>,
+  object: Draft<T>,
+): Promise<boolean> {
+  try {
+    await cluster.create(type, object, { fieldManager: SEED_MANAGER });
+    return true;
+  } catch (error) {
+    if (isStatus(error, "AlreadyExists")) return false;
+    throw error;
+  }
+}
+
+/**
+ * Registers the clusters of a mesh on management, as Platform would: the tenant's namespace, its TalosCluster and its RunnerConfig.
+ * Idempotent; what exists is left as it is.
+ */
+export async function registerClusters(management: Cluster, settings: MeshSettings): Promise<void> {
+  await namespace(management, NAMESPACES.ont);
+  await namespace(management, NAMESPACES.seam);
+  await registerCluster(management, MANAGEMENT, NAMESPACES.seam, "management", settings.api);
+  for (const tenant of settings.tenants) {
+    const home = tenantNamespace(tenant.name);
+    await namespace(management, home);
+    await registerCluster(management, tenant.name, home, "tenant", tenant.api);
+  }
+}
+
+async function namespace(cluster: Cluster, name: string): Promise<void> {
+  await createIfAbsent(cluster, Namespace, { apiVersion: "v1", kind: "Namespace", metadata: { name } });
+}
+
+async function registerCluster(
+  management: Cluster,
+  name: string,
+  home: string,
+  role: "management" | "tenant",
+  endpoint: string,
+): Promise<void> {
+  await createIfAbsent(management, TalosCluster, {
+    apiVersion: "seam.ontai.dev/v1alpha1",
+    kind: "TalosCluster",
+    metadata: { name, namespace: home, labels: { "seam.ontai.dev/mesh": "local" } },
+    spec: { mode: "import", role, clusterEndpoint: endpoint },
+  });
+  await createIfAbsent(management, RunnerConfig, {
+    apiVersion: "seam.ontai.dev/v1alpha1",
+    kind: "RunnerConfig",
+    metadata: { name, namespace: NAMESPACES.ont },
+    spec: { clusterRef: name, runnerImage: DEVELOPMENT_IMAGE },
+  });
+}

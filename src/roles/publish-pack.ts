@@ -1,0 +1,99 @@
+import { PackDelivery } from "../api/kinds/pack-delivery.ts";
+import { MAX_PACK_NAME, NAMESPACES } from "../api/names.ts";
+import { SeamError } from "../base/errors.ts";
+import type { Cluster } from "../cluster/cluster.ts";
+import { isStatus } from "../cluster/api-status-error.ts";
+import { type BuiltPack, buildPack } from "../packs/artifact/build-pack.ts";
+import type { PackBlobStore } from "../packs/store/pack-blob-store.ts";
+import { writePack } from "../packs/store/write-pack.ts";
+
+/** What a person says when publishing a pack. */
+export interface PublishRequest {
+  /** Directory of manifests. */
+  readonly directory: string;
+  /** Base pack name: the same across versions. */
+  readonly name: string;
+  readonly version: string;
+  /** Clusters it is for; at least one. */
+  readonly to: readonly string[];
+}
+
+/** What was published. */
+export interface PublishedPack {
+  readonly delivery: PackDelivery;
+  readonly pack: BuiltPack;
+  /** False when the same content had been published under this name and version before. */
+  readonly created: boolean;
+}
+
+/** Repository part of a pack's reference in the embedded store. */
+export const EMBEDDED_REGISTRY = "packs.local";
+
+/** Name of the PackDelivery of one version: `{name}-{version}` as a DNS name. */
+export function deliveryName(name: string, version: string): string {
+  return `${name}-${version.toLowerCase().replaceAll(/[^a-z0-9.-]+/g, "-")}`;
+}
+
+/**
+ * Builds a pack, stores its blobs and registers its PackDelivery, in that order: a delivery never names blobs that are not there, and
+ * invalid sources or a taken version store nothing. Publishing the same content again changes nothing.
+ *
+ * @throws PackInvalid with every problem of the sources
+ * @throws SeamError `PackVersionExists` when the version is taken by other content, `PackTargets`, `PackName`
+ */
+export async function publishPack(
+  request: PublishRequest,
+  store: PackBlobStore,
+  management: Cluster,
+): Promise<PublishedPack> {
+  const name = deliveryName(request.name, request.version);
+  if (name.length > MAX_PACK_NAME) {
+    throw new SeamError({
+      reason: "PackName",
+      object: `pack ${request.name} ${request.version}`,
+      expected: `name and version together must be at most ${MAX_PACK_NAME - 1} characters, found ${name.length - 1}`,
+      remedy: "shorten --name or --version",
+    });
+  }
+  if (request.to.length === 0) {
+    throw new SeamError({ reason: "PackTargets", object: "flag --to", expected: "must name at least one cluster" });
+  }
+  const pack = await buildPack(request.directory);
+  const existing = await findDelivery(management, name);
+  if (existing !== undefined) {
+    requireSame(existing, pack, request.to);
+    return { delivery: existing, pack, created: false };
+  }
+  const written = await writePack(store, `${EMBEDDED_REGISTRY}/${request.name}`, request.version, pack);
+  const delivery = await management.create(
+    PackDelivery,
+    {
+      apiVersion: "seam.ontai.dev/v1alpha1",
+      kind: "PackDelivery",
+      metadata: { name, namespace: NAMESPACES.seam },
+      spec: { basePackName: request.name, version: request.version, ...written, targetClusters: [...request.to] },
+    },
+    { fieldManager: "seamctl" },
+  );
+  return { delivery, pack, created: true };
+}
+
+async function findDelivery(management: Cluster, name: string): Promise<PackDelivery | undefined> {
+  try {
+    return await management.get(PackDelivery, { namespace: NAMESPACES.seam, name });
+  } catch (error) {
+    if (isStatus(error, "NotFound")) return undefined;
+    throw error;
+  }
+}
+
+function requireSame(existing: PackDelivery, pack: BuiltPack, to: readonly string[]): void {
+  const sameTargets = [...(existing.spec.targetClusters ?? [])].sort().join() === [...to].sort().join();
+  if (existing.spec.registryRef.digest === pack.index.digest && sameTargets) return;
+  throw new SeamError({
+    reason: "PackVersionExists",
+    object: `PackDelivery ${NAMESPACES.seam}/${existing.metadata.name}`,
+    expected: "is immutable and exists with other content or targets",
+    remedy: "publish under a new --version",
+  });
+}

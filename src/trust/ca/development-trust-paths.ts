@@ -1,5 +1,13 @@
 import { join } from "node:path";
-import type { TlsFiles } from "../tls/tls-material.ts";
+
+/** The three files of one TLS identity. */
+export interface TlsFiles {
+  /** CA bundle its peer is verified against. */
+  readonly ca: string;
+  readonly certificate: string;
+  /** PKCS#8 PEM, mode 0600. */
+  readonly key: string;
+}
 
 /** A CA's certificate and key. */
 export interface AuthorityFiles {
@@ -13,9 +21,9 @@ export interface TenantTrustPaths {
   readonly federation: TlsFiles;
   /** A person's client of this tenant's PermissionService and API server, and of no other cluster's. */
   readonly operator: TlsFiles;
-  /** Server of PermissionService, 50051. Its CA verifies callers. */
+  /** Server of PermissionService, 50051. Its `ca` verifies callers. */
   readonly permissionService: TlsFiles;
-  /** Server of the tenant's API server. Its CA verifies callers. */
+  /** Server of the tenant's API server. Its `ca` verifies callers. */
   readonly apiServer: TlsFiles;
   /** Server of the tenant's webhooks. */
   readonly webhook: TlsFiles;
@@ -35,11 +43,11 @@ export interface DevelopmentTrustPaths {
   readonly signing: { readonly privateKey: string; readonly publicKey: string };
   /** Folder of trusted public signing keys on management. */
   readonly signingKeys: string;
-  /** Server of the hub, 9443 and 9445. Its CA verifies tenants. */
+  /** Server of the hub, 9443 and 9445. Its `ca` verifies tenants. */
   readonly hub: TlsFiles;
-  /** Server of the internal services, 9444. Its CA verifies operators. */
+  /** Server of the internal services, 9444. Its `ca` verifies operators. */
   readonly internal: TlsFiles;
-  /** Server of the management cluster's API server. Its CA verifies operators. */
+  /** Server of the management cluster's API server. Its `ca` verifies operators. */
   readonly apiServer: TlsFiles;
   /** A person's client of 9444 and of the management API server. */
   readonly operator: TlsFiles;
@@ -80,11 +88,7 @@ function tenantPaths(directory: string): TenantTrustPaths {
 }
 
 function tls(directory: string): TlsFiles {
-  return {
-    caFile: join(directory, "ca.crt"),
-    certificateFile: join(directory, "tls.crt"),
-    privateKeyFile: join(directory, "tls.key"),
-  };
+  return { ca: join(directory, "ca.crt"), certificate: join(directory, "tls.crt"), key: join(directory, "tls.key") };
 }
 
 function authority(directory: string): AuthorityFiles {

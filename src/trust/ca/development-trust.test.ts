@@ -55,14 +55,14 @@ describe("createDevelopmentTrust", () => {
     const clock = new ManualClock();
     const paths = await createDevelopmentTrust({ directory, clusters: ["tenant-1"], clock });
     const ca = await readFile(paths.federationAuthority.certificate, "utf8");
-    const hub = await readFile(paths.hub.certificateFile, "utf8");
-    await writeFile(paths.operator.certificateFile, "damaged");
+    const hub = await readFile(paths.hub.certificate, "utf8");
+    await writeFile(paths.operator.certificate, "damaged");
     await createDevelopmentTrust({ directory, clusters: ["tenant-1"], clock });
-    expect(await readFile(paths.operator.certificateFile, "utf8")).toContain("BEGIN CERTIFICATE");
-    expect(await readFile(paths.hub.certificateFile, "utf8")).toBe(hub);
+    expect(await readFile(paths.operator.certificate, "utf8")).toContain("BEGIN CERTIFICATE");
+    expect(await readFile(paths.hub.certificate, "utf8")).toBe(hub);
     clock.jumpWall(300 * 86_400_000);
     await createDevelopmentTrust({ directory, clusters: ["tenant-1"], clock });
-    expect(await readFile(paths.hub.certificateFile, "utf8")).not.toBe(hub);
+    expect(await readFile(paths.hub.certificate, "utf8")).not.toBe(hub);
     expect(await readFile(paths.federationAuthority.certificate, "utf8")).toBe(ca);
   });
 
@@ -72,12 +72,12 @@ describe("createDevelopmentTrust", () => {
     const tenant = paths.tenants.get("tenant-1");
     const other = paths.tenants.get("tenant-2");
     if (tenant === undefined || other === undefined) throw new Error("both tenants have paths");
-    const certificate = new X509Certificate(await readFile(tenant.federation.certificateFile));
+    const certificate = new X509Certificate(await readFile(tenant.federation.certificate));
     expect(tenantIdentity(certificate, clock.now())).toMatchObject({ ok: true, identity: { cluster: "tenant-1" } });
-    const operator = new X509Certificate(await readFile(tenant.operator.certificateFile));
+    const operator = new X509Certificate(await readFile(tenant.operator.certificate));
     for (const foreign of [paths.internalAuthority.certificate, other.authority.certificate])
       expect(operator.verify(new X509Certificate(await readFile(foreign)).publicKey)).toBe(false);
-    await expect(refuseSigningKeyOnTenant([tenant.operator.certificateFile, undefined])).resolves.toBeUndefined();
+    await expect(refuseSigningKeyOnTenant([tenant.operator.certificate, undefined])).resolves.toBeUndefined();
     await expect(refuseSigningKeyOnTenant([paths.signing.privateKey])).rejects.toThrow(
       /no signing private key may be present: only management signs \(INV-026\)/,
     );

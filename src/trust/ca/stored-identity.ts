@@ -4,8 +4,7 @@ import { certificateValidity, remainingLife } from "../identity/certificate-vali
 import { parseSubjectAlternativeNames } from "../identity/subject-alternative-name.ts";
 import { CertificateAuthority, type CertificateAuthorityParts } from "./certificate-authority.ts";
 import type { CertificateProfile } from "./certificate-profile.ts";
-import type { TlsFiles } from "../tls/tls-material.ts";
-import type { AuthorityFiles } from "./development-trust-paths.ts";
+import type { AuthorityFiles, TlsFiles } from "./development-trust-paths.ts";
 
 /** A stored certificate with less than this fraction of its life left is replaced at the next start. */
 const RENEW_BELOW = 0.3;
@@ -43,14 +42,14 @@ export async function ensureIdentity(
   nowMs: number,
 ): Promise<void> {
   const [ca, certificate, key] = await Promise.all(
-    [files.caFile, files.certificateFile, files.privateKeyFile].map((path) => readFileIfPresent(path)),
+    [files.ca, files.certificate, files.key].map((path) => readFileIfPresent(path)),
   );
   if (!isUsable(certificate, key, profile, authority, nowMs)) {
     const issued = await authority.issue(profile);
-    await writeFileDurably(files.privateKeyFile, issued.privateKeyPem, PRIVATE_FILE_MODE);
-    await writeFileDurably(files.certificateFile, issued.certificatePem, PUBLIC_FILE_MODE);
+    await writeFileDurably(files.key, issued.privateKeyPem, PRIVATE_FILE_MODE);
+    await writeFileDurably(files.certificate, issued.certificatePem, PUBLIC_FILE_MODE);
   }
-  if (ca?.toString() !== trustedCa) await writeFileDurably(files.caFile, trustedCa, PUBLIC_FILE_MODE);
+  if (ca?.toString() !== trustedCa) await writeFileDurably(files.ca, trustedCa, PUBLIC_FILE_MODE);
 }
 
 function isUsable(

@@ -1,0 +1,75 @@
+import { Command, CommanderError } from "commander";
+import { SeamError, errorMessage } from "../../base/errors.ts";
+import { GrpcStatusError } from "../../api/grpc/status-error.ts";
+import { ApiStatusError } from "../../cluster/api-status-error.ts";
+import { agentsCommand } from "./commands/agents.ts";
+import { completionCommand } from "./commands/completion.ts";
+import { driftCommand } from "./commands/drift.ts";
+import { explainCommands } from "./commands/explain.ts";
+import { packCommands } from "./commands/pack.ts";
+import { permissionCommands } from "./commands/permissions.ts";
+import { processCommands } from "./commands/process.ts";
+import { receiptsCommand } from "./commands/receipts.ts";
+import { tourCommand } from "./commands/tour.ts";
+import { upCommand } from "./commands/up.ts";
+import { type CommandContext, UsageError } from "./context.ts";
+import type { Verdict } from "./output.ts";
+
+/** Exit codes of seamctl. */
+export const EXIT = { yes: 0, no: 1, usage: 2 } as const;
+
+/** The whole command tree. Every command reports through `context`; nothing here reads or ends the process. */
+export function createProgram(context: CommandContext, version: string): Command {
+  const program = new Command("seamctl")
+    .description("run, watch and ask a Seam mesh")
+    .version(version, "-V, --version")
+    .configureOutput({
+      writeOut: (text) => context.output.out(text.replace(/\n$/, "")),
+      writeErr: (text) => context.output.err(text.replace(/\n$/, "")),
+    })
+    .showHelpAfterError("(add --help for the flags and examples)")
+    .exitOverride();
+  upCommand(program, context);
+  agentsCommand(program, context);
+  receiptsCommand(program, context);
+  driftCommand(program, context);
+  explainCommands(program, context);
+  permissionCommands(program, context);
+  packCommands(program, context);
+  processCommands(program, context);
+  tourCommand(program, context);
+  completionCommand(program, context);
+  return program;
+}
+
+/** Runs one command line and resolves with its exit code: 0 yes or ok, 1 no or failed, 2 usage. */
+export async function runSeamctl(
+  args: readonly string[],
+  parts: Omit<CommandContext, "finish">,
+  version: string,
+): Promise<number> {
+  let code: number = EXIT.yes;
+  const context: CommandContext = {
+    ...parts,
+    finish: (verdict: Verdict) => {
+      code = EXIT[verdict];
+    },
+  };
+  try {
+    await createProgram(context, version).parseAsync([...args], { from: "user" });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.yes : EXIT.usage;
+    if (parts.signal.aborted) return code;
+    parts.output.err(`seamctl: ${explainFailure(error)}`);
+    return error instanceof UsageError ? EXIT.usage : EXIT.no;
+  }
+}
+
+/** One line for a person. A failed call says which and why; a bug keeps its name. */
+function explainFailure(error: unknown): string {
+  if (error instanceof SeamError || error instanceof UsageError) return error.message;
+  if (error instanceof GrpcStatusError) return error.details;
+  if (error instanceof ApiStatusError) return `the Kubernetes API refuses: ${error.message}`;
+  return errorMessage(error);
+}

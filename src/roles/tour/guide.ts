@@ -22,7 +22,7 @@ import { generateSigningKeyPair } from "../../trust/keyring/ed25519-keys.ts";
 import { developmentTrustPaths } from "../../trust/ca/development-trust-paths.ts";
 import type { Mesh, MeshStatus } from "../mesh/mesh.ts";
 import { type PublishedPack, deliveryName, publishPack } from "../publish-pack.ts";
-import { waitFor } from "./step.ts";
+import { NotYet, waitFor } from "./step.ts";
 
 /** Longest wait for anything of the tour, milliseconds. */
 const STEP_TIMEOUT_MS = 90_000;
@@ -52,11 +52,7 @@ export class TourGuide {
     for (const client of this.#clients) client.close();
   }
 
-  until<R>(
-    what: string,
-    look: () => Promise<R | { readonly notYet: string }>,
-    timeoutMs = STEP_TIMEOUT_MS,
-  ): Promise<R> {
+  until<R>(what: string, look: () => Promise<R | NotYet>, timeoutMs = STEP_TIMEOUT_MS): Promise<R> {
     return waitFor(what, look, { clock: this.clock, signal: this.#signal, timeoutMs });
   }
 
@@ -66,7 +62,7 @@ export class TourGuide {
       const status = await this.mesh.status();
       return status.readiness.ready
         ? status
-        : { notYet: `${status.readiness.waitingFor.join("; ")} ${status.hubError}`.trim() };
+        : new NotYet(`${status.readiness.waitingFor.join("; ")} ${status.hubError}`.trim());
     });
   }
 
@@ -85,8 +81,8 @@ export class TourGuide {
           ),
       );
       if (open.length > 0)
-        return { notYet: `no acknowledged receipt of ${version} from ${open.join(", ")} ${status.hubError}`.trim() };
-      return status.readiness.ready ? status : { notYet: status.readiness.waitingFor.join("; ") };
+        return new NotYet(`no acknowledged receipt of ${version} from ${open.join(", ")} ${status.hubError}`.trim());
+      return status.readiness.ready ? status : new NotYet(status.readiness.waitingFor.join("; "));
     });
   }
 
@@ -143,7 +139,7 @@ export class TourGuide {
     writeFileSync(this.mesh.layout.hold(name), "");
     await this.until(`${name} down`, async () => {
       const phase = (await this.mesh.status()).processes.find((each) => each.name === name)?.phase ?? "stopped";
-      return phase === "held" ? true : { notYet: phase };
+      return phase === "held" ? true : new NotYet(phase);
     });
   }
 
@@ -159,7 +155,7 @@ export class TourGuide {
       const state = (await this.mesh.status()).processes.find((each) => each.name === name);
       return state !== undefined && state.phase === "running" && state.restarts > before
         ? true
-        : { notYet: state?.phase ?? "unknown" };
+        : new NotYet(state?.phase ?? "unknown");
     });
   }
 

@@ -10,6 +10,15 @@ export interface TourStep {
   run(): Promise<readonly string[]>;
 }
 
+/** What a look saw instead of what it looked for. */
+export class NotYet {
+  readonly seen: string;
+
+  constructor(seen: string) {
+    this.seen = seen;
+  }
+}
+
 /** How often a condition is looked at, milliseconds. */
 const LOOK_EVERY_MS = 100;
 
@@ -20,24 +29,20 @@ const LOOK_EVERY_MS = 100;
  */
 export async function waitFor<R>(
   what: string,
-  look: () => Promise<R | { readonly notYet: string }>,
+  look: () => Promise<R | NotYet>,
   parts: { readonly clock: Clock; readonly signal: AbortSignal; readonly timeoutMs: number },
 ): Promise<R> {
   const started = parts.clock.monotonic();
   for (;;) {
     const seen = await look();
-    if (!isNotYet(seen)) return seen;
+    if (!(seen instanceof NotYet)) return seen;
     if (parts.clock.monotonic() - started > parts.timeoutMs) {
       throw new SeamError({
         reason: "TourTimeout",
         object: what,
-        expected: `was not seen within ${parts.timeoutMs / 1000} s; last seen: ${seen.notYet}`,
+        expected: `was not seen within ${parts.timeoutMs / 1000} s; last seen: ${seen.seen}`,
       });
     }
     await parts.clock.sleep(LOOK_EVERY_MS, parts.signal);
   }
-}
-
-function isNotYet(value: unknown): value is { readonly notYet: string } {
-  return typeof value === "object" && value !== null && "notYet" in value;
 }

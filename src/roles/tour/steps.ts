@@ -1,9 +1,10 @@
 import { join } from "node:path";
+import { ConfigMap, Deployment } from "../../api/builtin.ts";
 import { ItemReport_Level } from "../../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
 import { EXAMPLE_PACK, exampleDirectory } from "../mesh/example.ts";
 import { writeBigPack } from "./big-pack.ts";
 import type { TourGuide } from "./guide.ts";
-import type { TourStep } from "./step.ts";
+import { NotYet, type TourStep } from "./step.ts";
 
 const PACK = EXAMPLE_PACK.name;
 const BIG = "library";
@@ -96,7 +97,7 @@ export function tourSteps(guide: TourGuide): readonly TourStep[] {
           const old = now.agents.filter((agent) => agent.sessionId === before.get(agent.cluster)?.sessionId);
           return old.length === 0
             ? now
-            : { notYet: `${old.map((agent) => agent.cluster).join(", ")} with the old session` };
+            : new NotYet(`${old.map((agent) => agent.cluster).join(", ")} with the old session`);
         });
         return status.agents.map(
           (agent) =>
@@ -131,24 +132,23 @@ async function healDrift(guide: TourGuide): Promise<readonly string[]> {
   const tenant = "tenant-2";
   const before = await guide.deployment(tenant, "hello", "hello");
   if (before === undefined) throw new Error("Deployment hello/hello is not on tenant-2");
-  const { Deployment } = await import("../../api/builtin.ts");
   const started = guide.clock.monotonic();
   const since = (): string => `${((guide.clock.monotonic() - started) / 1000).toFixed(1)} s`;
   await guide.mesh.tenant(tenant).delete(Deployment, { namespace: "hello", name: "hello" });
   const lines = ["Deployment hello/hello deleted"];
   const signal = await guide.until("a DriftSignal", async () => {
     const found = (await guide.drift(tenant)).find((each) => each.name === `drift-${PACK}-${tenant}`);
-    return found ?? { notYet: "no signal" };
+    return found ?? new NotYet("no signal");
   });
   lines.push(`DriftSignal ${signal.name} after ${since()}: ${signal.reason}`);
   await guide.until("a new Deployment", async () => {
     const now = await guide.deployment(tenant, "hello", "hello");
-    return now !== undefined && now.metadata.uid !== before.metadata.uid ? now : { notYet: "still missing" };
+    return now !== undefined && now.metadata.uid !== before.metadata.uid ? now : new NotYet("still missing");
   });
   lines.push(`corrected after ${since()}`);
   const confirmed = await guide.until("the signal confirmed", async () => {
     const found = (await guide.drift(tenant)).find((each) => each.name === signal.name);
-    return found?.state === "confirmed" ? found : { notYet: `state ${found?.state ?? "gone"}` };
+    return found?.state === "confirmed" ? found : new NotYet(`state ${found?.state ?? "gone"}`);
   });
   lines.push(`${confirmed.state} after ${since()}, ${confirmed.escalations} failed corrections`);
   return lines;
@@ -159,10 +159,9 @@ async function killAgentInDelivery(guide: TourGuide): Promise<readonly string[]>
   const directory = join(guide.directory, BIG);
   writeBigPack(directory, BIG, BIG_OBJECTS);
   await guide.publish(directory, BIG, "v1.0.0");
-  const { ConfigMap } = await import("../../api/builtin.ts");
   const applied = await guide.until("the first objects of the delivery", async () => {
     const list = await guide.mesh.tenant(tenant).list(ConfigMap, { namespace: BIG, limit: 500 });
-    return list.items.length > 0 ? list.items.length : { notYet: "no object yet" };
+    return list.items.length > 0 ? list.items.length : new NotYet("no object yet");
   });
   await guide.kill9(tenant);
   const status = await guide.delivered(BIG, "v1.0.0");
@@ -184,13 +183,13 @@ async function refuseUntrustedKey(guide: TourGuide): Promise<readonly string[]> 
   guide.release("management");
   await guide.until("the management API", async () => {
     const { hubError } = await guide.mesh.status();
-    return hubError === "" ? true : { notYet: hubError };
+    return hubError === "" ? true : new NotYet(hubError);
   });
   await guide.publish(exampleDirectory("packs", "hello", "v1"), PACK, "v1.0.1");
   const refusal = await guide.until("the refusal", async () => {
     const agent = (await guide.mesh.status()).agents.find((each) => each.cluster === tenant);
     const reason = agent?.degradedReason ?? "";
-    return reason.includes("UNKNOWN_KEY") ? reason : { notYet: reason || "no refusal yet" };
+    return reason.includes("UNKNOWN_KEY") ? reason : new NotYet(reason || "no refusal yet");
   });
   const after = await guide.deployment(tenant, "hello", "hello");
   if (after?.metadata.uid !== before?.metadata.uid || after?.metadata.generation !== before?.metadata.generation) {
@@ -214,7 +213,7 @@ async function refuseAlteredBlob(guide: TourGuide): Promise<readonly string[]> {
     const desired = explained.steps.find((step) => step.name === "desired");
     return desired?.version.includes("v2.0.1") === true || desired?.detail.includes("v2.0.1") === true
       ? explained
-      : { notYet: `desired ${desired?.version ?? ""} ${desired?.detail ?? ""}` };
+      : new NotYet(`desired ${desired?.version ?? ""} ${desired?.detail ?? ""}`);
   });
   const layer = published.pack.blobs.find((blob) => blob.mediaType.includes("workload"));
   if (layer === undefined) throw new Error("the pack has no workload layer");
@@ -224,7 +223,7 @@ async function refuseAlteredBlob(guide: TourGuide): Promise<readonly string[]> {
     const explained = await guide.explain("tenant-2", PACK);
     return /DIGEST|Digest/.test(explained.lastError)
       ? explained
-      : { notYet: explained.lastError || explained.blockingReason || "no refusal yet" };
+      : new NotYet(explained.lastError || explained.blockingReason || "no refusal yet");
   });
   const running = await guide.deployment("tenant-2", "hello", "hello");
   if (running === undefined) throw new Error("the last good Deployment is gone");

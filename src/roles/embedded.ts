@@ -1,0 +1,105 @@
+import { readFile } from "node:fs/promises";
+import { CustomResourceDefinition, loadCrds } from "../api/kinds/crds.ts";
+import { Namespace } from "../api/builtin.ts";
+import { NAMESPACES } from "../api/names.ts";
+import { isStatus } from "../cluster/api-status-error.ts";
+import type { Cluster } from "../cluster/cluster.ts";
+import { openEmbeddedCluster } from "../cluster/embedded/embedded-cluster.ts";
+import { startSimulatedNodes } from "../cluster/embedded/simulated-nodes/simulated-nodes.ts";
+import { connectKubernetes } from "../cluster/kubernetes/connect-kubernetes.ts";
+import { serveCluster } from "../cluster/serve/serve-cluster.ts";
+import type { AgentOptions } from "./agent.ts";
+import type { ClosingOrder } from "./closing.ts";
+import { listenAddress, required } from "./environment.ts";
+
+/** Field manager of what a process installs into its embedded cluster. */
+const INSTALL_MANAGER = "seam-install";
+
+/** The cluster a process works on. */
+export interface OwnCluster {
+  readonly cluster: Cluster;
+  /** True when workloads become ready by simulation only; shown wherever status is shown. */
+  readonly simulatedNodes: boolean;
+}
+
+/**
+ * Opens the cluster of this process: the embedded one of `EMBEDDED_CLUSTER_DIR`, served over REST and with our CRDs installed, or the
+ * Kubernetes API server of `KUBECONFIG` or the pod.
+ *
+ * @throws SeamError for configuration or a state directory that cannot be used
+ */
+export async function openOwnCluster(options: AgentOptions, closing: ClosingOrder): Promise<OwnCluster> {
+  const { env, clock, random, log } = options;
+  const directory = env["EMBEDDED_CLUSTER_DIR"];
+  const signal = closing.stage("cluster");
+  if (!directory) {
+    const cluster = await connectKubernetes({ clock, random, log, signal });
+    closing.add(onAbort(signal, () => cluster.close()));
+    return { cluster, simulatedNodes: false };
+  }
+  const cluster = await openEmbeddedCluster({ directory, clock, random, log });
+  closing.add(onAbort(signal, () => cluster.close()));
+  await install(cluster);
+
+  const api = closing.stage("api server");
+  const pem = async (name: string, what: string): Promise<string> => readFile(required(env, name, what), "utf8");
+  const served = await serveCluster({
+    cluster,
+    ...listenAddress(env, "EMBEDDED_API_ADDR", "127.0.0.1:6443"),
+    tls: {
+      cert: await pem("EMBEDDED_API_CERT_PATH", "certificate of the embedded Kubernetes API"),
+      key: await pem("EMBEDDED_API_KEY_PATH", "key of the embedded Kubernetes API"),
+      clientCa: await pem("EMBEDDED_API_CA_CERT_PATH", "CA of its clients"),
+    },
+    clock,
+    random,
+    log: log.child({ component: "apiserver" }),
+    signal: api,
+  });
+  closing.add(served.closed);
+  const simulatedNodes = env["EMBEDDED_SIMULATED_NODES"] === "true";
+  if (simulatedNodes) {
+    const nodes = await startSimulatedNodes({
+      cluster,
+      clock,
+      random,
+      log: log.child({ component: "simulated-nodes" }),
+      signal: api,
+    });
+    closing.add(nodes.closed);
+  }
+  return { cluster, simulatedNodes };
+}
+
+/** Installs our kinds and namespaces; a CRD of an older build is replaced by this one's. */
+async function install(cluster: Cluster): Promise<void> {
+  for (const crd of loadCrds()) {
+    const key = { name: crd.metadata.name };
+    await cluster.patch(
+      CustomResourceDefinition,
+      key,
+      {
+        type: "apply",
+        body: { apiVersion: crd.apiVersion, kind: crd.kind, metadata: { ...crd.metadata }, spec: { ...crd.spec } },
+      },
+      { fieldManager: INSTALL_MANAGER, force: true },
+    );
+  }
+  try {
+    await cluster.create(
+      Namespace,
+      { apiVersion: "v1", kind: "Namespace", metadata: { name: NAMESPACES.ont } },
+      { fieldManager: INSTALL_MANAGER },
+    );
+  } catch (error) {
+    if (!isStatus(error, "AlreadyExists")) throw error;
+  }
+}
+
+async function onAbort(signal: AbortSignal, close: () => Promise<void>): Promise<void> {
+  await new Promise<void>((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+  await close();
+}

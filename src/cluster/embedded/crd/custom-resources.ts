@@ -1,0 +1,86 @@
+import type { CrdVersion, CustomResourceDefinitionObject } from "../../../api/builtin.ts";
+import type { JsonObject } from "../../../base/json.ts";
+import { VERBS } from "../resources/builtin-table.ts";
+import { collectionId, type ScalePaths, type ServedResource } from "../resources/served-resource.ts";
+import { SchemaNode } from "../schema/schema-node.ts";
+import { compareVersions } from "./version-order.ts";
+
+/** Members of every object that the schema of a CRD need not name. */
+const ENVELOPE = { apiVersion: { type: "string" }, kind: { type: "string" } } as const;
+
+function withEnvelope(schema: JsonObject | undefined): JsonObject {
+  const source: JsonObject = schema ?? { type: "object", "x-kubernetes-preserve-unknown-fields": true };
+  const properties = source["properties"];
+  return {
+    ...source,
+    properties: {
+      metadata: { type: "object" },
+      ...(typeof properties === "object" ? (properties as JsonObject) : {}),
+      ...ENVELOPE,
+    },
+  };
+}
+
+/** `.spec.replicas` as member names. */
+function simplePath(path: string): readonly string[] {
+  return path.split(".").filter((part) => part !== "");
+}
+
+function scaleOf(version: CrdVersion): ScalePaths | undefined {
+  const scale = version.subresources?.scale;
+  if (!scale) return undefined;
+  return {
+    specReplicas: simplePath(scale.specReplicasPath),
+    statusReplicas: simplePath(scale.statusReplicasPath),
+    labelSelector: scale.labelSelectorPath === undefined ? undefined : simplePath(scale.labelSelectorPath),
+  };
+}
+
+/** True when the CRD's names were accepted at least once: its kinds are served. */
+export function isEstablished(crd: CustomResourceDefinitionObject): boolean {
+  return crd.status?.conditions?.some((c) => c.type === "Established" && c.status === "True") ?? false;
+}
+
+/** What an established CRD makes the cluster serve, preferred version first. Schemas are read when first used. */
+export function customResources(crd: CustomResourceDefinitionObject): readonly ServedResource[] {
+  if (!isEstablished(crd)) return [];
+  const { group, scope, versions } = crd.spec;
+  const names = crd.status?.acceptedNames ?? crd.spec.names;
+  const storage = versions.find((version) => version.storage)?.name ?? "";
+  const terminating = crd.metadata.deletionTimestamp !== undefined;
+  return versions
+    .filter((version) => version.served)
+    .toSorted((a, b) => compareVersions(a.name, b.name))
+    .map((version) => {
+      const scale = scaleOf(version);
+      const status = version.subresources?.status !== undefined;
+      const openApiSchema = withEnvelope(version.schema?.openAPIV3Schema);
+      return {
+        group,
+        version: version.name,
+        resource: names.plural,
+        kind: names.kind,
+        namespaced: scope === "Namespaced",
+        singular: names.singular ?? names.kind.toLowerCase(),
+        shortNames: names.shortNames ?? [],
+        categories: names.categories ?? [],
+        verbs: VERBS,
+        subresources: [...(status ? ["status"] : []), ...(scale ? ["scale"] : [])],
+        collection: collectionId(group, names.plural),
+        storageVersion: storage,
+        nameRule: "subdomain",
+        statusSubresource: status,
+        scale,
+        generation: "all",
+        selectableFields: new Set(
+          (version.selectableFields ?? []).map((field) => simplePath(field.jsonPath).join(".")),
+        ),
+        printerColumns: version.additionalPrinterColumns ?? [],
+        schema: new SchemaNode(openApiSchema),
+        openApiSchema,
+        prunes: crd.spec.preserveUnknownFields !== true,
+        rules: {},
+        terminating,
+      } satisfies ServedResource;
+    });
+}

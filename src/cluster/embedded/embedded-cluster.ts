@@ -1,0 +1,272 @@
+import { Namespace } from "../../api/builtin.ts";
+import type { PrinterColumn } from "../../api/builtin.ts";
+import type { KubeObject, ObjectKey, Unstructured } from "../../api/object.ts";
+import type { ResourceType } from "../../api/resource-type.ts";
+import type { Clock } from "../../base/clock.ts";
+import type { JsonObject } from "../../base/json.ts";
+import type { Log } from "../../base/log.ts";
+import type { Random } from "../../base/random.ts";
+import { isStatus } from "../api-status-error.ts";
+import type {
+  Cluster,
+  DeleteOptions,
+  Discovery,
+  Draft,
+  ListOptions,
+  ObjectList,
+  Patch,
+  WatchEvent,
+  WatchOptions,
+  WriteOptions,
+} from "../cluster.ts";
+import { serveCustomResources } from "./crd/crd-controller.ts";
+import type { JsonMap } from "./json/mutable-json.ts";
+import { createObject } from "./requests/create.ts";
+import { decodeObject } from "./requests/decode.ts";
+import { deleteObject } from "./requests/delete.ts";
+import { listObjects } from "./requests/list.ts";
+import { applyPatch } from "./requests/patch.ts";
+import type { RequestContext } from "./requests/request-context.ts";
+import { changeObject } from "./requests/update.ts";
+import { builtinResources } from "./resources/builtin-table.ts";
+import { ResourceRegistry } from "./resources/registry.ts";
+import { inVersion, type ScalePaths, type ServedResource } from "./resources/served-resource.ts";
+import { compileSelector } from "./selectors/selector.ts";
+import { notFound, notServed } from "./status-errors.ts";
+import { storageKey } from "./store/collection.ts";
+import { ObjectStore } from "./store/object-store.ts";
+import { WatchCache } from "./watch/watch-cache.ts";
+
+/** Where and with what an embedded cluster runs. */
+export interface EmbeddedClusterOptions {
+  /** Folder of this cluster alone; created with mode 0700 when missing. */
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Closes the cluster when it aborts. */
+  readonly signal?: AbortSignal;
+}
+
+/** What the REST layer needs to know about a served resource beyond discovery. */
+export interface ResourceDetails {
+  readonly namespaced: boolean;
+  readonly printerColumns: readonly PrinterColumn[];
+  /** OpenAPI v3 schema of the object; built-in kinds only keep unknown fields. */
+  readonly openApiSchema: JsonObject;
+  readonly statusSubresource: boolean;
+  readonly scaleSubresource: boolean;
+  /** Member names on the way to the replica counts; undefined without a scale subresource. */
+  readonly scale: ScalePaths | undefined;
+}
+
+/** A Kubernetes cluster in one folder: the semantics of a kube-apiserver on SQLite (architecture §7). */
+export interface EmbeddedCluster extends Cluster {
+  readonly directory: string;
+  /** Resolves when everything is released, after {@link close} or the signal. */
+  readonly closed: Promise<void>;
+  /** Ends watches, finishes accepted writes and closes the database. */
+  close(): Promise<void>;
+  /** @throws ApiStatusError 404 when it is not served */
+  resourceDetails(group: string, version: string, resource: string): ResourceDetails;
+  /** Version of the newest durable write. */
+  currentResourceVersion(): string;
+  /** Drops watch history, as etcd's compaction does: older watches and lists answer 410. */
+  compactHistory(): Promise<void>;
+}
+
+/** Namespaces that every cluster has; the UID of kube-system is the cluster's identity. */
+const INITIAL_NAMESPACES = ["kube-system", "default", "kube-public", "kube-node-lease"];
+
+/** Stored objects have the shape of their kind: the write path validated them. Only the compiler cannot see it. */
+function typed<T extends KubeObject>(_type: ResourceType<T>, object: Unstructured): T {
+  return object as unknown as T;
+}
+
+class SqliteCluster implements EmbeddedCluster {
+  readonly directory: string;
+  readonly closed: Promise<void>;
+  readonly #context: RequestContext;
+  readonly #store: ObjectStore;
+  readonly #registry: ResourceRegistry;
+  readonly #watches: WatchCache;
+  readonly #stop = new AbortController();
+
+  constructor(options: EmbeddedClusterOptions, store: ObjectStore) {
+    this.directory = options.directory;
+    this.#store = store;
+    this.#registry = new ResourceRegistry(builtinResources());
+    const { clock, random, log } = options;
+    this.#context = { store, registry: this.#registry, clock, random, log };
+    this.#watches = new WatchCache(store, clock, this.#stop.signal);
+    serveCustomResources(store, this.#registry, this.#watches);
+    this.closed = this.#run();
+    const { signal } = options;
+    if (signal) {
+      const onAbort = (): void => this.#stop.abort();
+      signal.addEventListener("abort", onAbort, { once: true });
+      this.#stop.signal.addEventListener("abort", () => signal.removeEventListener("abort", onAbort), { once: true });
+      if (signal.aborted) this.#stop.abort();
+    }
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop;
+    if (!signal.aborted) {
+      await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+    }
+    await this.#watches.closed;
+    await this.#store.close();
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.closed;
+  }
+
+  /** Creates what every cluster has. */
+  async bootstrap(): Promise<void> {
+    for (const name of INITIAL_NAMESPACES) {
+      try {
+        await this.create(Namespace, { apiVersion: "v1", kind: "Namespace", metadata: { name } });
+      } catch (error) {
+        if (!isStatus(error, "AlreadyExists")) throw error;
+      }
+    }
+  }
+
+  async get<T extends KubeObject>(type: ResourceType<T>, key: ObjectKey): Promise<T> {
+    const resource = this.#registry.require(type);
+    const entry = this.#store
+      .collection(resource.collection)
+      .get(storageKey(resource.namespaced ? key.namespace : undefined, key.name));
+    if (!entry) throw notFound(resource, key.name);
+    return typed(type, inVersion(resource, entry.object));
+  }
+
+  async list<T extends KubeObject>(type: ResourceType<T>, options: ListOptions = {}): Promise<ObjectList<T>> {
+    const page = listObjects(this.#context, this.#registry.require(type), options);
+    return { ...page, items: page.items.map((object) => typed(type, object)) };
+  }
+
+  async *watch<T extends KubeObject>(
+    type: ResourceType<T>,
+    options: WatchOptions,
+    signal: AbortSignal,
+  ): AsyncIterable<WatchEvent<T>> {
+    const resource = this.#registry.require(type);
+    const events = this.#watches.watch(
+      {
+        collection: resource.collection,
+        namespace: options.namespace,
+        selector: compileSelector(options, resource.selectableFields),
+        present: (object) => inVersion(resource, object),
+        bookmarks: options.allowWatchBookmarks === true,
+        resourceVersion: options.resourceVersion,
+        sendInitialEvents: options.sendInitialEvents,
+        timeoutMs: options.timeoutSeconds === undefined ? undefined : options.timeoutSeconds * 1000,
+      },
+      signal,
+    );
+    for await (const event of events) {
+      yield event.type === "BOOKMARK" ? event : { type: event.type, object: typed(type, event.object) };
+    }
+  }
+
+  async create<T extends KubeObject>(type: ResourceType<T>, object: Draft<T>, options: WriteOptions = {}): Promise<T> {
+    const resource = this.#registry.require(type);
+    const created = await createObject(this.#context, resource, decodeObject(resource, object), options, () => {});
+    return typed(type, created);
+  }
+
+  async update<T extends KubeObject>(type: ResourceType<T>, object: T, options: WriteOptions = {}): Promise<T> {
+    const resource = this.#registry.require(type);
+    return typed(type, await this.#replace(resource, object, options, options.subresource === "status"));
+  }
+
+  async updateStatus<T extends KubeObject>(type: ResourceType<T>, object: T, options: WriteOptions = {}): Promise<T> {
+    const resource = this.#registry.require(type);
+    if (!resource.statusSubresource) throw notServed();
+    return typed(type, await this.#replace(resource, object, options, true));
+  }
+
+  #replace(
+    resource: ServedResource,
+    object: KubeObject,
+    options: WriteOptions,
+    status: boolean,
+  ): Promise<Unstructured> {
+    const replacement = decodeObject(resource, object);
+    const { name, namespace } = object.metadata;
+    return changeObject(this.#context, resource, namespace ? { name, namespace } : { name }, options, {
+      mutate: () => replacement,
+      track: () => {},
+      status,
+    });
+  }
+
+  async patch<T extends KubeObject>(
+    type: ResourceType<T>,
+    key: ObjectKey,
+    patch: Patch,
+    options: WriteOptions = {},
+  ): Promise<T> {
+    const resource = this.#registry.require(type);
+    const changed = await changeObject(this.#context, resource, key, options, {
+      mutate: (current: JsonMap) => applyPatch(resource, current, patch),
+      track: () => {},
+      status: options.subresource === "status",
+    });
+    return typed(type, changed);
+  }
+
+  async delete<T extends KubeObject>(
+    type: ResourceType<T>,
+    key: ObjectKey,
+    options: DeleteOptions = {},
+  ): Promise<T | undefined> {
+    const left = await deleteObject(this.#context, this.#registry.require(type), key, options);
+    return left === undefined ? undefined : typed(type, left);
+  }
+
+  async discover(): Promise<Discovery> {
+    return this.#registry.discover();
+  }
+
+  resourceDetails(group: string, version: string, resource: string): ResourceDetails {
+    const found = this.#registry.find(group, version, resource);
+    if (!found) throw notServed();
+    return {
+      namespaced: found.namespaced,
+      printerColumns: found.printerColumns,
+      openApiSchema: found.openApiSchema,
+      statusSubresource: found.statusSubresource,
+      scaleSubresource: found.scale !== undefined,
+      scale: found.scale,
+    };
+  }
+
+  currentResourceVersion(): string {
+    return String(this.#store.version);
+  }
+
+  compactHistory(): Promise<void> {
+    return this.#store.compact();
+  }
+}
+
+/**
+ * Opens the cluster stored in `directory`, creating it when it is new.
+ *
+ * @throws SeamError `AlreadyOpen` (names the other pid), `NewerVersion`, `NotWritable`, `DiskFull`, `Corrupt`
+ */
+export async function openEmbeddedCluster(options: EmbeddedClusterOptions): Promise<EmbeddedCluster> {
+  const cluster = new SqliteCluster(options, await ObjectStore.open(options.directory));
+  try {
+    await cluster.bootstrap();
+  } catch (error) {
+    await cluster.close();
+    throw error;
+  }
+  return cluster;
+}

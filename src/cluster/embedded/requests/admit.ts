@@ -1,0 +1,35 @@
+import type { WriteOptions } from "../../cluster.ts";
+import { type JsonMap, memberText } from "../json/mutable-json.ts";
+import { metadataOf, validateMetadata, validateMetadataUpdate } from "../metadata/validate-metadata.ts";
+import type { ServedResource } from "../resources/served-resource.ts";
+import { applyDefaults } from "../schema/defaulting.ts";
+import { prune } from "../schema/prune.ts";
+import { validateSchema } from "../schema/validate.ts";
+import { type FieldError, invalidObject } from "../status-errors.ts";
+import { strictDecodingError } from "./decode.ts";
+import { kindContext, type RequestContext } from "./request-context.ts";
+
+/** Drops unknown members of custom resources; strict validation refuses them instead. @throws ApiStatusError 400 */
+export function pruneUnknown(resource: ServedResource, object: JsonMap, options: WriteOptions): void {
+  if (!resource.prunes) return;
+  const unknown = prune(object, resource.schema);
+  if (unknown.length > 0 && options.fieldValidation === "Strict") throw strictDecodingError(resource, unknown);
+}
+
+/** Schema defaults, then those of the kind. */
+export function fillDefaults(context: RequestContext, resource: ServedResource, object: JsonMap): void {
+  applyDefaults(object, resource.schema);
+  resource.rules.applyDefaults?.(object, kindContext(context));
+}
+
+/** Everything that must hold before an object is stored. @throws ApiStatusError 422 with all causes */
+export function validateObject(resource: ServedResource, object: JsonMap, old: JsonMap | undefined): void {
+  const metadata = metadataOf(object);
+  const errors: FieldError[] = validateMetadata(metadata, resource.nameRule, resource.namespaced);
+  if (old) errors.push(...validateMetadataUpdate(metadata, metadataOf(old)));
+  const schemaErrors = validateSchema(object, resource.schema);
+  errors.push(...schemaErrors);
+  errors.push(...(resource.rules.validate?.(object, old) ?? []));
+  if (errors.length > 0)
+    throw invalidObject(resource, memberText(metadata, "name") || memberText(metadata, "generateName"), errors);
+}

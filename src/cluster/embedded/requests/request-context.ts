@@ -1,0 +1,35 @@
+import { rfc3339Seconds, type Clock } from "../../../base/clock.ts";
+import type { Log } from "../../../base/log.ts";
+import type { Random } from "../../../base/random.ts";
+import type { Unstructured } from "../../../api/object.ts";
+import type { ResourceRegistry } from "../resources/registry.ts";
+import type { KindContext } from "../resources/served-resource.ts";
+import type { ObjectStore } from "../store/object-store.ts";
+
+/** What every request works with. */
+export interface RequestContext {
+  readonly store: ObjectStore;
+  readonly registry: ResourceRegistry;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/** `metav1.Time` of now. */
+export function nowText(context: RequestContext): string {
+  return rfc3339Seconds(context.clock.now());
+}
+
+/** The view of the cluster that kind rules get. */
+export function kindContext(context: RequestContext): KindContext {
+  return {
+    now: context.clock.now(),
+    random: () => context.random.next(),
+    objects: (collection) => objectsOf(context, collection),
+  };
+}
+
+function* objectsOf(context: RequestContext, id: string): Generator<Unstructured> {
+  const collection = context.store.collection(id);
+  for (const entry of collection.tipEntries()) yield entry.object;
+}

@@ -1,0 +1,152 @@
+import type { ObjectKey, Unstructured } from "../../../api/object.ts";
+import { apiVersionOf } from "../../../api/resource-type.ts";
+import type { WriteOptions } from "../../cluster.ts";
+import { cloneMap, ensureMap, jsonEqual, type JsonMap, member, memberText } from "../json/mutable-json.ts";
+import { finalizersOf, metadataOf } from "../metadata/validate-metadata.ts";
+import { NAMESPACE_FINALIZER } from "../resources/rules/namespace.ts";
+import { inVersion, type ServedResource } from "../resources/served-resource.ts";
+import { badRequest, conflict, MODIFIED_MESSAGE, notFound } from "../status-errors.ts";
+import { storageKey } from "../store/collection.ts";
+import { fillDefaults, pruneUnknown, validateObject } from "./admit.ts";
+import { kindContext, type RequestContext } from "./request-context.ts";
+
+/** How a change is made and recorded. */
+export interface Change {
+  /** The changed object from the stored one; gets a copy of its own, in the version of the request. */
+  readonly mutate: (current: JsonMap) => JsonMap;
+  /** Sets `metadata.managedFields` of the changed object, given the stored one. */
+  readonly track: (changed: JsonMap, current: JsonMap) => void;
+  readonly status: boolean;
+}
+
+/** Fields of metadata that only the server sets. */
+const SERVER_FIELDS = ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"];
+
+/**
+ * Changes one stored object: the way of update, status update and all patches.
+ *
+ * @throws ApiStatusError 400, 404, 409 Conflict, 422
+ */
+export async function changeObject(
+  context: RequestContext,
+  resource: ServedResource,
+  key: ObjectKey,
+  options: WriteOptions,
+  change: Change,
+): Promise<Unstructured> {
+  const collection = context.store.collection(resource.collection);
+  const entry = collection.tip(storageKey(resource.namespaced ? key.namespace : undefined, key.name));
+  if (!entry) throw notFound(resource, key.name);
+  const current = cloneMap(inVersion(resource, entry.object));
+  let changed = change.mutate(cloneMap(current));
+  checkIdentity(resource, changed, current, key);
+  pruneUnknown(resource, changed, options);
+  changed = keepServerFields(resource, changed, current, change.status);
+  if (!change.status) resource.rules.prepareUpdate?.(changed, current, kindContext(context));
+  fillDefaults(context, resource, changed);
+  countGeneration(resource, changed, current);
+  if (jsonEqual(changed, current)) {
+    // Nothing changed but perhaps who owns what: schemas and rules were satisfied before.
+    change.track(changed, current);
+    if (jsonEqual(changed, current)) return inVersion(resource, entry.object);
+  } else {
+    validateObject(resource, changed, current);
+    change.track(changed, current);
+  }
+  changed["apiVersion"] = apiVersionOf({ group: resource.group, version: resource.storageVersion });
+  if (options.dryRun) return inVersion(resource, changed as unknown as Unstructured);
+  const gone = isReleased(changed);
+  return inVersion(
+    resource,
+    await (gone ? context.store.remove(collection, changed) : context.store.put(collection, changed)),
+  );
+}
+
+/** True when a deleted object has nothing left that holds it. */
+export function isReleased(object: JsonMap): boolean {
+  const metadata = metadataOf(object);
+  if (member(metadata, "deletionTimestamp") === undefined || finalizersOf(metadata).length > 0) return false;
+  const spec = member(object, "spec");
+  const held =
+    object["kind"] === "Namespace" &&
+    typeof spec === "object" &&
+    spec !== null &&
+    !Array.isArray(spec) &&
+    Array.isArray(spec["finalizers"]) &&
+    spec["finalizers"].includes(NAMESPACE_FINALIZER);
+  return !held;
+}
+
+function checkIdentity(resource: ServedResource, changed: JsonMap, current: JsonMap, key: ObjectKey): void {
+  const metadata = ensureMap(changed, "metadata");
+  const before = metadataOf(current);
+  const version = member(metadata, "resourceVersion");
+  if (version !== undefined && version !== "" && version !== "0" && version !== before["resourceVersion"]) {
+    throw conflict(resource, key.name, MODIFIED_MESSAGE);
+  }
+  const uid = member(metadata, "uid");
+  if (uid !== undefined && uid !== "" && uid !== before["uid"]) {
+    throw conflict(
+      resource,
+      key.name,
+      `Precondition failed: UID in precondition: ${memberText(metadata, "uid")}, UID in object meta: ${memberText(before, "uid")}`,
+    );
+  }
+  const name = member(metadata, "name");
+  if (name !== undefined && name !== key.name) {
+    throw badRequest(
+      `the name of the object (${memberText(metadata, "name")}) does not match the name on the URL (${key.name})`,
+    );
+  }
+  metadata["name"] = key.name;
+  const namespace = member(metadata, "namespace");
+  if (resource.namespaced) {
+    if (namespace !== undefined && namespace !== "" && namespace !== before["namespace"]) {
+      throw badRequest("the namespace of the provided object does not match the namespace sent on the request");
+    }
+    metadata["namespace"] = before["namespace"] ?? "";
+  } else if (namespace === "") {
+    delete metadata["namespace"];
+  }
+}
+
+/** Puts back what the request may not change: server fields always, and everything but status (or status) by subresource. */
+function keepServerFields(resource: ServedResource, changed: JsonMap, current: JsonMap, status: boolean): JsonMap {
+  if (status) {
+    const kept = cloneMap(current);
+    if (changed["status"] === undefined) delete kept["status"];
+    else kept["status"] = changed["status"];
+    return kept;
+  }
+  const metadata = ensureMap(changed, "metadata");
+  const before = metadataOf(current);
+  for (const field of [...SERVER_FIELDS, "resourceVersion"]) restore(metadata, before, field);
+  if (!isManagedFieldsReset(metadata)) restore(metadata, before, "managedFields");
+  delete metadata["selfLink"];
+  if (resource.statusSubresource) restore(changed, current, "status");
+  return changed;
+}
+
+/** `managedFields: []` or `[{}]` clears the record of owners (server-side apply, "clearing managedFields"). */
+function isManagedFieldsReset(metadata: JsonMap): boolean {
+  const entries = member(metadata, "managedFields");
+  return Array.isArray(entries) && (entries.length === 0 || (entries.length === 1 && jsonEqual(entries[0], {})));
+}
+
+function restore(target: JsonMap, source: JsonMap, field: string): void {
+  const value = member(source, field);
+  if (value === undefined) delete target[field];
+  else target[field] = value;
+}
+
+/** `metadata.generation` counts changes outside metadata and status. */
+function countGeneration(resource: ServedResource, changed: JsonMap, current: JsonMap): void {
+  if (resource.generation === "none") return;
+  for (const field of new Set([...Object.keys(changed), ...Object.keys(current)])) {
+    if (field === "metadata" || (field === "status" && resource.statusSubresource)) continue;
+    if (jsonEqual(changed[field], current[field])) continue;
+    const metadata = ensureMap(changed, "metadata");
+    metadata["generation"] = Number(metadata["generation"] ?? 0) + 1;
+    return;
+  }
+}

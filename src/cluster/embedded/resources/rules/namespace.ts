@@ -1,0 +1,22 @@
+import { ensureMap } from "../../json/mutable-json.ts";
+import type { KindRules } from "../served-resource.ts";
+
+/** Finalizer in `spec.finalizers` that the namespace life cycle removes when the contents are gone. */
+export const NAMESPACE_FINALIZER = "kubernetes";
+
+export const namespaceRules: KindRules = {
+  prepareCreate(object) {
+    ensureMap(object, "spec")["finalizers"] = [NAMESPACE_FINALIZER];
+    object["status"] = { phase: "Active" };
+  },
+  prepareUpdate(object, old) {
+    // spec.finalizers change only through the finalize subresource, which is the namespace life cycle's own.
+    if (old["spec"] === undefined) delete object["spec"];
+    else object["spec"] = old["spec"];
+  },
+  applyDefaults(object) {
+    const metadata = ensureMap(object, "metadata");
+    const name = metadata["name"];
+    if (typeof name === "string") ensureMap(metadata, "labels")["kubernetes.io/metadata.name"] = name;
+  },
+};

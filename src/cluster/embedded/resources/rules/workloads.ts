@@ -1,0 +1,256 @@
+import { ensureMap, isMap, type Json, jsonEqual, type JsonMap, member, memberMap } from "../../json/mutable-json.ts";
+import { type FieldError, forbiddenField, invalidValue, required } from "../../status-errors.ts";
+import type { KindRules } from "../served-resource.ts";
+
+/** Tag of an image reference; `latest` when there is neither tag nor digest. */
+function imageTag(image: string): string {
+  if (image.includes("@")) return "digest";
+  const colon = image.lastIndexOf(":");
+  return colon > image.lastIndexOf("/") ? image.slice(colon + 1) : "latest";
+}
+
+function defaultContainers(spec: JsonMap): void {
+  for (const field of ["containers", "initContainers", "ephemeralContainers"]) {
+    const list = member(spec, field);
+    if (!Array.isArray(list)) continue;
+    for (const container of list) {
+      if (!isMap(container)) continue;
+      const image = container["image"];
+      if (container["imagePullPolicy"] === undefined && typeof image === "string") {
+        container["imagePullPolicy"] = imageTag(image) === "latest" ? "Always" : "IfNotPresent";
+      }
+    }
+  }
+}
+
+/** Defaults of a pod spec that depend on other fields. */
+function defaultPodSpec(spec: JsonMap | undefined): void {
+  if (!spec) return;
+  defaultContainers(spec);
+  // The deprecated alias mirrors the field (core/v1 conversion).
+  if (spec["serviceAccountName"] === undefined && typeof spec["serviceAccount"] === "string") {
+    spec["serviceAccountName"] = spec["serviceAccount"];
+  }
+  if (typeof spec["serviceAccountName"] === "string") spec["serviceAccount"] = spec["serviceAccountName"];
+}
+
+function templateSpec(object: JsonMap): JsonMap | undefined {
+  const template = memberMap(memberMap(object, "spec") ?? {}, "template");
+  return template ? memberMap(template, "spec") : undefined;
+}
+
+function checkContainers(spec: JsonMap | undefined, path: string, errors: FieldError[]): void {
+  const containers = spec ? member(spec, "containers") : undefined;
+  if (!Array.isArray(containers)) return;
+  containers.forEach((container, i) => {
+    if (isMap(container) && !container["image"]) errors.push(required(`${path}.containers[${i}].image`));
+  });
+}
+
+/** The selector must select the template and never change (apps/v1). */
+function checkSelector(object: JsonMap, old: JsonMap | undefined): FieldError[] {
+  const errors: FieldError[] = [];
+  const spec = memberMap(object, "spec") ?? {};
+  const selector = memberMap(spec, "selector");
+  if (selector) {
+    const wanted = memberMap(selector, "matchLabels") ?? {};
+    if (Object.keys(wanted).length === 0 && !Array.isArray(selector["matchExpressions"])) {
+      errors.push(invalidValue("spec.selector", selector, "empty selector is invalid for deployment"));
+    }
+    const template = memberMap(spec, "template") ?? {};
+    const labels = memberMap(memberMap(template, "metadata") ?? {}, "labels") ?? {};
+    if (Object.entries(wanted).some(([key, value]) => member(labels, key) !== value)) {
+      errors.push(invalidValue("spec.template.metadata.labels", labels, "`selector` does not match template `labels`"));
+    }
+    const before = old ? memberMap(memberMap(old, "spec") ?? {}, "selector") : undefined;
+    if (before && !jsonEqual(before, selector))
+      errors.push(invalidValue("spec.selector", selector, "field is immutable"));
+  }
+  checkContainers(templateSpec(object), "spec.template.spec", errors);
+  return errors;
+}
+
+export const podRules: KindRules = {
+  prepareCreate(object) {
+    object["status"] = { phase: "Pending", qosClass: "BestEffort" };
+  },
+  applyDefaults(object) {
+    const spec = memberMap(object, "spec");
+    defaultPodSpec(spec);
+    if (spec) {
+      spec["enableServiceLinks"] ??= true;
+      spec["preemptionPolicy"] ??= "PreemptLowerPriority";
+      spec["priority"] ??= 0;
+    }
+  },
+  validate(object, old) {
+    const errors: FieldError[] = [];
+    checkContainers(memberMap(object, "spec"), "spec", errors);
+    const before = old ? memberMap(old, "spec") : undefined;
+    const spec = memberMap(object, "spec");
+    if (before && spec && !jsonEqual(fixedPodFields(before), fixedPodFields(spec))) {
+      errors.push(
+        forbiddenField(
+          "spec",
+          "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)",
+        ),
+      );
+    }
+    return errors;
+  },
+};
+
+/** A pod spec without what may change after creation. */
+function fixedPodFields(spec: JsonMap): JsonMap {
+  const fixed: JsonMap = { ...spec };
+  for (const field of [
+    "activeDeadlineSeconds",
+    "tolerations",
+    "terminationGracePeriodSeconds",
+    "nodeName",
+    "schedulingGates",
+  ]) {
+    delete fixed[field];
+  }
+  for (const field of ["containers", "initContainers"]) {
+    const list = fixed[field];
+    if (Array.isArray(list)) fixed[field] = list.map(withoutImage);
+  }
+  return fixed;
+}
+
+function withoutImage(container: Json): Json {
+  return isMap(container) ? { ...container, image: "" } : container;
+}
+
+export const deploymentRules: KindRules = {
+  applyDefaults(object) {
+    const spec = memberMap(object, "spec");
+    const strategy = spec ? memberMap(spec, "strategy") : undefined;
+    if (strategy?.["type"] === "RollingUpdate") {
+      const rolling = ensureMap(strategy, "rollingUpdate");
+      rolling["maxUnavailable"] ??= "25%";
+      rolling["maxSurge"] ??= "25%";
+    }
+    defaultPodSpec(templateSpec(object));
+  },
+  validate(object, old) {
+    const errors = checkSelector(object, old);
+    const strategy = memberMap(memberMap(object, "spec") ?? {}, "strategy");
+    if (strategy?.["type"] === "Recreate" && strategy["rollingUpdate"] !== undefined) {
+      errors.push(
+        forbiddenField("spec.strategy.rollingUpdate", "may not be specified when strategy `type` is 'Recreate'"),
+      );
+    }
+    return errors;
+  },
+};
+
+export const replicaSetRules: KindRules = {
+  applyDefaults: (object) => defaultPodSpec(templateSpec(object)),
+  validate: checkSelector,
+};
+
+export const statefulSetRules: KindRules = {
+  applyDefaults(object) {
+    const spec = memberMap(object, "spec");
+    const strategy = spec ? memberMap(spec, "updateStrategy") : undefined;
+    if (strategy?.["type"] === "RollingUpdate") ensureMap(strategy, "rollingUpdate")["partition"] ??= 0;
+    const claims = spec ? member(spec, "volumeClaimTemplates") : undefined;
+    if (Array.isArray(claims)) {
+      for (const claim of claims) {
+        if (!isMap(claim)) continue;
+        claim["apiVersion"] ??= "v1";
+        claim["kind"] ??= "PersistentVolumeClaim";
+        claim["status"] ??= { phase: "Pending" };
+      }
+    }
+    defaultPodSpec(templateSpec(object));
+  },
+  validate(object, old) {
+    const errors = checkSelector(object, old);
+    const spec = memberMap(object, "spec");
+    const before = old ? memberMap(old, "spec") : undefined;
+    if (spec && before) {
+      const fixed = ["serviceName", "podManagementPolicy", "volumeClaimTemplates"];
+      if (fixed.some((field) => !jsonEqual(member(spec, field) ?? null, member(before, field) ?? null))) {
+        errors.push(
+          forbiddenField(
+            "spec",
+            "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden",
+          ),
+        );
+      }
+    }
+    return errors;
+  },
+};
+
+export const daemonSetRules: KindRules = {
+  applyDefaults(object) {
+    const spec = memberMap(object, "spec");
+    const strategy = spec ? memberMap(spec, "updateStrategy") : undefined;
+    if (strategy?.["type"] === "RollingUpdate") {
+      const rolling = ensureMap(strategy, "rollingUpdate");
+      rolling["maxUnavailable"] ??= 1;
+      rolling["maxSurge"] ??= 0;
+    }
+    defaultPodSpec(templateSpec(object));
+  },
+  validate: checkSelector,
+};
+
+/** Labels of the pods of a Job, by which it finds them (batch/v1 `generateSelector`). */
+function selectByUid(object: JsonMap): void {
+  const spec = memberMap(object, "spec");
+  const metadata = memberMap(object, "metadata") ?? {};
+  const template = spec ? memberMap(spec, "template") : undefined;
+  const uid = metadata["uid"];
+  const name = metadata["name"];
+  if (!spec || !template || spec["manualSelector"] === true || typeof uid !== "string" || typeof name !== "string")
+    return;
+  const labels = ensureMap(ensureMap(template, "metadata"), "labels");
+  labels["batch.kubernetes.io/controller-uid"] = uid;
+  labels["batch.kubernetes.io/job-name"] = name;
+  labels["controller-uid"] = uid;
+  labels["job-name"] = name;
+  spec["selector"] ??= { matchLabels: { "batch.kubernetes.io/controller-uid": uid } };
+}
+
+export const jobRules: KindRules = {
+  prepareCreate: selectByUid,
+  applyDefaults(object) {
+    const spec = memberMap(object, "spec");
+    if (spec) {
+      if (spec["completions"] === undefined && spec["parallelism"] === undefined) spec["completions"] = 1;
+      spec["parallelism"] ??= 1;
+    }
+    defaultPodSpec(templateSpec(object));
+  },
+  validate(object, old) {
+    const errors: FieldError[] = [];
+    const spec = memberMap(object, "spec") ?? {};
+    const pod = templateSpec(object);
+    if (pod && pod["restartPolicy"] === undefined) {
+      errors.push(required("spec.template.spec.restartPolicy", 'valid values: "OnFailure", "Never"'));
+    }
+    checkContainers(pod, "spec.template.spec", errors);
+    const before = old ? memberMap(old, "spec") : undefined;
+    if (before) {
+      const fixed = ["selector", "completionMode", ...(before["suspend"] === true ? [] : ["template"])];
+      for (const field of fixed) {
+        if (!jsonEqual(member(before, field) ?? null, member(spec, field) ?? null)) {
+          errors.push(invalidValue(`spec.${field}`, member(spec, field) ?? null, "field is immutable"));
+        }
+      }
+    }
+    return errors;
+  },
+};
+
+export const cronJobRules: KindRules = {
+  applyDefaults(object) {
+    const jobTemplate = memberMap(memberMap(object, "spec") ?? {}, "jobTemplate");
+    if (jobTemplate) defaultPodSpec(templateSpec(jobTemplate));
+  },
+};

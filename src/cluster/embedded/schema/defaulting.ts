@@ -1,0 +1,41 @@
+import { cloneJson, isMap, type Json, type JsonMap, setMember } from "../json/mutable-json.ts";
+import type { SchemaNode } from "./schema-node.ts";
+
+/**
+ * Fills in schema defaults, nested ones too. A null where the schema is not nullable is first dropped when the field has a default
+ * (apiextensions "defaulting and nullable").
+ */
+export function applyDefaults(value: Json, schema: SchemaNode): void {
+  if (!schema.hasDefaults) return;
+  if (Array.isArray(value)) {
+    const { items } = schema;
+    if (items) for (const item of value) applyDefaults(item, items);
+    return;
+  }
+  if (isMap(value)) defaultMap(value, schema);
+}
+
+function defaultMap(map: JsonMap, schema: SchemaNode): void {
+  for (const name of schema.propertyNames) {
+    const child = schema.property(name);
+    if (!child?.hasDefaults) continue;
+    let current = Object.hasOwn(map, name) ? map[name] : undefined;
+    if (current === null && !child.nullable && child.default !== undefined) current = undefined;
+    if (current === undefined) {
+      if (child.default === undefined) continue;
+      current = cloneJson(child.default);
+      setMember(map, name, current);
+    }
+    applyDefaults(current, child);
+  }
+  const { additional } = schema;
+  if (!additional?.hasDefaults) return;
+  for (const [key, current] of Object.entries(map)) {
+    if (schema.property(key)) continue;
+    if (current === null && !additional.nullable && additional.default !== undefined) {
+      setMember(map, key, cloneJson(additional.default));
+    } else {
+      applyDefaults(current, additional);
+    }
+  }
+}

@@ -136,7 +136,8 @@ export function randomWorld(random: Random): SnapshotContent {
     const count = chance(random, 0.1) ? integerBetween(random, 6, 30) : integerBetween(random, 0, 3);
     const bindings = Array.from({ length: count }, (_, i) => randomBinding(random, ruleSets, i));
     bindings.sort((a, b) => (bindingSortKey(a) < bindingSortKey(b) ? -1 : 1));
-    return { ...subject, principalRef: principalRefOf(subject), bindings };
+    const { kind, namespace, name } = subject;
+    return { kind, namespace, name, principalRef: principalRefOf(subject), bindings };
   });
   subjects.sort((a, b) => (subjectSortKey(a) < subjectSortKey(b) ? -1 : 1));
   return {

@@ -135,6 +135,8 @@ interface Expiring {
 
 /** Grants of one user name or group, of all its subjects. */
 interface Holder {
+  readonly id: number;
+  readonly subjects: number[];
   readonly cluster: Set<number>;
   readonly allNamespaces: Set<number>;
   readonly byNamespace: Map<number, Set<number>>;
@@ -188,21 +190,38 @@ export function compileIndex(content: SnapshotContent): CompiledIndex {
   const namespaces = new StringTable();
   const users = new Map<string, Holder>();
   const groups = new Map<string, Holder>();
-  for (const subject of content.subjects) {
+  const subjectHolder: (Holder | undefined)[] = [];
+  for (const [position, subject] of content.subjects.entries()) {
+    subjectHolder.push(undefined);
     if (subject.kind === "ServiceAccount" && subject.namespace === "") continue; // never matches anybody (permissions §5.5)
     const holders = subject.kind === "Group" ? groups : users;
     const key = principalRefOf(subject);
     let holder = holders.get(key);
     if (holder === undefined) {
-      holder = { cluster: new Set(), allNamespaces: new Set(), byNamespace: new Map(), expiring: [] };
+      holder = {
+        id: holders.size,
+        subjects: [],
+        cluster: new Set(),
+        allNamespaces: new Set(),
+        byNamespace: new Map(),
+        expiring: [],
+      };
       holders.set(key, holder);
     }
+    holder.subjects.push(position);
+    subjectHolder[position] = holder;
     addSubject(holder, subject, ruleSets, namespaces);
   }
   const tables = holderTables([...users.values(), ...groups.values()], buckets);
   return {
     tables: {
       ...tables,
+      ...postings(content, ruleSets),
+      subjectHolder: Int32Array.from(content.subjects, ({ kind }, position) => {
+        const holder = subjectHolder[position];
+        if (holder === undefined) return -1;
+        return kind === "Group" ? users.size + holder.id : holder.id;
+      }),
       pages: compiler.pages.map((page) => page.data),
       pageSizes: compiler.pages.map((page) => page.size),
       shapes: Uint8Array.from(compiler.shapes),
@@ -222,10 +241,41 @@ export function compileIndex(content: SnapshotContent): CompiledIndex {
   };
 }
 
-function holderTables(
-  holders: readonly Holder[],
-  buckets: BucketCompiler,
-): Omit<CompiledTables, "pages" | "pageSizes" | "shapes" | "urls" | "bucketStart" | "bucketItems"> {
+type PostingTables = Pick<CompiledTables, "postingStart" | "postingSubjects" | "postingBindings">;
+
+/** Inverse of the bindings: rule set to who has it (permissions §17). */
+function postings(content: SnapshotContent, ruleSets: ReadonlyMap<string, number>): PostingTables {
+  const counts = new Int32Array(content.ruleSets.length + 1);
+  for (const { bindings } of content.subjects)
+    for (const { ruleSet } of bindings) {
+      const at = (ruleSets.get(ruleSet) ?? content.ruleSets.length) + 1;
+      if (at < counts.length) counts[at] = (counts[at] ?? 0) + 1;
+    }
+  for (let i = 1; i < counts.length; i++) counts[i] = (counts[i] ?? 0) + (counts[i - 1] ?? 0);
+  const postingStart = Int32Array.from(counts);
+  const total = counts.at(-1) ?? 0;
+  const postingSubjects = new Int32Array(total);
+  const postingBindings = new Int32Array(total);
+  for (const [subject, { bindings }] of content.subjects.entries())
+    for (const [position, { ruleSet }] of bindings.entries()) {
+      const number = ruleSets.get(ruleSet);
+      if (number === undefined) continue;
+      const at = counts[number] ?? 0;
+      counts[number] = at + 1;
+      postingSubjects[at] = subject;
+      postingBindings[at] = position;
+    }
+  return { postingStart, postingSubjects, postingBindings };
+}
+
+type HolderTables = Omit<
+  CompiledTables,
+  "pages" | "pageSizes" | "shapes" | "urls" | "bucketStart" | "bucketItems" | "subjectHolder" | keyof PostingTables
+>;
+
+function holderTables(holders: readonly Holder[], buckets: BucketCompiler): HolderTables {
+  const holderSubjectStart = [0];
+  const holderSubjects: number[] = [];
   const namespaceStart = [0];
   const namespaceIds: number[] = [];
   const namespaceBuckets: number[] = [];
@@ -239,10 +289,14 @@ function holderTables(
     namespaceStart.push(namespaceIds.length);
     for (const entry of holder.expiring) expiring.push(entry);
     expiringStart.push(expiring.length);
+    for (const subject of holder.subjects) holderSubjects.push(subject);
+    holderSubjectStart.push(holderSubjects.length);
   }
   return {
     clusterBucket: Int32Array.from(holders, (holder) => buckets.bucketOf(holder.cluster)),
     allNamespacesBucket: Int32Array.from(holders, (holder) => buckets.bucketOf(holder.allNamespaces)),
+    holderSubjectStart: Int32Array.from(holderSubjectStart),
+    holderSubjects: Int32Array.from(holderSubjects),
     namespaceStart: Int32Array.from(namespaceStart),
     namespaceIds: Int32Array.from(namespaceIds),
     namespaceBuckets: Int32Array.from(namespaceBuckets),

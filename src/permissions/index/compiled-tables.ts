@@ -29,6 +29,15 @@ export interface CompiledTables {
   readonly expiringAtMs: Float64Array;
   /** Namespace id, or one of {@link ANYWHERE} and {@link ANY_NAMESPACE}. A binding in several namespaces stands here several times. */
   readonly expiringScope: Int32Array;
+  /** Holder h is made of subjects holderSubjects[holderSubjectStart[h]] up to holderSubjectStart[h + 1] of the content. */
+  readonly holderSubjectStart: Int32Array;
+  readonly holderSubjects: Int32Array;
+  /** Subject of the content to its holder; -1 for one that never matches anybody. */
+  readonly subjectHolder: Int32Array;
+  /** Rule set r is bound at postings postingStart[r] up to postingStart[r + 1]: subject and position among its bindings. */
+  readonly postingStart: Int32Array;
+  readonly postingSubjects: Int32Array;
+  readonly postingBindings: Int32Array;
 }
 
 /** Lists of strings by id, one per table. Users and groups are holders: a user's id is its holder, groups follow after users. */

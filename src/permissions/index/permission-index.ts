@@ -1,6 +1,6 @@
 import { type AccessRequest, combinedResource } from "../rules/access-request.ts";
-import type { SnapshotContent } from "../snapshot/content.ts";
-import type { CompiledIndex } from "./compile.ts";
+import type { RuleSet, SnapshotBinding, SnapshotContent, SnapshotSubject } from "../snapshot/content.ts";
+import { compileIndex } from "./compile.ts";
 import {
   ANYWHERE,
   ANY_NAMESPACE,
@@ -27,6 +27,13 @@ export interface IndexSizes {
   readonly tableBytes: number;
 }
 
+/** One binding of one subject, with its rules. */
+export interface Grant {
+  readonly subject: SnapshotSubject;
+  readonly binding: SnapshotBinding;
+  readonly ruleSet: RuleSet;
+}
+
 const NONE = 0;
 const CONDITIONAL = 1;
 const ALLOWED = 2;
@@ -49,6 +56,7 @@ export class PermissionIndex {
   readonly #users: StringTable;
   readonly #groups: StringTable;
   readonly #suspended: ReadonlySet<string>;
+  readonly #ruleSetNumbers: ReadonlyMap<string, number>;
   // Interned form of the request under decision: one hidden class and no allocation per decision. Decisions never overlap, since
   // they do not await.
   #group = -1;
@@ -58,9 +66,8 @@ export class PermissionIndex {
   #bit = 0;
   #name = STAR;
 
-  /** Wraps what {@link compileIndex} made. `tables` may have been filled by a worker. */
-  constructor(content: SnapshotContent, compiled: CompiledIndex, strings = tablesOf(compiled.strings)) {
-    const { tables } = compiled;
+  /** Over tables and strings that `compileIndex` made for exactly this content, here or in a worker. */
+  constructor(content: SnapshotContent, tables: CompiledTables, strings: IndexStrings) {
     this.content = content;
     this.#tables = tables;
     this.#pages = tables.pages.map((data, page) => new EntryTable(data, tables.pageSizes[page] ?? 0));
@@ -73,6 +80,7 @@ export class PermissionIndex {
     this.#users = strings.users;
     this.#groups = strings.groups;
     this.#suspended = new Set(content.suspendedPrincipals);
+    this.#ruleSetNumbers = new Map(content.ruleSets.map(({ id }, number) => [id, number]));
     this.sizes = {
       subjects: content.subjects.length,
       bindings: content.subjects.reduce((sum, subject) => sum + subject.bindings.length, 0),
@@ -133,6 +141,49 @@ export class PermissionIndex {
       this.#intern(request.apiGroup, request.resource, request.subresource, request.verb, request.name);
     const outcome = this.#ruleSet(ruleSet, request);
     return outcome === ALLOWED ? "allowed" : outcome === CONDITIONAL ? "conditional" : "denied";
+  }
+
+  /** True when the user or one of the groups is a subject of the snapshot. */
+  isKnown(user: string, groups: readonly string[]): boolean {
+    return this.#users.find(user) >= 0 || groups.some((group) => this.#groups.find(group) >= 0);
+  }
+
+  /** Every binding of a user and its groups, ended ones included: the cold path of explanations and lists. */
+  *grants(user: string, groups: readonly string[]): Generator<Grant> {
+    const offset = this.#users.strings.length;
+    const holders = [this.#users.find(user)];
+    for (const group of new Set(groups)) {
+      const id = this.#groups.find(group);
+      if (id >= 0) holders.push(offset + id);
+    }
+    for (const holder of holders)
+      for (const position of this.holderSubjects(holder)) {
+        const subject = this.content.subjects[position];
+        if (subject === undefined) continue;
+        for (const binding of subject.bindings) {
+          const ruleSet = this.content.ruleSets[this.#ruleSetNumbers.get(binding.ruleSet) ?? -1];
+          if (ruleSet !== undefined) yield { subject, binding, ruleSet };
+        }
+      }
+  }
+
+  /** Positions of the subjects that make up a holder; none for -1. */
+  holderSubjects(holder: number): readonly number[] {
+    if (holder < 0) return [];
+    const { holderSubjectStart, holderSubjects } = this.#tables;
+    return [...holderSubjects.subarray(holderSubjectStart[holder] ?? 0, holderSubjectStart[holder + 1] ?? 0)];
+  }
+
+  /** Calls `visit` for every binding of a rule set: holder (-1 for one that matches nobody), subject and binding. */
+  postings(ruleSet: number, visit: (holder: number, subject: SnapshotSubject, binding: SnapshotBinding) => void): void {
+    const { postingStart, postingSubjects, postingBindings, subjectHolder } = this.#tables;
+    const end = postingStart[ruleSet + 1] ?? 0;
+    for (let i = postingStart[ruleSet] ?? 0; i < end; i++) {
+      const position = postingSubjects[i] ?? 0;
+      const subject = this.content.subjects[position];
+      const binding = subject?.bindings[postingBindings[i] ?? 0];
+      if (subject !== undefined && binding !== undefined) visit(subjectHolder[position] ?? -1, subject, binding);
+    }
   }
 
   #intern(apiGroup: string, resource: string, subresource: string, verb: string, name: string): void {
@@ -281,16 +332,28 @@ function bytesOf(tables: CompiledTables): number {
     tables.expiringRuleSet,
     tables.expiringAtMs,
     tables.expiringScope,
+    tables.holderSubjectStart,
+    tables.holderSubjects,
+    tables.subjectHolder,
+    tables.postingStart,
+    tables.postingSubjects,
+    tables.postingBindings,
   ])
     bytes += array.byteLength;
   return bytes;
+}
+
+/** Index of content, compiled here and now. Large content belongs into `buildIndex`. */
+export function indexOf(content: SnapshotContent): PermissionIndex {
+  const { tables, strings } = compileIndex(content);
+  return new PermissionIndex(content, tables, tablesOf(strings));
 }
 
 /** String tables by name, in the form the index looks them up. */
 export type IndexStrings = { readonly [Name in keyof CompiledStrings]: StringTable };
 
 /** Tables over the lists of a compiled index. */
-export function tablesOf(strings: CompiledStrings): IndexStrings {
+function tablesOf(strings: CompiledStrings): IndexStrings {
   return {
     apiGroups: new StringTable(strings.apiGroups),
     resources: new StringTable(strings.resources),

@@ -1,49 +1,19 @@
-import type { Digest } from "../../base/digest.ts";
 import { type KeyLookup, type SignedEnvelope, PAYLOAD_TYPES, verifyEnvelope } from "../../trust/dsse.ts";
+import { type Floor, judgeOrdering } from "../../trust/floors/ordering.ts";
 import { MAX_CLOCK_SKEW_MS } from "./limits.ts";
 import { SnapshotRefused } from "./snapshot-failure.ts";
-import { type SnapshotPosition, comparePositions } from "./snapshot-version.ts";
 import { type SnapshotStatement, parseStatement } from "./statement.ts";
-
-/** Highest accepted position with its content, and the revocation floor of its epoch. Persisted before anything is activated. */
-export interface SnapshotFloors extends SnapshotPosition {
-  /** Hash at the highest position; empty while nothing was accepted. */
-  readonly contentHash: Digest | "";
-  /** Lowest sequence that may be in force in `minEpoch`. */
-  readonly minSequence: number;
-  /** Epoch the floor belongs to: sequences of another epoch are not comparable. */
-  readonly minEpoch: number;
-}
-
-/** Floors of a tenant that has never accepted anything. */
-export const NO_FLOORS: SnapshotFloors = { epoch: 0, sequence: 0, contentHash: "", minSequence: 0, minEpoch: 0 };
-
-/** True when `position` lies under the revocation floor. */
-export function underFloor(position: SnapshotPosition, floors: SnapshotFloors): boolean {
-  return position.epoch === floors.minEpoch
-    ? position.sequence < floors.minSequence
-    : position.epoch < floors.minEpoch && floors.minSequence > 0;
-}
-
-/** Floors after accepting `statement`; they only rise. */
-export function raisedFloors(floors: SnapshotFloors, statement: SnapshotStatement): SnapshotFloors {
-  const newEpoch = statement.epoch > floors.minEpoch;
-  return {
-    epoch: statement.epoch,
-    sequence: statement.sequence,
-    contentHash: statement.contentHash,
-    minEpoch: newEpoch ? statement.epoch : floors.minEpoch,
-    minSequence: newEpoch ? statement.minSequence : Math.max(floors.minSequence, statement.minSequence),
-  };
-}
 
 /** What a statement is verified against. */
 export interface StatementChecks {
   readonly cluster: string;
   readonly keys: KeyLookup;
-  readonly floors: SnapshotFloors;
+  /** Highest accepted position and revocation floor. */
+  readonly floor: Floor;
   /** Wall clock, Unix milliseconds. */
   readonly nowMs: number;
+  /** True for what is already held: past its end it is loaded all the same and answers SNAPSHOT_EXPIRED (permissions §10.2). */
+  readonly held?: boolean;
 }
 
 /** A statement that passed, with the key that vouches for it. */
@@ -77,14 +47,14 @@ export function verifyStatement(envelope: SignedEnvelope, checks: StatementCheck
       `statement is for cluster ${statement.cluster}, this is ${checks.cluster}`,
       version,
     );
-  checkOrder(statement, checks.floors);
+  checkOrder(statement, checks.floor);
   if (statement.issuedAtMs > checks.nowMs + MAX_CLOCK_SKEW_MS)
     throw new SnapshotRefused(
       "CLOCK_SKEW",
       `issued ${Math.round((statement.issuedAtMs - checks.nowMs) / 1000)} s ahead of the local clock; set the clock`,
       version,
     );
-  if (statement.expiresAtMs <= checks.nowMs)
+  if (checks.held !== true && statement.expiresAtMs <= checks.nowMs)
     throw new SnapshotRefused(
       "EXPIRED",
       `expired ${Math.round((checks.nowMs - statement.expiresAtMs) / 1000)} s ago`,
@@ -93,21 +63,14 @@ export function verifyStatement(envelope: SignedEnvelope, checks: StatementCheck
   return { statement, keyId: verdict.keyId };
 }
 
-function checkOrder(statement: SnapshotStatement, floors: SnapshotFloors): void {
-  const { version } = statement;
-  const order = comparePositions(statement, floors);
-  if (order < 0)
-    throw new SnapshotRefused(
-      "ROLLBACK_REJECTED",
-      `older than e${floors.epoch}.s${floors.sequence}, which was accepted before`,
-      version,
-    );
-  if (order === 0 && floors.contentHash !== "" && statement.contentHash !== floors.contentHash)
-    throw new SnapshotRefused("EQUIVOCATION", "two contents claim the same epoch and sequence", version);
-  if (underFloor(statement, floors) || statement.sequence < statement.minSequence)
+function checkOrder(statement: SnapshotStatement, floor: Floor): void {
+  const { version, epoch, sequence, contentHash } = statement;
+  const verdict = judgeOrdering(floor, { epoch, sequence, digest: contentHash });
+  if (verdict.verdict === "refused") throw new SnapshotRefused(verdict.code, verdict.detail, version);
+  if (sequence < statement.minSequence)
     throw new SnapshotRefused(
       "REVOKED",
-      `sequence is under the revocation floor ${Math.max(floors.minSequence, statement.minSequence)}`,
+      `sequence ${sequence} is below its own floor ${statement.minSequence}`,
       version,
     );
 }

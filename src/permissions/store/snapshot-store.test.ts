@@ -1,0 +1,305 @@
+import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, describe, expect, it } from "vitest";
+import { type SignedSnapshot, signedSnapshot, testKey } from "../../../test/oracle/signed-snapshots.ts";
+import { WORLD_NOW_MS, randomWorld, ruleSetOf } from "../../../test/oracle/permission-worlds.ts";
+import { ManualClock } from "../../base/clock.ts";
+import { silentLog } from "../../base/log.ts";
+import { SeededRandom } from "../../base/random.ts";
+import { KeyRing } from "../../trust/keyring/key-ring.ts";
+import { buildIndex } from "../index/build-index.ts";
+import { indexOf } from "../index/permission-index.ts";
+import { ruleOf } from "../rules/rule.ts";
+import { type SnapshotContent, encodeContent } from "../snapshot/content.ts";
+import { SnapshotRefused } from "../snapshot/snapshot-failure.ts";
+import type { SnapshotStoreEvent } from "./active-snapshot.ts";
+import { type SnapshotStore, openSnapshotStore } from "./snapshot-store.ts";
+
+const key = testKey();
+const stops: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (const stop of stops.splice(0)) await stop();
+});
+
+function world(verb: string): SnapshotContent {
+  const set = ruleSetOf([ruleOf({ verbs: [verb], apiGroups: [""], resources: ["pods"] })]);
+  const source = { profileNamespace: "seam-system", profileName: "p", declaration: 0, permissionSet: "s", policy: "" };
+  return {
+    schemaVersion: 2,
+    targetCluster: "tenant-1",
+    ceilings: {},
+    ruleSets: [set],
+    subjects: [
+      {
+        kind: "User",
+        namespace: "",
+        name: "alice",
+        principalRef: "alice",
+        bindings: [{ ruleSet: set.id, scope: "cluster", namespaces: [], expiresAt: "", source }],
+      },
+    ],
+    profiles: [],
+    suspendedPrincipals: [],
+    freshnessWindowSeconds: 300,
+    maxOfflineSeconds: 86_400,
+  };
+}
+
+async function bench(): Promise<{
+  readonly clock: ManualClock;
+  readonly directory: string;
+  open(ring?: KeyRing, clock?: ManualClock): Promise<SnapshotStore>;
+  close(): Promise<void>;
+}> {
+  const directory = await mkdtemp(join(tmpdir(), "snapshot-store-"));
+  const clock = new ManualClock(WORLD_NOW_MS);
+  let stop = new AbortController();
+  let store: SnapshotStore | undefined;
+  const close = async (): Promise<void> => {
+    stop.abort();
+    await store?.closed;
+  };
+  stops.push(async () => {
+    await close();
+    await rm(directory, { recursive: true });
+  });
+  return {
+    clock,
+    directory,
+    close,
+    async open(ring = key.ring, own = clock) {
+      await close();
+      stop = new AbortController();
+      store = await openSnapshotStore({
+        directory: join(directory, "snapshot"),
+        cluster: "tenant-1",
+        keys: ring,
+        clock: own,
+        log: silentLog,
+        signal: stop.signal,
+      });
+      return store;
+    },
+  };
+}
+
+async function offer(store: SnapshotStore, { envelope, content }: SignedSnapshot): Promise<string> {
+  try {
+    const prepared = await store.prepare(envelope, () => Promise.resolve(content));
+    await store.activate(prepared);
+    return prepared.kind;
+  } catch (error) {
+    if (error instanceof SnapshotRefused) return error.code;
+    throw error;
+  }
+}
+
+function may(store: SnapshotStore, verb: string): boolean {
+  const request = {
+    form: "resource",
+    verb,
+    apiGroup: "",
+    resource: "pods",
+    subresource: "",
+    name: "",
+    namespace: "",
+  } as const;
+  return store.current?.index.decide("alice", [], request, WORLD_NOW_MS) === "allowed";
+}
+
+describe("snapshot store", () => {
+  const now = WORLD_NOW_MS;
+
+  it("activates, replaces, and serves again after a restart without anybody's help", async () => {
+    const b = await bench();
+    let store = await b.open();
+    expect(store.state().freshness).toBe("NOT_READY");
+    expect(await offer(store, signedSnapshot(world("get"), key, { sequence: 1, issuedAtMs: now }))).toBe("activation");
+    expect(may(store, "get")).toBe(true);
+    expect(await offer(store, signedSnapshot(world("list"), key, { sequence: 2, issuedAtMs: now }))).toBe("activation");
+    expect([may(store, "get"), may(store, "list")]).toEqual([false, true]);
+    store = await b.open();
+    expect(store.current?.statement.sequence).toBe(2);
+    expect(may(store, "list")).toBe(true);
+    expect(store.state()).toMatchObject({ freshness: "FRESH", degraded: false });
+    const files = await readdir(join(b.directory, "snapshot"));
+    expect(files.filter((name) => name.startsWith("content-"))).toHaveLength(1);
+  });
+
+  it("refuses in the order of the specification, keeps the last good one and says it is degraded", async () => {
+    const b = await bench();
+    const store = await b.open();
+    const good = signedSnapshot(world("get"), key, { sequence: 5, issuedAtMs: now });
+    const next = { sequence: 6, issuedAtMs: now };
+    expect(await offer(store, good)).toBe("activation");
+    const other = testKey();
+    const forged = JSON.parse(Buffer.from(good.envelope).toString()) as {
+      signatures: { keyid: string; sig: string }[];
+    };
+    const bad = { ...forged, signatures: [{ keyid: key.signer.keyId, sig: Buffer.alloc(64, 1).toString("base64") }] };
+    const cases: readonly (readonly [string, SignedSnapshot])[] = [
+      ["MALFORMED", { ...good, envelope: Buffer.from("{}") }],
+      ["UNSIGNED", { ...good, envelope: Buffer.from(JSON.stringify({ ...forged, signatures: [] })) }],
+      ["UNKNOWN_KEY", signedSnapshot(world("list"), other, next)],
+      ["SIGNATURE_INVALID", { ...good, envelope: Buffer.from(JSON.stringify(bad)) }],
+      ["WRONG_CLUSTER", signedSnapshot({ ...world("list"), targetCluster: "tenant-2" }, key, next)],
+      ["ROLLBACK_REJECTED", signedSnapshot(world("list"), key, { sequence: 4, issuedAtMs: now })],
+      ["ROLLBACK_REJECTED", signedSnapshot(world("list"), key, { ...next, epoch: 1 })],
+      ["EQUIVOCATION", signedSnapshot(world("list"), key, { sequence: 5, issuedAtMs: now })],
+      ["REVOKED", signedSnapshot(world("list"), key, { ...next, minSequence: 7 })],
+      ["CLOCK_SKEW", signedSnapshot(world("list"), key, { sequence: 6, issuedAtMs: now + 301_000 })],
+      ["EXPIRED", signedSnapshot(world("list"), key, { sequence: 6, issuedAtMs: now - 86_400_000 })],
+      [
+        "CONTENT_HASH_MISMATCH",
+        { ...signedSnapshot(world("list"), key, next), content: encodeContent(world("watch")).bytes },
+      ],
+      ["UNSUPPORTED_SCHEMA", signedSnapshot({ ...world("list"), schemaVersion: 3 }, key, next)],
+      ["INVALID_CONTENT", signedSnapshot({ ...world("list"), ruleSets: [] }, key, next)],
+      [
+        "INVALID_CONTENT",
+        signedSnapshot({ ...world("list"), targetCluster: "tenant-2" }, key, { ...next, cluster: "tenant-1" }),
+      ],
+    ];
+    for (const [code, snapshot] of cases) {
+      expect(await offer(store, snapshot)).toBe(code);
+      expect(store.state()).toMatchObject({ degraded: true, lastRejection: { code } });
+      expect(may(store, "get")).toBe(true);
+    }
+    expect(await offer(store, signedSnapshot(world("list"), key, next))).toBe("activation");
+    expect(store.state().degraded).toBe(false);
+  });
+
+  it("accepts nothing without a key, and the key decides again after a restart", async () => {
+    const b = await bench();
+    let store = await b.open(new KeyRing());
+    const good = signedSnapshot(world("get"), key, { sequence: 1, issuedAtMs: now });
+    expect(await offer(store, good)).toBe("KEYS_MISSING");
+    store = await b.open();
+    expect(await offer(store, good)).toBe("activation");
+    store = await b.open(testKey().ring);
+    expect(store.current).toBeUndefined();
+    expect(store.state()).toMatchObject({ freshness: "NOT_READY", lastRejection: { code: "UNKNOWN_KEY" } });
+  });
+
+  it("serves nothing from content that was altered on disk", async () => {
+    const b = await bench();
+    let store = await b.open();
+    await offer(store, signedSnapshot(world("get"), key, { sequence: 1, issuedAtMs: now }));
+    const folder = join(b.directory, "snapshot");
+    const file = join(folder, (await readdir(folder)).find((name) => name.startsWith("content-")) ?? "");
+    await writeFile(file, (await readFile(file, "utf8")).replace('"get"', '"*"'));
+    store = await b.open();
+    expect(store.state()).toMatchObject({ freshness: "NOT_READY", lastRejection: { code: "CONTENT_HASH_MISMATCH" } });
+  });
+
+  it("keeps the floor when a newer offer was prepared and never activated", async () => {
+    const b = await bench();
+    let store = await b.open();
+    const first = signedSnapshot(world("get"), key, { sequence: 1, issuedAtMs: now });
+    await offer(store, first);
+    const second = signedSnapshot(world("list"), key, { sequence: 2, issuedAtMs: now });
+    await store.prepare(second.envelope, () => Promise.resolve(second.content));
+    store = await b.open();
+    expect(may(store, "get")).toBe(true);
+    expect(await offer(store, first)).toBe("ROLLBACK_REJECTED");
+    expect(await offer(store, second)).toBe("activation");
+  });
+
+  it("goes from fresh to stale to expired by monotonic time and back by a quiet renewal", async () => {
+    const b = await bench();
+    const store = await b.open();
+    const heard: SnapshotStoreEvent[] = [];
+    store.subscribe((event) => heard.push(event));
+    await offer(store, signedSnapshot(world("get"), key, { sequence: 1, issuedAtMs: now }));
+    b.clock.jumpWall(3_600_000);
+    expect(store.state().freshness).toBe("FRESH");
+    b.clock.jumpWall(-3_600_000);
+    await b.clock.advance(300_001);
+    expect(store.state()).toMatchObject({ freshness: "STALE", ageMs: 300_001 });
+    const renewal = signedSnapshot(world("get"), key, { sequence: 1, issuedAtMs: now + 300_000 });
+    const contentAsked = store.prepare(renewal.envelope, () => Promise.reject(new Error("content must not be read")));
+    await store.activate(await contentAsked);
+    expect(store.state()).toMatchObject({ freshness: "FRESH", ageMs: 0 });
+    // The first statement again, replayed: it is no proof that anybody still vouches for the content.
+    await b.clock.advance(200_000);
+    expect(await offer(store, signedSnapshot(world("get"), key, { sequence: 1, issuedAtMs: now }))).toBe("unchanged");
+    expect(store.state().ageMs).toBe(200_000);
+    await b.clock.advance(86_400_000);
+    expect(store.state().freshness).toBe("EXPIRED");
+    expect(heard.map((event) => (event.type === "freshness" ? event.freshness : event.type))).toEqual([
+      "activated",
+      "FRESH",
+      "STALE",
+      "renewed",
+      "FRESH",
+      "STALE",
+      "EXPIRED",
+    ]);
+  });
+
+  it("loads an expired snapshot as expired, and one from the future not at all", async () => {
+    const b = await bench();
+    let store = await b.open();
+    await offer(store, signedSnapshot(world("get"), key, { sequence: 1, issuedAtMs: now }));
+    store = await b.open(key.ring, new ManualClock(now + 86_400_001));
+    expect(store.state().freshness).toBe("EXPIRED");
+    store = await b.open(key.ring, new ManualClock(now - 3_600_000));
+    expect(store.state()).toMatchObject({ freshness: "NOT_READY", lastRejection: { code: "CLOCK_SKEW" } });
+  });
+
+  it("stays revoked over restarts until a newer one verifies", async () => {
+    const b = await bench();
+    let store = await b.open();
+    const first = signedSnapshot(world("get"), key, { sequence: 1, issuedAtMs: now });
+    await offer(store, first);
+    expect(await store.revokeBelow(2)).toEqual({ dropped: true });
+    expect(store.state().freshness).toBe("REVOKED");
+    store = await b.open();
+    expect(store.state().freshness).toBe("REVOKED");
+    expect(await offer(store, first)).toBe("REVOKED");
+    expect(await offer(store, signedSnapshot(world("get"), key, { sequence: 2, issuedAtMs: now }))).toBe("activation");
+    expect(store.state().freshness).toBe("FRESH");
+  });
+});
+
+describe("buildIndex", () => {
+  it("gives the same index from a worker as on the event loop", async () => {
+    const random = new SeededRandom(3);
+    const content = randomWorld(random);
+    const { bytes, contentHash } = encodeContent(content);
+    const { signal } = new AbortController();
+    const [here, there] = await Promise.all([
+      buildIndex(bytes, contentHash, { signal }),
+      buildIndex(bytes, contentHash, { signal, offLoopEntries: -1 }),
+    ]);
+    expect(there.content).toEqual(content);
+    expect(there.sizes).toEqual(here.sizes);
+    expect(here.sizes).toEqual(indexOf(content).sizes);
+    for (const verb of ["get", "list", "create", "impersonate"])
+      for (const name of ["", "a", "b"])
+        for (const user of ["alice", "bob", "dev", "system:anonymous"]) {
+          const request = {
+            form: "resource",
+            verb,
+            apiGroup: "",
+            resource: "pods",
+            subresource: "log",
+            name,
+            namespace: "default",
+          } as const;
+          const groups = ["ops"];
+          expect(there.decide(user, groups, request, WORLD_NOW_MS)).toBe(
+            here.decide(user, groups, request, WORLD_NOW_MS),
+          );
+        }
+  });
+
+  it("reports a refusal from the worker with its code", async () => {
+    const { signal } = new AbortController();
+    const { bytes } = encodeContent(world("get"));
+    const padded = Buffer.concat([bytes, Buffer.alloc(1024 * 1024, 0x20)]);
+    await expect(buildIndex(padded, "sha256:0", { signal })).rejects.toMatchObject({ code: "CONTENT_HASH_MISMATCH" });
+  });
+});

@@ -1,0 +1,74 @@
+import { Secret } from "../../../api/builtin.ts";
+import {
+  correctionSecretName,
+  signedPackSecretName,
+  signedSnapshotSecretName,
+  tenantNamespace,
+  tombstoneSecretName,
+} from "../../../api/names.ts";
+import { type Digest, digestOf } from "../../../base/digest.ts";
+import { isStatus } from "../../../cluster/api-status-error.ts";
+import type { Cluster } from "../../../cluster/cluster.ts";
+import type { PackBlobReader } from "../../../packs/artifact/pack-blob-reader.ts";
+import type { BlobRef, IndexDocument, IndexItem } from "../../index/index-document.ts";
+
+/** Where the body of one digest of an index lies. */
+export type BodyPlace =
+  | { readonly from: "secret"; readonly name: string; readonly key: string; readonly size: number }
+  | { readonly from: "packs"; readonly size: number };
+
+/** Every digest an index names, with its place: what its tenant may fetch, and nothing else. */
+export function bodyPlaces(index: IndexDocument): ReadonlyMap<string, BodyPlace> {
+  const places = new Map<string, BodyPlace>();
+  for (const item of index.items) {
+    for (const ref of item.refs ?? []) places.set(ref.digest, refPlace(index.cluster, item, ref));
+    const place = itemPlace(index.cluster, item);
+    if (item.digest !== "" && place !== undefined) places.set(item.digest, place);
+  }
+  return places;
+}
+
+function itemPlace(cluster: string, item: IndexItem): BodyPlace | undefined {
+  const secret = (name: string): BodyPlace => ({ from: "secret", name, key: "envelope", size: item.size });
+  switch (item.kind) {
+    case "PackInstalled":
+      return secret(item.deleted === true ? tombstoneSecretName(item.name) : signedPackSecretName(cluster, item.name));
+    case "PermissionSnapshot":
+      return secret(signedSnapshotSecretName(cluster));
+    case "Correction":
+      return secret(correctionSecretName(item.name));
+    case "Governance":
+      return undefined; // nothing signs governance objects yet, so no Secret holds one
+  }
+}
+
+function refPlace(cluster: string, item: IndexItem, ref: BlobRef): BodyPlace {
+  return item.kind === "PermissionSnapshot"
+    ? { from: "secret", name: signedSnapshotSecretName(cluster), key: "content", size: ref.size }
+    : { from: "packs", size: ref.size };
+}
+
+/**
+ * Reads one body; undefined when it is not at hand: no such Secret, or the Secret already holds the body of a newer index. Bytes of
+ * the pack store are checked by the store.
+ *
+ * @throws what the cluster or the pack store refuses otherwise
+ */
+export async function readBody(
+  parts: { readonly cluster: Cluster; readonly packs: PackBlobReader },
+  cluster: string,
+  digest: Digest,
+  place: BodyPlace,
+): Promise<Uint8Array | undefined> {
+  if (place.from === "packs") return parts.packs.get(digest, place.size);
+  try {
+    const secret = await parts.cluster.get(Secret, { namespace: tenantNamespace(cluster), name: place.name });
+    const encoded = secret.data?.[place.key];
+    if (encoded === undefined) return undefined;
+    const body = Buffer.from(encoded, "base64");
+    return digestOf(body) === digest ? body : undefined;
+  } catch (error) {
+    if (isStatus(error, "NotFound")) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,64 @@
+import type { CapabilityDeclaration } from "../../../api/gen/conductor/federation/v1alpha1/facts_pb.ts";
+import { findCondition } from "../../../api/conditions.ts";
+import { type FederationStatus, RunnerConfig } from "../../../api/kinds/runner-config.ts";
+import { FIELD_MANAGERS, NAMESPACES } from "../../../api/names.ts";
+import type { Clock } from "../../../base/clock.ts";
+import type { Cluster } from "../../../cluster/cluster.ts";
+import type { ConditionUpdate } from "../../../api/conditions.ts";
+import { applyStatus } from "../../../controller/status.ts";
+import { FactRefused } from "../ports.ts";
+import { type ChannelState, channelConditions, declaredStatus, federationStatus } from "./channel-state.ts";
+import type { SerialByKey } from "./serial-by-key.ts";
+import { ifPresent, storing } from "./storing.ts";
+
+/** Writes what is known of a tenant's agent to `RunnerConfig/{cluster}` in `ont-system` (R-4.22, R-10.3). */
+export class AgentStatus {
+  readonly #parts: { readonly cluster: Cluster; readonly clock: Clock; readonly serial: SerialByKey };
+
+  constructor(parts: { readonly cluster: Cluster; readonly clock: Clock; readonly serial: SerialByKey }) {
+    this.#parts = parts;
+  }
+
+  /** Stores a declaration. @throws FactRefused when the cluster has no RunnerConfig: the agent declares itself again at each connect */
+  declare(cluster: string, declaration: CapabilityDeclaration): Promise<void> {
+    return this.#change(cluster, (held) => ({
+      federation: declaredStatus(held.status?.federation, declaration),
+      conditions: ["FederationChannelDegraded", "AgentConnected"].flatMap((type) => {
+        const condition = findCondition(held.status?.conditions, type);
+        return condition === undefined ? [] : [condition];
+      }),
+    }));
+  }
+
+  /** Stores a transition of the channel. A cluster without RunnerConfig has nowhere to say it, which is not the channel's failure. */
+  async channel(cluster: string, state: ChannelState): Promise<void> {
+    try {
+      await this.#change(cluster, (held) => ({
+        federation: federationStatus(held.status?.federation, state),
+        conditions: channelConditions(state),
+      }));
+    } catch (error) {
+      if (!(error instanceof FactRefused)) throw error;
+    }
+  }
+
+  #change(
+    cluster: string,
+    content: (held: RunnerConfig) => {
+      readonly federation: FederationStatus;
+      readonly conditions: readonly ConditionUpdate[];
+    },
+  ): Promise<void> {
+    return this.#parts.serial.run(`runnerconfig/${cluster}`, () =>
+      storing(`RunnerConfig ${cluster}`, async () => {
+        const held = await ifPresent(
+          this.#parts.cluster.get(RunnerConfig, { namespace: NAMESPACES.ont, name: cluster }),
+        );
+        if (held === undefined)
+          throw new FactRefused("RUNNER_CONFIG_MISSING", `RunnerConfig ${NAMESPACES.ont}/${cluster} does not exist`);
+        const { federation, conditions } = content(held);
+        await applyStatus(this.#parts, RunnerConfig, held, { fields: { federation }, conditions }, FIELD_MANAGERS.hub);
+      }),
+    );
+  }
+}

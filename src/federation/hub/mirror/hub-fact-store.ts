@@ -1,0 +1,70 @@
+import type { DriftReport, SnapshotReceiptReport } from "../../../api/gen/conductor/federation/v1alpha1/facts_pb.ts";
+import { PermissionSnapshot } from "../../../api/kinds/permission-snapshot.ts";
+import { FIELD_MANAGERS, NAMESPACES, snapshotName } from "../../../api/names.ts";
+import { type Clock, rfc3339Seconds } from "../../../base/clock.ts";
+import type { Log } from "../../../base/log.ts";
+import type { Cluster } from "../../../cluster/cluster.ts";
+import { applyStatus } from "../../../controller/status.ts";
+import { FactRefused, type FactStore } from "../ports.ts";
+import { AgentStatus } from "./agent-status.ts";
+import type { ChannelState } from "./channel-state.ts";
+import { ItemLevelStore } from "./item-level-store.ts";
+import { PackReceiptMirror } from "./pack-receipt-mirror.ts";
+import { SerialByKey } from "./serial-by-key.ts";
+import { SignedManifests } from "./signed-manifests.ts";
+import { acknowledgeSnapshot } from "./snapshot-acknowledgement.ts";
+import { ifPresent, storing } from "./storing.ts";
+
+/** Options of {@link createHubFactStore}. */
+export interface HubFactStoreOptions {
+  /** The management cluster. */
+  readonly cluster: Cluster;
+  /** Stores a drift report: the DriftSignal state machine (conductor §9.3). Resolves when durable. */
+  readonly drift: (cluster: string, report: DriftReport) => Promise<void>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** {@link FactStore} over the management cluster, with the state of the channel beside it. */
+export interface HubFactStore extends FactStore {
+  /** Writes a transition of a tenant's channel to its RunnerConfig (R-4.22). Transitions only; resolves when durable. */
+  channel(cluster: string, state: ChannelState): Promise<void>;
+}
+
+/** Mirrors tenants' facts onto the management cluster. Holds no state of its own: every write reads what stands there first. */
+export function createHubFactStore(options: HubFactStoreOptions): HubFactStore {
+  const { cluster, clock, log } = options;
+  const serial = new SerialByKey();
+  const parts = { cluster, clock, serial };
+  const receipts = new PackReceiptMirror({ ...parts, signed: new SignedManifests(cluster) });
+  const agents = new AgentStatus(parts);
+  const levels = new ItemLevelStore(cluster, log);
+  return {
+    packReceipt: (id, report) => receipts.store(id, report),
+    snapshotReceipt: (id, report) =>
+      serial.run(`snapshot/${id}`, () =>
+        storing(`PermissionSnapshot ${id}`, () => storeSnapshotReceipt(options, id, report)),
+      ),
+    drift: options.drift,
+    capability: (id, declaration) => agents.declare(id, declaration),
+    items: async (id, reports) => {
+      const packs = reports.filter((report) => report.kind === "PackInstalled");
+      await Promise.all([levels.store(id, reports), ...packs.map((report) => receipts.storeLevel(id, report))]);
+    },
+    itemLevels: (id) => levels.read(id),
+    channel: (id, state) => agents.channel(id, state),
+  };
+}
+
+async function storeSnapshotReceipt(
+  options: HubFactStoreOptions,
+  cluster: string,
+  report: SnapshotReceiptReport,
+): Promise<void> {
+  const key = { namespace: NAMESPACES.seam, name: snapshotName(cluster) };
+  const snapshot = await ifPresent(options.cluster.get(PermissionSnapshot, key));
+  if (snapshot === undefined)
+    throw new FactRefused("SNAPSHOT_UNKNOWN", `PermissionSnapshot ${key.namespace}/${key.name} does not exist`);
+  const { fields, condition } = acknowledgeSnapshot(snapshot, report, rfc3339Seconds(options.clock.now()));
+  await applyStatus(options, PermissionSnapshot, snapshot, { fields, conditions: [condition] }, FIELD_MANAGERS.hub);
+}

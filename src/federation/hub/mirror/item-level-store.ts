@@ -1,0 +1,148 @@
+import { ConfigMap, type ConfigMapObject } from "../../../api/builtin.ts";
+import {
+  type ItemReport,
+  ItemReport_Level as Level,
+} from "../../../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
+import { FIELD_MANAGERS, LABELS, tenantNamespace } from "../../../api/names.ts";
+import type { JsonValue } from "../../../base/json.ts";
+import type { Log } from "../../../base/log.ts";
+import { isStatus } from "../../../cluster/api-status-error.ts";
+import type { Cluster } from "../../../cluster/cluster.ts";
+import { itemLevelJson, parseItemLevel } from "./item-level-text.ts";
+import { ifPresent, storing } from "./storing.ts";
+
+/** ConfigMap in `seam-tenant-{cluster}` with the last level of every item. */
+export const ITEM_LEVELS_NAME = "federation-items";
+/** Data key: one JSON object per line. */
+export const ITEM_LEVELS_KEY = "items";
+/** Most items kept per tenant: what fits into one ConfigMap. */
+export const MAX_ITEM_LEVELS = 4000;
+/** Largest text, bytes: below the API server's 1 MiB with room for metadata. */
+const MAX_TEXT_BYTES = 900 * 1024;
+/** Other writers that may get in between one read and its write. */
+const MAX_CONFLICTS = 8;
+
+interface Flush {
+  readonly reports: Map<string, ItemReport>;
+  readonly done: Promise<void>;
+}
+
+/**
+ * Last level of every item per tenant, durable. Reports that arrive while a write is under way share the next one, so a burst of
+ * levels costs two writes.
+ */
+export class ItemLevelStore {
+  readonly #cluster: Cluster;
+  readonly #log: Log;
+  readonly #running = new Map<string, Promise<void>>();
+  readonly #next = new Map<string, Flush>();
+
+  constructor(cluster: Cluster, log: Log) {
+    this.#cluster = cluster;
+    this.#log = log;
+  }
+
+  /** Resolves when all `reports` are durable. */
+  store(cluster: string, reports: readonly ItemReport[]): Promise<void> {
+    let flush = this.#next.get(cluster);
+    if (flush === undefined) {
+      const pending = new Map<string, ItemReport>();
+      const before = this.#running.get(cluster) ?? Promise.resolve();
+      const done = before
+        .catch(() => {
+          // its callers were told and will come again
+        })
+        .then(() => {
+          this.#next.delete(cluster);
+          this.#running.set(cluster, done);
+          return storing(`item levels of ${cluster}`, () => this.#write(cluster, pending));
+        })
+        .finally(() => {
+          if (this.#running.get(cluster) === done) this.#running.delete(cluster);
+        });
+      flush = { reports: pending, done };
+      this.#next.set(cluster, flush);
+    }
+    for (const report of reports) flush.reports.set(keyOf(report), report);
+    return flush.done;
+  }
+
+  /** Every stored level of a tenant; empty when there is none. */
+  async read(cluster: string): Promise<readonly ItemReport[]> {
+    return parseItemLevels(await ifPresent(this.#cluster.get(ConfigMap, this.#key(cluster))));
+  }
+
+  async #write(cluster: string, reports: ReadonlyMap<string, ItemReport>): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      const held = await ifPresent(this.#cluster.get(ConfigMap, this.#key(cluster)));
+      const levels = new Map(parseItemLevels(held).map((item) => [keyOf(item), item]));
+      for (const [key, report] of reports) levels.set(key, report);
+      const text = this.#encode(cluster, [...levels.values()]);
+      if (held?.data?.[ITEM_LEVELS_KEY] === text) return;
+      try {
+        await this.#put(cluster, held, text);
+        return;
+      } catch (error) {
+        if (!isStatus(error, "Conflict", "AlreadyExists") || attempt >= MAX_CONFLICTS) throw error;
+      }
+    }
+  }
+
+  async #put(cluster: string, held: ConfigMapObject | undefined, text: string): Promise<void> {
+    const options = { fieldManager: FIELD_MANAGERS.hub };
+    const data = { [ITEM_LEVELS_KEY]: text };
+    if (held !== undefined) {
+      await this.#cluster.update(ConfigMap, { ...held, data }, options);
+      return;
+    }
+    const metadata = { ...this.#key(cluster), labels: { [LABELS.cluster]: cluster } };
+    await this.#cluster.create(ConfigMap, { apiVersion: "v1", kind: "ConfigMap", metadata, data }, options);
+  }
+
+  /** Sorted, so that equal levels have equal text. Over the limit, what is healthy and oldest is left out: the agent reports it again. */
+  #encode(cluster: string, items: readonly ItemReport[]): string {
+    const byNeed = [...items].sort((a, b) => need(b) - need(a) || Number(b.atUnixMs - a.atUnixMs));
+    const kept: [string, string][] = [];
+    let bytes = 0;
+    for (const item of byNeed.slice(0, MAX_ITEM_LEVELS)) {
+      const line = JSON.stringify(itemLevelJson(item));
+      bytes += Buffer.byteLength(line) + 1;
+      if (bytes > MAX_TEXT_BYTES) break;
+      kept.push([keyOf(item), line]);
+    }
+    if (kept.length < items.length)
+      this.#log.warn({ cluster, items: items.length, kept: kept.length }, "more item levels than one ConfigMap holds");
+    return kept
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([, line]) => `${line}\n`)
+      .join("");
+  }
+
+  #key(cluster: string): { readonly namespace: string; readonly name: string } {
+    return { namespace: tenantNamespace(cluster), name: ITEM_LEVELS_NAME };
+  }
+}
+
+/** Reads the ConfigMap; lines that cannot be read are left out, and the agent reports those items again. */
+export function parseItemLevels(configMap: ConfigMapObject | undefined): readonly ItemReport[] {
+  const text = configMap?.data?.[ITEM_LEVELS_KEY] ?? "";
+  return text.split("\n").flatMap((line) => {
+    if (line === "") return [];
+    let value: JsonValue;
+    try {
+      value = JSON.parse(line) as JsonValue;
+    } catch {
+      return []; // see above
+    }
+    const item = parseItemLevel(value);
+    return item === undefined ? [] : [item];
+  });
+}
+
+function keyOf(item: ItemReport): string {
+  return `${item.kind}/${item.name}`;
+}
+
+function need(item: ItemReport): number {
+  return item.level === Level.HEALTHY && item.nack === undefined ? 0 : 1;
+}

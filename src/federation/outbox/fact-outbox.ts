@@ -1,0 +1,96 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import {
+  CapabilityDeclarationSchema,
+  DriftReportSchema,
+  PackReceiptReportSchema,
+  SnapshotReceiptReportSchema,
+} from "../../api/gen/conductor/federation/v1alpha1/facts_pb.ts";
+import { canonicalJson } from "../../base/canonical-json.ts";
+import { type Clock, rfc3339 } from "../../base/clock.ts";
+import { SeamError } from "../../base/errors.ts";
+import { ulid } from "../../base/ids.ts";
+import type { Random } from "../../base/random.ts";
+import { MAX_FACT_BYTES } from "../session/limits.ts";
+import { type StatePayload, stateKey } from "../session/payload.ts";
+import type { PendingFact } from "../session/spoke/events.ts";
+import type { FactOutbox } from "../spoke/ports.ts";
+import type { AuditPressure } from "./audit-log.ts";
+import type { AuditAppended, Outbox } from "./outbox.ts";
+
+/** Largest audit event, bytes of canonical JSON. */
+export const MAX_AUDIT_EVENT_BYTES = 64 * 1024;
+/** Of the `allow` decisions that arrive while the log is nearly full, one in this many is kept (R-4.35). */
+export const NEAR_FULL_SAMPLE = 10;
+
+/** Who hears of facts after they are durable. */
+export interface FactListener {
+  factPending(fact: PendingFact): void;
+  auditAppended(appended: AuditAppended): void;
+}
+
+/** Parts of {@link factOutbox}. */
+export interface FactOutboxParts {
+  readonly cluster: string;
+  readonly outbox: Outbox;
+  readonly listener: FactListener;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** The producers' side of the outbox: encodes, bounds and stores facts, then tells the session. */
+export function factOutbox(parts: FactOutboxParts): FactOutbox {
+  const { cluster, outbox, listener, clock, random } = parts;
+  let pressure: AuditPressure = "normal";
+  let allowed = 0;
+
+  const put = async (payload: StatePayload, bytes: Uint8Array): Promise<void> => {
+    const key = stateKey(payload);
+    if (bytes.length > MAX_FACT_BYTES)
+      throw new SeamError({
+        reason: "FactTooLarge",
+        object: key,
+        expected: `at most ${MAX_FACT_BYTES} bytes, found ${bytes.length}`,
+      });
+    listener.factPending(await outbox.putFact({ key, kind: payload.case, payload: bytes }));
+  };
+
+  return {
+    packReceipt(report) {
+      const value = create(PackReceiptReportSchema, report);
+      return put({ case: "packReceiptReport", value }, toBinary(PackReceiptReportSchema, value));
+    },
+    snapshotReceipt(report) {
+      const value = create(SnapshotReceiptReportSchema, report);
+      return put({ case: "snapshotReceiptReport", value }, toBinary(SnapshotReceiptReportSchema, value));
+    },
+    drift(report) {
+      const value = create(DriftReportSchema, report);
+      return put({ case: "driftReport", value }, toBinary(DriftReportSchema, value));
+    },
+    capability(declaration) {
+      const value = create(CapabilityDeclarationSchema, declaration);
+      return put({ case: "capabilityDeclaration", value }, toBinary(CapabilityDeclarationSchema, value));
+    },
+    async audit(event) {
+      const droppable = event["decision"] === "allow";
+      if (droppable && pressure !== "normal" && allowed++ % NEAR_FULL_SAMPLE !== 0) return;
+      const bytes = Buffer.from(
+        canonicalJson({
+          eventId: ulid(clock, random),
+          time: rfc3339(clock.now()),
+          ...event,
+          clusterId: cluster,
+        }),
+      );
+      if (bytes.length > MAX_AUDIT_EVENT_BYTES)
+        throw new SeamError({
+          reason: "AuditEventTooLarge",
+          object: "audit event",
+          expected: `at most ${MAX_AUDIT_EVENT_BYTES} bytes, found ${bytes.length}`,
+        });
+      const appended = await outbox.appendAudit(bytes, droppable);
+      pressure = appended.pressure;
+      listener.auditAppended(appended);
+    },
+  };
+}

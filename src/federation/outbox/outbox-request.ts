@@ -1,0 +1,27 @@
+import type { Digest } from "../../base/digest.ts";
+import type { StatePayload } from "../session/payload.ts";
+import type { SpokeWrite } from "../session/spoke/record.ts";
+
+/** What the worker is asked. Writes of one turn are one group: one fsync answers them all. */
+export type OutboxRequest =
+  | { readonly op: "apply"; readonly writes: readonly SpokeWrite[]; readonly nowMs: number }
+  | { readonly op: "putFact"; readonly key: string; readonly kind: StatePayload["case"]; readonly payload: Uint8Array }
+  | { readonly op: "appendAudit"; readonly event: Uint8Array; readonly droppable: boolean; readonly nowMs: number }
+  | { readonly op: "record" }
+  | { readonly op: "loadFacts"; readonly keys: readonly string[] }
+  | {
+      readonly op: "loadAudit";
+      readonly epoch: bigint;
+      readonly from: bigint;
+      readonly maxEvents: number;
+      readonly maxBytes: number;
+    }
+  | { readonly op: "checkBlob"; readonly digest: Digest }
+  | { readonly op: "readBlob"; readonly digest: string }
+  | { readonly op: "auditCursor" }
+  | { readonly op: "status" };
+
+/** True for requests that change the store. */
+export function isWrite(request: OutboxRequest): boolean {
+  return request.op === "apply" || request.op === "putFact" || request.op === "appendAudit";
+}

@@ -1,0 +1,167 @@
+import { extname, join } from "node:path";
+import { Worker } from "node:worker_threads";
+import type { Clock } from "../../base/clock.ts";
+import type { Digest } from "../../base/digest.ts";
+import { SeamError } from "../../base/errors.ts";
+import { uuidV4 } from "../../base/ids.ts";
+import type { Random } from "../../base/random.ts";
+import type { PendingFact } from "../session/spoke/events.ts";
+import type { AuditCursor, SpokeRecord, SpokeWrite } from "../session/spoke/record.ts";
+import type { AuditPressure, HeldAuditEvent } from "./audit-log.ts";
+import { type OutboxOutcome, performGroup } from "./group-commit.ts";
+import type { OutboxRequest } from "./outbox-request.ts";
+import { type HeldFact, type OutboxStatus, OutboxStore, type OutboxStoreOptions } from "./outbox-store.ts";
+import type { FromOutboxWorker, ToOutboxWorker, WireError } from "./outbox-worker.ts";
+
+/** The agent's durable store as the rest of the agent sees it. Every promise resolves after the group commit that holds the write. */
+export interface Outbox {
+  /** Applies the writes of one Ready in one transaction. */
+  apply(writes: readonly SpokeWrite[]): Promise<void>;
+  /** @throws SeamError `TooManyFacts` */
+  putFact(fact: Omit<HeldFact, "reportVersion">): Promise<PendingFact>;
+  /** @throws SeamError `AuditLogFull` */
+  appendAudit(event: Uint8Array, droppable: boolean): Promise<AuditAppended>;
+  /** Everything the session machine starts from. */
+  record(): Promise<SpokeRecord>;
+  loadFacts(keys: readonly string[]): Promise<readonly HeldFact[]>;
+  loadAudit(epoch: bigint, from: bigint, maxEvents: number, maxBytes: number): Promise<readonly HeldAuditEvent[]>;
+  checkBlob(digest: Digest): Promise<boolean>;
+  /** A checked body; undefined when it is not held. */
+  readBlob(digest: string): Promise<Uint8Array | undefined>;
+  auditCursor(): Promise<AuditCursor>;
+  status(): Promise<OutboxStatus>;
+  /** Commits what was asked before, releases the lock and the thread. */
+  close(): Promise<void>;
+}
+
+/** Where the audit log stands after an append. */
+export interface AuditAppended extends AuditCursor {
+  readonly pressure: AuditPressure;
+}
+
+/** Options of {@link openOutbox}. */
+export interface OutboxOptions extends Omit<OutboxStoreOptions, "path" | "storeId" | "auditEpoch"> {
+  /** Folder of the store; created with mode 0700. */
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** Name of the database inside the store's folder. */
+export const OUTBOX_FILE = "outbox.db";
+/** Most requests that may wait for the worker. */
+const MAX_WAITING = 100_000;
+
+/**
+ * Opens the store in a worker thread, so that an fsync never delays a heartbeat.
+ *
+ * @throws SeamError `StoreNewer`, `StoreLocked`, `StoreUnwritable`, `StoreFull` or `StoreCorrupt`
+ */
+export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
+  const { directory, clock, random, ...rest } = options;
+  const path = join(directory, OUTBOX_FILE);
+  const data: OutboxStoreOptions = { ...rest, path, ...identity(clock, random) };
+  const worker = new Worker(new URL(`./outbox-worker${extname(import.meta.url)}`, import.meta.url), {
+    workerData: data,
+    name: "outbox",
+  });
+  const waiting = new Map<number, { resolve(value: unknown): void; reject(error: unknown): void }>();
+  let nextId = 1;
+  let ended: SeamError | undefined;
+  const exited = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
+  const fail = (cause: unknown): void => {
+    ended = new SeamError(
+      { reason: "StoreClosed", object: path, expected: "an open store", remedy: "restart the agent" },
+      { cause },
+    );
+    for (const { reject } of waiting.values()) reject(ended);
+    waiting.clear();
+  };
+
+  await new Promise<void>((resolve, reject) => {
+    worker.once("error", reject);
+    worker.once("message", (message: FromOutboxWorker) => {
+      worker.off("error", reject);
+      if (message.type === "openFailed") reject(revive(message.error));
+      else resolve();
+    });
+  }).catch(async (error: unknown) => {
+    await worker.terminate();
+    throw error;
+  });
+  worker.on("error", fail);
+  worker.once("exit", () => fail(undefined));
+  worker.on("message", (message: FromOutboxWorker) => {
+    if (message.type !== "answer" && message.type !== "failure") return;
+    const request = waiting.get(message.id);
+    waiting.delete(message.id);
+    if (message.type === "answer") request?.resolve(message.value);
+    else request?.reject(revive(message.error));
+  });
+
+  const ask = (request: OutboxRequest): Promise<unknown> =>
+    new Promise((resolve, reject) => {
+      if (ended !== undefined) {
+        reject(ended);
+        return;
+      }
+      if (waiting.size >= MAX_WAITING) {
+        reject(
+          new SeamError({
+            reason: "StoreOverloaded",
+            object: path,
+            expected: `at most ${MAX_WAITING} writes waiting for the disk`,
+          }),
+        );
+        return;
+      }
+      const id = nextId++;
+      waiting.set(id, { resolve, reject });
+      worker.postMessage({ id, request } satisfies ToOutboxWorker);
+    });
+  return outboxOver(ask, clock, async () => {
+    if (ended === undefined) worker.postMessage("close" satisfies ToOutboxWorker);
+    await exited;
+  });
+}
+
+/** An outbox in this thread over `:memory:`; for simulations and benches of a thousand agents in one process. Loses all at close. */
+export function memoryOutbox(clock: Clock, random: Random): Outbox {
+  const store = OutboxStore.open({ path: ":memory:", ...identity(clock, random) });
+  const ask = async (request: OutboxRequest): Promise<unknown> => {
+    const [outcome] = performGroup(store, [request]) as [OutboxOutcome];
+    if (!outcome.ok) throw outcome.error;
+    return outcome.value;
+  };
+  return outboxOver(ask, clock, async () => store.close());
+}
+
+function identity(clock: Clock, random: Random): Pick<OutboxStoreOptions, "storeId" | "auditEpoch"> {
+  return { storeId: uuidV4(random), auditEpoch: BigInt(Math.floor(clock.now() / 1000)) };
+}
+
+function outboxOver(
+  ask: (request: OutboxRequest) => Promise<unknown>,
+  clock: Clock,
+  close: () => Promise<void>,
+): Outbox {
+  // The worker answers each request with the type its operation returns (group-commit.ts).
+  const call = async <T>(request: OutboxRequest): Promise<T> => (await ask(request)) as T;
+  return {
+    apply: (writes) => call({ op: "apply", writes, nowMs: clock.now() }),
+    putFact: (fact) => call({ op: "putFact", key: fact.key, kind: fact.kind, payload: fact.payload }),
+    appendAudit: (event, droppable) => call({ op: "appendAudit", event, droppable, nowMs: clock.now() }),
+    record: () => call({ op: "record" }),
+    loadFacts: (keys) => call({ op: "loadFacts", keys }),
+    loadAudit: (epoch, from, maxEvents, maxBytes) => call({ op: "loadAudit", epoch, from, maxEvents, maxBytes }),
+    checkBlob: (digest) => call({ op: "checkBlob", digest }),
+    readBlob: (digest) => call({ op: "readBlob", digest }),
+    auditCursor: () => call({ op: "auditCursor" }),
+    status: () => call({ op: "status" }),
+    close,
+  };
+}
+
+function revive(error: WireError): Error {
+  return error.parts === undefined ? new Error(error.message) : new SeamError(error.parts);
+}

@@ -1,0 +1,295 @@
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { rfc3339 } from "../../base/clock.ts";
+import { SeamError, errorMessage } from "../../base/errors.ts";
+import type { JsonObject } from "../../base/json.ts";
+import type { AuditAppendResult, AuditSinkPosition } from "../hub/ports.ts";
+import { newerSchema, storeError } from "../outbox/store-error.ts";
+import { type Row, bigintOf, bytesOf, prepareBigint } from "../outbox/row.ts";
+import { MAX_SEQUENCE, auditHash, closedRange, parseAuditEvent } from "./audit-chain.ts";
+import type { SinkBatch } from "./audit-worker.ts";
+
+const AUDIT_SCHEMA_VERSION = 1;
+
+/** permissions §12.3: one row per event, unique on (cluster, epoch, sequence); searchable columns beside the signed-for JSON. */
+const AUDIT_SCHEMA = `
+CREATE TABLE audit_events (
+  cluster TEXT NOT NULL,
+  epoch INTEGER NOT NULL,
+  sequence INTEGER NOT NULL,
+  event_id TEXT NOT NULL,
+  event_time TEXT NOT NULL,
+  received_at TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  action TEXT NOT NULL,
+  resource TEXT NOT NULL,
+  decision TEXT NOT NULL,
+  event BLOB NOT NULL,
+  prev_hash BLOB NOT NULL,
+  hash BLOB NOT NULL,
+  chained INTEGER NOT NULL,
+  PRIMARY KEY (cluster, epoch, sequence)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX audit_by_subject ON audit_events (subject, event_time);
+CREATE INDEX audit_by_action ON audit_events (action, event_time);
+CREATE TABLE audit_ranges (
+  cluster TEXT NOT NULL,
+  epoch INTEGER NOT NULL,
+  first INTEGER NOT NULL,
+  last INTEGER NOT NULL,
+  PRIMARY KEY (cluster, epoch, first, last)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE audit_conflicts (
+  cluster TEXT NOT NULL,
+  epoch INTEGER NOT NULL,
+  sequence INTEGER NOT NULL,
+  hash BLOB NOT NULL,
+  event BLOB NOT NULL,
+  received_at TEXT NOT NULL,
+  PRIMARY KEY (cluster, epoch, sequence, hash)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE audit_positions (
+  cluster TEXT NOT NULL,
+  epoch INTEGER NOT NULL,
+  contiguous INTEGER NOT NULL,
+  highest INTEGER NOT NULL,
+  PRIMARY KEY (cluster, epoch)
+) STRICT, WITHOUT ROWID;
+`;
+
+/** Codes of refused events (AuditEventAck.rejected). */
+export type AuditRejection = "AUDIT_CONFLICT" | "AUDIT_INVALID" | "AUDIT_HASH_MISMATCH" | "AUDIT_CLUSTER_MISMATCH";
+
+/**
+ * The sink's tables, synchronous; whoever groups requests owns `begin` and `commit`. An event that is refused still counts as seen
+ * for contiguity, so that one bad event does not hold up the log for ever; it is kept in quarantine and named in the answer.
+ */
+export class AuditStore {
+  readonly #db: DatabaseSync;
+  readonly #path: string;
+  readonly #statements;
+
+  private constructor(db: DatabaseSync, path: string) {
+    this.#db = db;
+    this.#path = path;
+    this.#statements = {
+      insert: db.prepare(
+        "INSERT INTO audit_events (cluster, epoch, sequence, event_id, event_time, received_at, subject, action, resource, decision, event, prev_hash, hash, chained) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+      ),
+      hash: db.prepare("SELECT hash FROM audit_events WHERE cluster = ? AND epoch = ? AND sequence = ?"),
+      quarantine: db.prepare(
+        "INSERT INTO audit_conflicts (cluster, epoch, sequence, hash, event, received_at) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+      ),
+      range: db.prepare(
+        "INSERT INTO audit_ranges (cluster, epoch, first, last) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+      ),
+      position: prepareBigint(db, "SELECT contiguous, highest FROM audit_positions WHERE cluster = ? AND epoch = ?"),
+      putPosition: db.prepare(
+        "INSERT INTO audit_positions (cluster, epoch, contiguous, highest) VALUES (?, ?, ?, ?) ON CONFLICT (cluster, epoch) DO UPDATE SET contiguous = excluded.contiguous, highest = excluded.highest",
+      ),
+      coveredAt: prepareBigint(
+        db,
+        "SELECT max(last) AS last FROM audit_ranges WHERE cluster = ?1 AND epoch = ?2 AND first <= ?3 AND last >= ?3",
+      ),
+      present: prepareBigint(
+        db,
+        "SELECT sequence FROM audit_events WHERE cluster = ? AND epoch = ? AND sequence >= ? ORDER BY sequence LIMIT 1000",
+      ),
+    };
+  }
+
+  /** @throws SeamError `StoreNewer`, `StoreLocked`, `StoreUnwritable` or `StoreCorrupt` */
+  static open(path: string): AuditStore {
+    let db: DatabaseSync | undefined;
+    try {
+      if (path !== ":memory:") makeDirectory(path);
+      db = new DatabaseSync(path);
+      db.exec("PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL;");
+      const { user_version: found } = db.prepare("PRAGMA user_version").get() as { user_version: number };
+      if (found > AUDIT_SCHEMA_VERSION) throw newerSchema(path, found, AUDIT_SCHEMA_VERSION);
+      db.exec("PRAGMA journal_mode = WAL; BEGIN EXCLUSIVE;");
+      if (found === 0) db.exec(`${AUDIT_SCHEMA}; PRAGMA user_version = ${AUDIT_SCHEMA_VERSION};`);
+      db.exec("COMMIT");
+      return new AuditStore(db, path);
+    } catch (error) {
+      db?.close();
+      throw storeError(error, path);
+    }
+  }
+
+  begin(): void {
+    this.#guard(() => this.#db.exec("BEGIN IMMEDIATE"));
+  }
+
+  commit(): void {
+    this.#guard(() => this.#db.exec("COMMIT"));
+  }
+
+  rollback(): void {
+    if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+  }
+
+  /** Inserts what is absent, in order, and says where the cluster's log stands now. */
+  append(cluster: string, batch: SinkBatch, nowMs: number): AuditAppendResult {
+    if (batch.epoch > MAX_SEQUENCE) return refuseAll(batch);
+    return this.#guard(() => {
+      const receivedAt = rfc3339(nowMs);
+      const rejected: { sequence: bigint; code: AuditRejection }[] = [];
+      let previous: Uint8Array | undefined;
+      for (const event of batch.events) {
+        if (event.sequence < 1n || event.sequence > MAX_SEQUENCE) {
+          rejected.push({ sequence: event.sequence, code: "AUDIT_INVALID" });
+          continue;
+        }
+        const chained = previous === undefined || same(previous, event.prevHash);
+        previous = event.hash;
+        const code = this.#appendOne(cluster, batch.epoch, event, receivedAt, chained);
+        if (code !== undefined) rejected.push({ sequence: event.sequence, code });
+      }
+      return { ...this.#advance(cluster, batch.epoch, batch.events), rejected };
+    });
+  }
+
+  /** Resume point; zeros when nothing is stored. */
+  position(cluster: string, epoch: bigint): AuditSinkPosition {
+    if (epoch > MAX_SEQUENCE) return { contiguousThrough: 0n, highest: 0n };
+    return this.#guard(() => {
+      const row = this.#statements.position.get(cluster, epoch) as Row | undefined;
+      if (row === undefined) return { contiguousThrough: 0n, highest: 0n };
+      return { contiguousThrough: bigintOf(row, "contiguous"), highest: bigintOf(row, "highest") };
+    });
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  #appendOne(
+    cluster: string,
+    epoch: bigint,
+    event: SinkBatch["events"][number],
+    receivedAt: string,
+    chained: boolean,
+  ): AuditRejection | undefined {
+    const { sequence, hash, prevHash } = event;
+    const { fields, fault } = read(cluster, event);
+    // Even a conflicting loss record explains its numbers: the log must not wait for events that no longer exist.
+    const range = fault === undefined ? closedRange(fields) : undefined;
+    if (range !== undefined) this.#statements.range.run(cluster, epoch, range.from, range.to);
+    if (fault !== undefined) {
+      // Kept as it came, and its number is used up.
+      this.#quarantine(cluster, epoch, event, receivedAt);
+      this.#statements.range.run(cluster, epoch, sequence, sequence);
+      return fault;
+    }
+    const { changes } = this.#statements.insert.run(
+      cluster,
+      epoch,
+      sequence,
+      text(fields, "eventId"),
+      text(fields, "time"),
+      receivedAt,
+      text(fields, "subject"),
+      text(fields, "action"),
+      text(fields, "resource"),
+      text(fields, "decision"),
+      event.event,
+      prevHash,
+      hash,
+      chained ? 1 : 0,
+    );
+    if (changes !== 0) return undefined;
+    const stored = this.#statements.hash.get(cluster, epoch, sequence) as Row;
+    if (same(bytesOf(stored, "hash"), hash)) return undefined; // a replay
+    this.#quarantine(cluster, epoch, event, receivedAt);
+    return "AUDIT_CONFLICT";
+  }
+
+  #quarantine(cluster: string, epoch: bigint, event: SinkBatch["events"][number], receivedAt: string): void {
+    this.#statements.quarantine.run(cluster, epoch, event.sequence, event.hash, event.event, receivedAt);
+  }
+
+  /** Moves the contiguous position over stored events and closed ranges. */
+  #advance(cluster: string, epoch: bigint, events: SinkBatch["events"]): AuditSinkPosition {
+    const before = this.position(cluster, epoch);
+    let highest = before.highest;
+    for (const { sequence } of events) if (sequence > highest && sequence <= MAX_SEQUENCE) highest = sequence;
+    let contiguous = before.contiguousThrough;
+    for (;;) {
+      const reached = this.#stepFrom(cluster, epoch, contiguous);
+      if (reached === contiguous) break;
+      contiguous = reached;
+    }
+    if (contiguous > highest) highest = contiguous;
+    this.#statements.putPosition.run(cluster, epoch, contiguous, highest);
+    return { contiguousThrough: contiguous, highest };
+  }
+
+  #stepFrom(cluster: string, epoch: bigint, contiguous: bigint): bigint {
+    let reached = contiguous;
+    for (const row of this.#statements.present.all(cluster, epoch, contiguous + 1n) as Row[]) {
+      if (bigintOf(row, "sequence") !== reached + 1n) break;
+      reached += 1n;
+    }
+    const covered = (this.#statements.coveredAt.get(cluster, epoch, reached + 1n) as Row)["last"];
+    return typeof covered === "bigint" && covered > reached ? covered : reached;
+  }
+
+  #guard<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw storeError(error, this.#path);
+    }
+  }
+}
+
+/** An epoch no log can have. One tenant's nonsense must not fail the group it shares with others. */
+function refuseAll({ events }: SinkBatch): AuditAppendResult {
+  const rejected = events.map(({ sequence }) => ({ sequence, code: "AUDIT_INVALID" }));
+  return { contiguousThrough: 0n, highest: 0n, rejected };
+}
+
+function read(
+  cluster: string,
+  event: SinkBatch["events"][number],
+): { readonly fields: JsonObject; readonly fault: AuditRejection | undefined } {
+  if (event.hash.length !== 32 || event.prevHash.length !== 32) return { fields: {}, fault: "AUDIT_INVALID" };
+  let fields: JsonObject;
+  try {
+    fields = parseAuditEvent(event.event);
+  } catch {
+    return { fields: {}, fault: "AUDIT_INVALID" }; // the answer names the number; the bytes are kept in quarantine
+  }
+  if (!same(auditHash(event.prevHash, event.sequence, event.event), event.hash))
+    return { fields, fault: "AUDIT_HASH_MISMATCH" };
+  const declared = fields["clusterId"];
+  if (declared !== undefined && declared !== cluster) return { fields, fault: "AUDIT_CLUSTER_MISMATCH" };
+  return { fields, fault: undefined };
+}
+
+function text(fields: JsonObject, name: string): string {
+  const value = fields[name];
+  return typeof value === "string" ? value : "";
+}
+
+function same(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0;
+}
+
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new SeamError(
+      {
+        reason: "StoreUnwritable",
+        object: dirname(path),
+        expected: `a directory this process may create: ${errorMessage(cause)}`,
+        remedy: "check owner and mode of its parent",
+      },
+      { cause },
+    );
+  }
+}

@@ -2,7 +2,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { anyPack, anyUnpack } from "@bufbuild/protobuf/wkt";
 import { Metadata, type StatusObject, status as Status } from "@grpc/grpc-js";
 import { type ErrorParts, SeamError, errorMessage } from "../../base/errors.ts";
-import { ErrorInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
+import { BadRequestSchema, ErrorInfoSchema } from "../gen/google/rpc/error_details_pb.ts";
 import { StatusSchema } from "../gen/google/rpc/status_pb.ts";
 
 export { Status };
@@ -11,6 +11,13 @@ export { Status };
 const DETAILS_TRAILER = "grpc-status-details-bin";
 /** Domain of our reasons in google.rpc.ErrorInfo. */
 const ERROR_DOMAIN = "seam.ontai.dev";
+
+/** One field of a request that is not as it should be, as `google.rpc.BadRequest` says it. */
+export interface FieldViolation {
+  readonly field: string;
+  /** What was expected and what to do. */
+  readonly description: string;
+}
 
 /**
  * A gRPC status that a handler answers with, or that a client received. It carries the same parts as a {@link SeamError} as
@@ -23,13 +30,20 @@ export class GrpcStatusError extends Error {
   readonly details: string;
   /** Set when the peer sent, or the handler gave, the parts. */
   readonly parts: ErrorParts | undefined;
+  /** Every offending field of the request, for INVALID_ARGUMENT. */
+  readonly violations: readonly FieldViolation[];
 
-  constructor(code: Status, details: string | ErrorParts, options?: { cause?: unknown }) {
+  constructor(
+    code: Status,
+    details: string | ErrorParts,
+    options?: { cause?: unknown; violations?: readonly FieldViolation[] },
+  ) {
     const text = typeof details === "string" ? details : new SeamError(details).message;
     super(text, options);
     this.code = code;
     this.details = text;
     this.parts = typeof details === "string" ? undefined : details;
+    this.violations = options?.violations ?? [];
   }
 }
 
@@ -53,7 +67,12 @@ export function statusObject(error: GrpcStatusError): StatusObject {
     const rich = create(StatusSchema, {
       code: error.code,
       message: error.details,
-      details: [anyPack(ErrorInfoSchema, info)],
+      details: [
+        anyPack(ErrorInfoSchema, info),
+        ...(error.violations.length > 0
+          ? [anyPack(BadRequestSchema, create(BadRequestSchema, { fieldViolations: [...error.violations] }))]
+          : []),
+      ],
     });
     metadata.set(DETAILS_TRAILER, Buffer.from(toBinary(StatusSchema, rich)));
   }
@@ -64,9 +83,8 @@ export function statusObject(error: GrpcStatusError): StatusObject {
 export function fromServiceError(error: unknown): GrpcStatusError {
   if (error instanceof GrpcStatusError) return error;
   if (!isStatusObject(error)) return new GrpcStatusError(Status.UNKNOWN, errorMessage(error), { cause: error });
-  const parts = partsFrom(error.metadata);
-  const read = new GrpcStatusError(error.code, parts ?? error.details, { cause: error });
-  return read;
+  const { parts, violations } = detailsFrom(error.metadata);
+  return new GrpcStatusError(error.code, parts ?? error.details, { cause: error, violations });
 }
 
 function isStatusObject(error: unknown): error is StatusObject {
@@ -81,25 +99,35 @@ function isStatusObject(error: unknown): error is StatusObject {
   );
 }
 
-function partsFrom(metadata: unknown): ErrorParts | undefined {
-  if (!(metadata instanceof Metadata)) return undefined;
+interface StatusDetails {
+  readonly parts: ErrorParts | undefined;
+  readonly violations: readonly FieldViolation[];
+}
+
+function detailsFrom(metadata: unknown): StatusDetails {
+  let parts: ErrorParts | undefined;
+  let violations: readonly FieldViolation[] = [];
+  if (!(metadata instanceof Metadata)) return { parts, violations };
   const [raw] = metadata.get(DETAILS_TRAILER);
-  if (!(raw instanceof Uint8Array)) return undefined;
+  if (!(raw instanceof Uint8Array)) return { parts, violations };
   try {
     for (const detail of fromBinary(StatusSchema, raw).details) {
       const info = anyUnpack(detail, ErrorInfoSchema);
-      if (info?.domain !== ERROR_DOMAIN) continue;
-      const { object = "", field = "", expected = "", remedy = "" } = info.metadata;
-      return {
-        reason: info.reason,
-        object,
-        expected,
-        ...(field === "" ? {} : { field }),
-        ...(remedy === "" ? {} : { remedy }),
-      };
+      if (info?.domain === ERROR_DOMAIN) {
+        const { object = "", field = "", expected = "", remedy = "" } = info.metadata;
+        parts ??= {
+          reason: info.reason,
+          object,
+          expected,
+          ...(field === "" ? {} : { field }),
+          ...(remedy === "" ? {} : { remedy }),
+        };
+      }
+      const bad = anyUnpack(detail, BadRequestSchema);
+      if (bad !== undefined) violations = bad.fieldViolations.map(({ field, description }) => ({ field, description }));
     }
   } catch {
-    return undefined; // details of a peer that does not keep to the error model: the plain status stands
+    // details of a peer that does not keep to the error model: what was read so far and the plain status stand
   }
-  return undefined;
+  return { parts, violations };
 }

@@ -113,7 +113,7 @@ metadata: { name: k, namespace: kube-system }
       "group.yaml":
         "apiVersion: guardian.ontai.dev/v1alpha1\nkind: RBACPolicy\nmetadata: { name: p, namespace: apps }\n",
       "scope.yaml": "apiVersion: example.org/v1\nkind: Thing\nmetadata: { name: t }\n",
-      "bool.yaml": `${CONFIG.replace("name: a", "name: bool, annotations: { on: yes }")}`,
+      "bool.yaml": CONFIG.replace("name: a", "name: bool, annotations: { on: yes }"),
     });
     expect(problems).toEqual([
       "a.yaml:1: ConfigMap x/a: apiVersion is missing; set apiVersion, for example v1 or apps/v1",

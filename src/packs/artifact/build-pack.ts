@@ -60,7 +60,7 @@ export async function packSources(
       const at = { file: document.file, line: document.line };
       if (check.ok)
         objects.push({ ...at, object: check.object, ...(file.placedIn ? { placedIn: file.placedIn } : {}) });
-      else problems.push(...check.problems.map((problem) => ({ ...at, ...problem })));
+      else for (const problem of check.problems) problems.push({ ...at, ...problem });
     }
   }
   const assembled = assemble(objects, options);
@@ -118,7 +118,7 @@ function listItems(document: YamlDocument): readonly YamlDocument[] {
   if (!isJsonObject(value) || value["kind"] !== "List" || value["apiVersion"] !== "v1") return [document];
   const items: unknown = value["items"];
   return Array.isArray(items)
-    ? (items as readonly JsonValue[]).map((item) => ({ ...document, value: item }))
+    ? (items as readonly JsonValue[]).map((value) => ({ value, file: document.file, line: document.line }))
     : [document];
 }
 

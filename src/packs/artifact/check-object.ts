@@ -100,7 +100,7 @@ function checkStrings(
       add(
         "NotStrings",
         `${where}[${key}] is ${JSON.stringify(member)}, not a string`,
-        `write "${String(member)}" in quotes`,
+        `write "${JSON.stringify(member)}" in quotes`,
       );
   }
 }

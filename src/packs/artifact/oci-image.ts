@@ -34,7 +34,10 @@ export const BUCKET_MEDIA_TYPE: Readonly<Record<Bucket, string>> = {
 };
 
 /** Layer types of the original, accepted on read for any bucket. */
-const LEGACY_LAYER_TYPES = ["application/vnd.oci.image.layer.v1.tar", "application/vnd.oci.image.layer.v1.tar+gzip"];
+const LEGACY_LAYER_TYPES = new Set([
+  "application/vnd.oci.image.layer.v1.tar",
+  "application/vnd.oci.image.layer.v1.tar+gzip",
+]);
 
 /** A blob with its descriptor. */
 export interface OciBlob extends Descriptor {
@@ -81,7 +84,7 @@ export function readBucketManifest(bytes: Uint8Array, bucket: Bucket): Descripto
   if (manifest["schemaVersion"] !== 2 || !Array.isArray(layers) || layers.length !== 1)
     throw invalid(what, "is an image manifest with exactly one layer");
   const layer = readDescriptor(layers[0], what);
-  if (layer.mediaType !== BUCKET_MEDIA_TYPE[bucket] && !LEGACY_LAYER_TYPES.includes(layer.mediaType))
+  if (layer.mediaType !== BUCKET_MEDIA_TYPE[bucket] && !LEGACY_LAYER_TYPES.has(layer.mediaType))
     throw invalid(what, `its layer is ${BUCKET_MEDIA_TYPE[bucket]}, found ${layer.mediaType}`);
   if (layer.size > MAX_LAYER_BYTES)
     throw new SeamError({

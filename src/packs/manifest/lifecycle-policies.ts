@@ -1,33 +1,5 @@
-import type { JsonObject } from "../../base/json.ts";
+import type { LifecyclePolicies } from "../../api/kinds/lifecycle-policies.ts";
 import type { StrictObject } from "./strict-object.ts";
-
-/** `lifecyclePolicies` of a PackDelivery (resources-seam §1.1), as the tenant obeys them. Absent members mean the default. */
-export interface LifecyclePolicies {
-  /** Default true; refers to the artifact, which nothing deletes. */
-  readonly retainOnDeletion?: boolean;
-  /** Default Delete. */
-  readonly deletionPolicy?: "Delete" | "Orphan";
-  /** Default true. */
-  readonly prune?: boolean;
-  /** Default Retain. */
-  readonly persistentVolumeClaims?: "Retain" | "Delete";
-  /** Default Retain. */
-  readonly customResourceDefinitions?: "Retain" | "Delete";
-  /** Default Retain; on prune only. */
-  readonly statefulSets?: "Retain" | "Delete";
-  /** Default DeleteIfEmpty; only namespaces the pack created. */
-  readonly namespaces?: "Retain" | "DeleteIfEmpty";
-  /** Kinds that may be deleted and created again on an immutable field error. */
-  readonly replace?: readonly string[];
-  /** Default Fail: objects that exist and are not ours. */
-  readonly adoption?: "Fail" | "Adopt";
-  /** Default Auto. */
-  readonly driftCorrection?: "Auto" | "Manual";
-  /** Default Keep. */
-  readonly onRevocation?: "Keep" | "Uninstall";
-  /** Default Keep. */
-  readonly onTargetRemoved?: "Keep" | "Uninstall";
-}
 
 /** Most kinds `replace` may name. */
 const MAX_REPLACE = 32;
@@ -50,11 +22,6 @@ export function readLifecyclePolicies(from: StrictObject): LifecyclePolicies {
   };
   from.end();
   return withoutUndefined(policies);
-}
-
-/** JSON form of policies. */
-export function lifecyclePoliciesJson(policies: LifecyclePolicies): JsonObject {
-  return { ...policies };
 }
 
 type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> };

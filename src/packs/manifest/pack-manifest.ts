@@ -1,7 +1,9 @@
+import type { ExecutionStage } from "../../api/kinds/execution-stage.ts";
+import type { LifecyclePolicies } from "../../api/kinds/lifecycle-policies.ts";
 import { canonicalJson, parseCanonicalJson } from "../../base/canonical-json.ts";
 import { SeamError } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
-import { type LifecyclePolicies, readLifecyclePolicies, withoutUndefined } from "./lifecycle-policies.ts";
+import { readLifecyclePolicies, withoutUndefined } from "./lifecycle-policies.ts";
 import { StrictObject } from "./strict-object.ts";
 
 /**
@@ -53,13 +55,6 @@ export interface PackArtifactRef {
   readonly workloadDigest: string;
   /** `sha256:` + hex over the layer list. */
   readonly checksum: string;
-}
-
-/** One declared stage. */
-export interface ExecutionStage {
-  readonly name: StageName;
-  /** `{group}/{Kind}/{namespace}/{name}`, empty segments for core group and cluster scope. */
-  readonly manifests?: readonly string[];
 }
 
 /** Stages in canonical order (dispatcher §7.3). */

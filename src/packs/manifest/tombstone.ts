@@ -1,6 +1,7 @@
+import type { LifecyclePolicies } from "../../api/kinds/lifecycle-policies.ts";
 import { canonicalJson, parseCanonicalJson } from "../../base/canonical-json.ts";
 import type { JsonObject } from "../../base/json.ts";
-import { type LifecyclePolicies, readLifecyclePolicies } from "./lifecycle-policies.ts";
+import { readLifecyclePolicies } from "./lifecycle-policies.ts";
 import { StrictObject } from "./strict-object.ts";
 
 /**

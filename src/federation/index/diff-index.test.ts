@@ -21,11 +21,7 @@ const item: fc.Arbitrary<IndexItem> = fc
     tombstone: fc.boolean(),
     refs: fc.option(fc.array(fc.record({ digest, size: fc.nat(1000) }), { maxLength: 3 }), { nil: undefined }),
   })
-  .map(({ tombstone, refs, kind, name, version, digest, size }) => {
-    const plain: IndexItem = { kind, name, version, digest, size };
-    const deleted: IndexItem = tombstone ? { ...plain, deleted: true } : plain;
-    return refs === undefined ? deleted : { ...deleted, refs };
-  });
+  .map(toItem);
 const document: fc.Arbitrary<IndexDocument> = fc
   .record({
     epoch: fc.integer({ min: 1, max: 3 }),
@@ -178,6 +174,16 @@ describe("rangeDigests", () => {
     );
   });
 });
+
+interface ItemParts extends Pick<IndexItem, "kind" | "name" | "version" | "digest" | "size"> {
+  readonly tombstone: boolean;
+  readonly refs: IndexItem["refs"] | undefined;
+}
+
+function toItem({ tombstone, refs, ...plain }: ItemParts): IndexItem {
+  const deleted: IndexItem = tombstone ? { ...plain, deleted: true } : plain;
+  return refs === undefined ? deleted : { ...deleted, refs };
+}
 
 function reparse(one: IndexDocument): IndexDocument {
   const parsed = parseIndex(encodeIndex(one));

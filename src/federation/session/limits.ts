@@ -31,6 +31,8 @@ export const QUEUED_MESSAGES = 1024;
 
 /** Frames received and not yet acknowledged after which an acknowledgement leaves at once. */
 export const ACKNOWLEDGE_EVERY_FRAMES = 16;
+/** Bytes received and not yet acknowledged after which an acknowledgement leaves at once: the peer's byte budget is small. */
+export const ACKNOWLEDGE_EVERY_BYTES = 64 * 1024;
 /** Longest wait of an acknowledgement for a frame to ride on, milliseconds. */
 export const ACKNOWLEDGE_DELAY_MS = 20;
 

@@ -52,6 +52,8 @@ export interface ItemRecord {
   readonly nack: ItemNack | undefined;
   /** Retryable refusals in a row. */
   readonly attempts: number;
+  /** The last version whose effect is in force; its bodies are kept until a newer one is applied (lessons §7.6). */
+  readonly lastGood: IndexItem | undefined;
   /** Build of the agent that refused for good: another build tries again. Empty when not quarantined. */
   readonly quarantinedBy: string;
 }

@@ -1,0 +1,137 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import {
+  type IndexOffer,
+  IndexDiffSchema,
+  IndexOfferSchema,
+  IndexReferenceSchema,
+  IndexSignatureSchema,
+  IndexUnchangedSchema,
+  BlobChunkSchema,
+  InlineBlobSchema,
+  SignedIndexSchema,
+} from "../../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
+import { type Envelope, EnvelopeSchema } from "../../api/gen/conductor/federation/v1alpha1/federation_pb.ts";
+import { invariant } from "../../base/assert.ts";
+import type { Digest } from "../../base/digest.ts";
+import { diffIndexes } from "../index/diff-index.ts";
+import type { Frame, FrameBody } from "./frame.ts";
+import type { OfferPlan } from "./hub/offer.ts";
+
+/** Where the bodies of frames are: shared, content-addressed memory of the shell. */
+export interface FrameBodies {
+  /** The pinned body of a chunk; a view, not a copy, is taken of it. */
+  pinned(digest: Digest): Uint8Array;
+  /** A body for an offer, when it is in memory at once. */
+  inline(digest: Digest): Uint8Array | undefined;
+}
+
+/** The message of a frame. Chunk data is a view of the pinned body. */
+export function frameEnvelope(frame: Frame, bodies: FrameBodies): Envelope {
+  const envelope = headerOf(frame);
+  envelope.payload = payloadOf(frame.body, bodies);
+  return envelope;
+}
+
+/** The bytes of a frame. For offers prefer {@link encodeOfferFrame}, which shares the body between streams. */
+export function encodeFrame(frame: Frame, bodies: FrameBodies): Uint8Array {
+  return toBinary(EnvelopeSchema, frameEnvelope(frame, bodies));
+}
+
+/**
+ * The bytes of an offer frame around an offer that was encoded before (`toBinary(IndexOfferSchema, offerMessage(…))`): only the
+ * header differs between streams. Protobuf allows it because a message is the concatenation of its fields.
+ */
+export function encodeOfferFrame(frame: Frame, encodedOffer: Uint8Array): Uint8Array {
+  const header = toBinary(EnvelopeSchema, headerOf(frame));
+  const tag = varint((INDEX_OFFER_FIELD << 3) | LENGTH_DELIMITED);
+  const length = varint(encodedOffer.length);
+  return Buffer.concat([header, tag, length, encodedOffer]);
+}
+
+/** The IndexOffer of a plan, with those inline bodies that are at hand. */
+export function offerMessage(plan: OfferPlan, inline: (digest: Digest) => Uint8Array | undefined): IndexOffer {
+  const { desired } = plan;
+  const offer = create(IndexOfferSchema);
+  for (const digest of plan.inline) {
+    const data = inline(digest);
+    if (data !== undefined) offer.blobs.push(create(InlineBlobSchema, { digest, data }));
+  }
+  const signatures = desired.envelope.signatures.map(({ keyId, signature }) =>
+    create(IndexSignatureSchema, { keyId, signature }),
+  );
+  switch (plan.form) {
+    case "full":
+      offer.form = { case: "full", value: create(SignedIndexSchema, { body: desired.envelope.body, signatures }) };
+      return offer;
+    case "reference": {
+      const size = BigInt(desired.envelope.body.length);
+      offer.form = {
+        case: "reference",
+        value: create(IndexReferenceSchema, { digest: desired.digest, size, signatures }),
+      };
+      return offer;
+    }
+    case "unchanged": {
+      const { epoch, sequence } = desired.document;
+      const value = create(IndexUnchangedSchema, {
+        epoch: BigInt(epoch),
+        sequence: BigInt(sequence),
+        digest: desired.digest,
+      });
+      offer.form = { case: "unchanged", value };
+      return offer;
+    }
+    case "diff": {
+      const { base } = plan;
+      invariant(base !== undefined, "a diff has a base");
+      const parts = diffIndexes(base.document, base.digest, desired.document);
+      const value = create(IndexDiffSchema, {
+        baseDigest: parts.baseDigest,
+        header: parts.header,
+        changed: [...parts.changed],
+        dropped: [...parts.dropped],
+        signatures,
+      });
+      offer.form = { case: "diff", value };
+      return offer;
+    }
+  }
+}
+
+const INDEX_OFFER_FIELD = 30;
+const LENGTH_DELIMITED = 2;
+
+function headerOf(frame: Frame): Envelope {
+  return create(EnvelopeSchema, {
+    sessionId: frame.sessionId,
+    seq: BigInt(frame.seq),
+    ack: BigInt(frame.ack),
+    term: frame.term,
+  });
+}
+
+function payloadOf(body: FrameBody, bodies: FrameBodies): Envelope["payload"] {
+  switch (body.kind) {
+    case "message":
+      return body.payload;
+    case "chunk": {
+      const { digest, offset, length, total } = body;
+      const data = bodies.pinned(digest).subarray(offset, offset + length);
+      const value = create(BlobChunkSchema, { digest, offset: BigInt(offset), total: BigInt(total), data });
+      return { case: "blobChunk", value };
+    }
+    case "offer":
+      return { case: "indexOffer", value: offerMessage(body.offer, (digest) => bodies.inline(digest)) };
+  }
+}
+
+function varint(value: number): Uint8Array {
+  const bytes: number[] = [];
+  let rest = value;
+  while (rest >= 0x80) {
+    bytes.push((rest % 0x80) | 0x80);
+    rest = Math.floor(rest / 0x80);
+  }
+  bytes.push(rest);
+  return Uint8Array.from(bytes);
+}

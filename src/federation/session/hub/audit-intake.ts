@@ -1,0 +1,145 @@
+import { create } from "@bufbuild/protobuf";
+import { type AuditEventBatch, AuditEventAckSchema } from "../../../api/gen/conductor/federation/v1alpha1/facts_pb.ts";
+import { ProtocolError_Code } from "../../../api/gen/conductor/federation/v1alpha1/session_pb.ts";
+import type { Random } from "../../../base/random.ts";
+import type { AuditAppendResult } from "../../hub/ports.ts";
+import { AUDIT_BATCH_BYTES, AUDIT_BATCH_EVENTS, AUDIT_IN_FLIGHT, STORE_RETRY } from "../limits.ts";
+import { payloadBytes } from "../payload-size.ts";
+import type { Payload } from "../payload.ts";
+import { type Violation, violation } from "../violation.ts";
+import type { HubCounters } from "./counters.ts";
+import { type HubPipe, type HubStep, type Tokens, retryAtMs } from "./step.ts";
+
+interface Waiting {
+  readonly batch: AuditEventBatch;
+  readonly seq: number;
+  readonly generation: number;
+}
+
+/**
+ * Hands audit batches to the sink, one at a time and in order, and acknowledges after it said "durable" (R-4.42). A failing sink
+ * holds the acknowledgement back, which stops the agent after eight batches.
+ */
+export class AuditIntake {
+  readonly #random: Random;
+  readonly #tokens: Tokens;
+  readonly #counters: HubCounters;
+  readonly #waiting: Waiting[] = [];
+  #epoch = 0n;
+  #token = 0;
+  #attempts = 0;
+  #retryAtMs = 0;
+  /** Highest contiguous number stored, by the sink's word. */
+  storedThrough = 0n;
+
+  constructor(random: Random, tokens: Tokens, counters: HubCounters) {
+    this.#random = random;
+    this.#tokens = tokens;
+    this.#counters = counters;
+  }
+
+  /** Batches not durable yet. */
+  get length(): number {
+    return this.#waiting.length;
+  }
+
+  /** A stream went live. */
+  opened(epoch: bigint, storedThrough: bigint): void {
+    this.#epoch = epoch;
+    this.storedThrough = storedThrough;
+  }
+
+  /** A batch arrived. */
+  batch(batch: AuditEventBatch, seq: number, generation: number, step: HubStep): Violation | undefined {
+    const wrong = this.#check(batch);
+    if (wrong !== undefined) return wrong;
+    this.#waiting.push({ batch, seq, generation });
+    this.#start(step);
+    return undefined;
+  }
+
+  /** The sink answered. */
+  stored(token: number, result: AuditAppendResult | undefined, pipe: HubPipe | undefined, step: HubStep): void {
+    if (token !== this.#token) return;
+    this.#token = 0;
+    if (result === undefined) {
+      this.#counters.storeFailures++;
+      this.#attempts++;
+      this.#retryAtMs = retryAtMs(STORE_RETRY, this.#attempts - 1, this.#random, step.nowMs);
+      if (pipe === undefined) this.closed();
+      return;
+    }
+    this.#attempts = 0;
+    this.#retryAtMs = 0;
+    const done = this.#waiting.shift();
+    if (done === undefined) return;
+    if (done.batch.epoch === this.#epoch) this.storedThrough = result.contiguousThrough;
+    if (pipe !== undefined && pipe.generation === done.generation) {
+      const payload = acknowledgement(done.batch.epoch, result);
+      pipe.queue.push("acknowledgement", payload, payloadBytes(payload));
+      pipe.durable(done.seq, step.nowMs);
+    }
+    this.#start(step);
+  }
+
+  /** The stream ended: batches that are not being stored come again. */
+  closed(): void {
+    this.#waiting.length = this.#token === 0 ? 0 : Math.min(1, this.#waiting.length);
+  }
+
+  /** Tries the sink again when its backoff ended. */
+  tick(step: HubStep): void {
+    this.#start(step);
+  }
+
+  get deadlineMs(): number {
+    return this.#token === 0 && this.#waiting.length > 0 ? this.#retryAtMs : Infinity;
+  }
+
+  #start(step: HubStep): void {
+    const next = this.#waiting[0];
+    if (next === undefined || this.#token !== 0 || step.nowMs < this.#retryAtMs) return;
+    this.#token = this.#tokens.next();
+    step.out.push({ type: "StoreAudit", token: this.#token, batch: next.batch });
+  }
+
+  #check(batch: AuditEventBatch): Violation | undefined {
+    const { events } = batch;
+    if (batch.epoch !== this.#epoch || this.#epoch === 0n)
+      return violation(
+        ProtocolError_Code.INVALID,
+        `audit batch epoch: ${this.#epoch} as in Hello, found ${batch.epoch}`,
+      );
+    if (events.length === 0 || events.length > AUDIT_BATCH_EVENTS)
+      return violation(
+        ProtocolError_Code.INVALID,
+        `audit batch: 1 to ${AUDIT_BATCH_EVENTS} events, found ${events.length}`,
+      );
+    if (this.#waiting.length > AUDIT_IN_FLIGHT)
+      return violation(ProtocolError_Code.WINDOW, `at most ${AUDIT_IN_FLIGHT} audit batches in flight`);
+    let bytes = 0;
+    let previous = 0n;
+    for (const event of events) {
+      if (event.sequence <= 0n || (previous !== 0n && event.sequence !== previous + 1n))
+        return violation(
+          ProtocolError_Code.INVALID,
+          `audit batch: consecutive numbers, found ${event.sequence} after ${previous}`,
+        );
+      previous = event.sequence;
+      bytes += event.event.length;
+    }
+    if (bytes > AUDIT_BATCH_BYTES)
+      return violation(ProtocolError_Code.TOO_LARGE, `audit batch: at most ${AUDIT_BATCH_BYTES} bytes, found ${bytes}`);
+    return undefined;
+  }
+}
+
+function acknowledgement(epoch: bigint, result: AuditAppendResult): Payload {
+  const rejected = result.rejected.slice(0, AUDIT_BATCH_EVENTS);
+  const value = create(AuditEventAckSchema, {
+    epoch,
+    ackedThrough: result.contiguousThrough,
+    rejected: rejected.map(({ sequence, code }) => ({ sequence, code })),
+  });
+  return { case: "auditEventAck", value };
+}

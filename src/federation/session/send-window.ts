@@ -1,0 +1,79 @@
+import { ProtocolError_Code } from "../../api/gen/conductor/federation/v1alpha1/session_pb.ts";
+import { type Lane, isUrgent } from "./lane.ts";
+import { IN_FLIGHT_BYTES, RESERVED_WINDOW_FRAMES, WINDOW_FRAMES } from "./limits.ts";
+import { type Violation, violation } from "./violation.ts";
+
+/** A numbered frame that the peer has not acknowledged. */
+export interface InFlight<Tag> {
+  readonly seq: number;
+  readonly bytes: number;
+  readonly sentMs: number;
+  readonly tag: Tag | undefined;
+}
+
+/** Numbers outgoing frames and bounds what is unacknowledged, in frames and in bytes. */
+export class SendWindow<Tag> {
+  #next = 1;
+  #acked = 0;
+  #bytes = 0;
+  readonly #inFlight: InFlight<Tag>[] = [];
+  #frames = WINDOW_FRAMES;
+
+  /** Frames the peer allows (Welcome.max_in_flight_frames). */
+  limit(frames: number): void {
+    this.#frames = Math.max(RESERVED_WINDOW_FRAMES + 1, Math.min(WINDOW_FRAMES, frames));
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get length(): number {
+    return this.#inFlight.length;
+  }
+
+  /** When the oldest unacknowledged frame was sent; undefined when none is. */
+  get oldestMs(): number | undefined {
+    return this.#inFlight[0]?.sentMs;
+  }
+
+  /** True when a frame of `bytes` may leave now. One frame larger than the budget may travel alone. */
+  hasRoom(lane: Lane, bytes: number): boolean {
+    if (isUrgent(lane)) return this.#inFlight.length < this.#frames;
+    return (
+      this.#inFlight.length < this.#frames - RESERVED_WINDOW_FRAMES &&
+      (this.#bytes === 0 || this.#bytes + bytes <= IN_FLIGHT_BYTES)
+    );
+  }
+
+  /** Takes the next number. */
+  send(bytes: number, sentMs: number, tag: Tag | undefined): number {
+    const seq = this.#next++;
+    this.#inFlight.push({ seq, bytes, sentMs, tag });
+    this.#bytes += bytes;
+    return seq;
+  }
+
+  /** The tag of a frame in flight. */
+  tagOf(seq: number): Tag | undefined {
+    return this.#inFlight.find((frame) => frame.seq === seq)?.tag;
+  }
+
+  /** Applies a cumulative acknowledgement and calls `visit` for each frame it covers. */
+  acknowledge(ack: number, visit: (tag: Tag) => void): Violation | undefined {
+    if (ack >= this.#next)
+      return violation(ProtocolError_Code.ACKNOWLEDGEMENT, `envelope ack: at most ${this.#next - 1}, found ${ack}`);
+    if (ack < this.#acked)
+      return violation(ProtocolError_Code.ACKNOWLEDGEMENT, `envelope ack: at least ${this.#acked}, found ${ack}`);
+    this.#acked = ack;
+    let covered = 0;
+    for (const frame of this.#inFlight) {
+      if (frame.seq > ack) break;
+      covered++;
+      this.#bytes -= frame.bytes;
+      if (frame.tag !== undefined) visit(frame.tag);
+    }
+    if (covered > 0) this.#inFlight.splice(0, covered);
+    return undefined;
+  }
+}

@@ -1,0 +1,9 @@
+/**
+ * The earliest of `deadlines` that lies after `nowMs`; Infinity when none does. What was due by `nowMs` was done in this step, or waits
+ * for an event (room, drain, an answer): a deadline in the past would only make the shell spin.
+ */
+export function soonestAfter(nowMs: number, deadlines: readonly number[]): number {
+  let soonest = Infinity;
+  for (const deadline of deadlines) if (deadline > nowMs && deadline < soonest) soonest = deadline;
+  return soonest;
+}

@@ -5,7 +5,7 @@ import { rfc3339, systemClock } from "../base/clock.ts";
 import { errorMessage } from "../base/errors.ts";
 import { systemRandom } from "../base/random.ts";
 import { startAgent } from "../roles/agent.ts";
-import { RoleViolation } from "../roles/environment.ts";
+import { type Environment, RoleViolation } from "../roles/environment.ts";
 
 /** Exit codes of `conductor` (conductor §1.2). */
 const EXIT = { ok: 0, failed: 1, invariant: 2 } as const;
@@ -49,9 +49,9 @@ async function agent(args: readonly string[]): Promise<number> {
   process.on("disconnect", () => stop.abort(new Error("the supervisor is gone")));
   const flag = args.indexOf("--cluster-ref");
   const fallback = flag < 0 ? undefined : args[flag + 1];
-  const env = { ...process.env, CLUSTER_REF: process.env["CLUSTER_REF"] ?? fallback };
+  const env: Environment = { ...process.env, CLUSTER_REF: process.env["CLUSTER_REF"] ?? fallback };
   const log = pino({
-    base: { component: "conductor", cluster: env.CLUSTER_REF, role: env["CONDUCTOR_ROLE"] },
+    base: { component: "conductor", cluster: env["CLUSTER_REF"], role: env["CONDUCTOR_ROLE"] },
     timestamp: pino.stdTimeFunctions.isoTime,
   });
   const running = await startAgent({

@@ -1,0 +1,13 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { seamctl } from "./run-seamctl.ts";
+
+it("walks the whole tour", async () => {
+  const parent = mkdtempSync(join(tmpdir(), "seam-tour-"));
+  const result = await seamctl("tour", "--dir", join(parent, "mesh"), "--port-offset", "2700");
+  rmSync(parent, { recursive: true, force: true });
+  expect(result.code, result.stdout + result.stderr).toBe(0);
+  expect(result.stdout).toContain("tour complete");
+});

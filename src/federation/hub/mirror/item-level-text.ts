@@ -26,8 +26,6 @@ const ALL_CLASSES = [
 
 function levelText(level: Level): PackReceiptDelivery["level"] | undefined {
   switch (level) {
-    case Level.UNSPECIFIED:
-      return undefined;
     case Level.RECEIVED:
       return "Received";
     case Level.VERIFIED:
@@ -36,6 +34,8 @@ function levelText(level: Level): PackReceiptDelivery["level"] | undefined {
       return "Applied";
     case Level.HEALTHY:
       return "Healthy";
+    default:
+      return undefined; // unspecified, or of a newer protocol
   }
 }
 
@@ -51,8 +51,7 @@ function classText(nackClass: NackClass): PackReceiptDeliveryNack["class"] {
       return "Busy";
     case NackClass.UNSUPPORTED:
       return "Unsupported";
-    case NackClass.UNSPECIFIED:
-    case NackClass.INTERNAL:
+    default:
       return "Internal";
   }
 }

@@ -1,9 +1,11 @@
 import type { KeyObject } from "node:crypto";
 import { SeamError } from "../../base/errors.ts";
-import { type KeyLookup, keyIdOf } from "../dsse.ts";
+import { type KeyLookup, keyIdOf, shortKeyId } from "../dsse.ts";
 
 /** Most public keys of one ring: current, next and the previous ones until they are retired. */
 export const MAX_RING_KEYS = 16;
+
+const SHORT_KEY_ID_LENGTH = 16;
 
 /**
  * The trusted public keys of a verifier. Immutable content behind one reference: a reload swaps the whole set, so a verification
@@ -17,8 +19,12 @@ export class KeyRing implements KeyLookup {
     this.#keys = index(keys);
   }
 
+  /** Finds by full id, or by the short form that status and annotations carry: the key decides, not its name. */
   key(keyId: string): KeyObject | undefined {
-    return this.#keys.get(keyId);
+    const exact = this.#keys.get(keyId);
+    if (exact !== undefined || keyId.length !== SHORT_KEY_ID_LENGTH) return exact;
+    for (const [id, key] of this.#keys) if (shortKeyId(id) === keyId) return key;
+    return undefined;
   }
 
   get empty(): boolean {

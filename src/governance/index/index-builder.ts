@@ -1,0 +1,159 @@
+import { ConfigMap, Secret, type SecretObject } from "../../api/builtin.ts";
+import { TENANT_NAMESPACE_PREFIX, clusterOfNamespace, tenantNamespace, tombstoneRequestName } from "../../api/names.ts";
+import type { ObjectKey } from "../../api/object.ts";
+import { isStatus } from "../../cluster/api-status-error.ts";
+import { type Controller, type Result, startController } from "../../controller/controller.ts";
+import { type IndexRevocation, itemKey } from "../../federation/index/index-document.ts";
+import { signIndex } from "../../federation/index/encode-index.ts";
+import { jittered } from "../../base/random.ts";
+import { BY_NAMESPACE, type GovernanceContext } from "../governance-context.ts";
+import { Debounce } from "./debounce.ts";
+import { type DesiredItem, type ReadItem, holdsItem, readItem } from "./desired-items.ts";
+import { readStoredIndex, writeIndex } from "./index-store.ts";
+import { type IndexPosition, nextIndex } from "./next-index.ts";
+
+/** Quiet time before a burst of changes becomes one index. */
+const QUIET_MS = 100;
+/** Longest a change waits for quiet. */
+const MAX_WAIT_MS = 1_000;
+/** How often tombstones are looked at again while any stand in the index. */
+const TOMBSTONE_CHECK_MS = 600_000;
+
+/** How far a tenant has come with one item. */
+export interface ItemPosition {
+  readonly kind: string;
+  readonly name: string;
+  readonly version: number;
+  /** True from level applied on. */
+  readonly applied: boolean;
+}
+
+/** What the builder reads from elsewhere in the process. */
+export interface IndexBuilderSources {
+  /** Last reported level of every item; without it tombstones stay for their longest time. */
+  readonly itemPositions?: (cluster: string) => Promise<readonly ItemPosition[]>;
+  /** Floors of the revocations that were issued for a cluster. */
+  readonly revocations?: (cluster: string) => readonly IndexRevocation[];
+}
+
+/**
+ * Builds and signs the index of every tenant (architecture §2.2): one controller, keyed by cluster, fed by the Secrets of the tenant
+ * namespaces. A tenant has an index from the moment it has a namespace, with no items at first.
+ */
+export function startIndexBuilder(context: GovernanceContext, sources: IndexBuilderSources): Controller {
+  const read = new WeakMap<SecretObject, ReadItem>();
+  const controller = startController({
+    name: "federation-index",
+    reconcile: (key) => reconcile(context, sources, read, key),
+    sources: [
+      { synced: context.caches.namespaces.synced, subscribe: () => () => {} },
+      { synced: context.caches.secrets.synced, subscribe: () => () => {} },
+    ],
+    clock: context.clock,
+    random: context.random,
+    log: context.log,
+    signal: context.signal,
+  });
+  const debounce = new Debounce({
+    quietMs: QUIET_MS,
+    maxMs: MAX_WAIT_MS,
+    clock: context.clock,
+    signal: context.signal,
+    fire: (cluster) => controller.enqueue({ name: cluster }),
+  });
+  const touch = (namespace: string | undefined): void => {
+    const cluster = clusterOfNamespace(namespace);
+    if (cluster !== undefined) debounce.touch(cluster);
+  };
+  context.caches.namespaces.subscribe((event) => touch(event.object.metadata.name));
+  context.caches.secrets.subscribe((event) => {
+    // Its own Secret is among them: a deleted or forged index is replaced at once.
+    touch(event.object.metadata.namespace);
+  });
+  return controller;
+}
+
+async function reconcile(
+  context: GovernanceContext,
+  sources: IndexBuilderSources,
+  read: WeakMap<SecretObject, ReadItem>,
+  key: ObjectKey,
+): Promise<Result | void> {
+  const tenant = key.name;
+  const namespace = context.caches.namespaces.get({ name: TENANT_NAMESPACE_PREFIX + tenant });
+  if (namespace === undefined || namespace.metadata.deletionTimestamp !== undefined) return;
+  const { cluster, keys, signer, clock, log } = context;
+  const stored = await readStoredIndex(cluster, tenant, keys);
+  if (stored.problem !== undefined) {
+    log.error({ cluster: tenant, problem: stored.problem }, "stored index not used; the next one replaces it");
+    context.events.record(namespace, "Warning", "IndexForged", stored.problem);
+  }
+  const position = stored.position ?? newEpoch(clock.now());
+  const applied = await appliedVersions(sources, tenant);
+  const next = nextIndex({
+    cluster: tenant,
+    previous: stored.document,
+    position,
+    desired: desiredItems(context, read, tenant),
+    revocations: sources.revocations?.(tenant) ?? [],
+    acknowledged: (item, version) => (applied.get(item) ?? 0) >= version,
+    keyId: signer.keyId,
+    nowMs: clock.now(),
+  });
+  if (next.action === "keep") {
+    const standing = Object.keys(position.tombstones).length > 0;
+    return { requeueAfterMs: standing ? Math.min(next.renewInMs, TOMBSTONE_CHECK_MS) : next.renewInMs };
+  }
+  context.assertFenced();
+  // Before the index that no longer names them: afterwards a crash would leave Secrets that put them in again.
+  for (const secret of next.retired) await retire(context, tenant, secret);
+  await writeIndex(cluster, tenant, stored, { position: next.position, envelope: signIndex(next.document, signer) });
+  const { epoch, sequence, items } = next.document;
+  log.info({ cluster: tenant, epoch, sequence, items: items.length }, "index signed");
+  // The write comes back through the watch and ends in "keep"; the delay is for the case that it does not.
+  return { requeueAfterMs: jittered(context.random, TOMBSTONE_CHECK_MS) };
+}
+
+/** The store of the numbering is new, or was lost together with the index: a higher epoch tells the tenants (architecture §2.2). */
+function newEpoch(nowMs: number): IndexPosition {
+  return { epoch: Math.floor(nowMs / 1000), sequence: 0, tombstones: {} };
+}
+
+function desiredItems(
+  context: GovernanceContext,
+  read: WeakMap<SecretObject, ReadItem>,
+  tenant: string,
+): readonly DesiredItem[] {
+  const items: DesiredItem[] = [];
+  for (const secret of context.caches.secrets.byIndex(BY_NAMESPACE, tenantNamespace(tenant))) {
+    if (!holdsItem(secret) || secret.metadata.deletionTimestamp !== undefined) continue;
+    let item = read.get(secret);
+    if (item === undefined) {
+      item = readItem(secret, tenant);
+      read.set(secret, item);
+      if (!item.ok) {
+        context.log.warn({ cluster: tenant, secret: secret.metadata.name }, `not in the index: ${item.problem}`);
+        context.events.record(secret, "Warning", "NotInIndex", item.problem);
+      }
+    }
+    if (item.ok) items.push(item.item);
+  }
+  return items;
+}
+
+async function appliedVersions(sources: IndexBuilderSources, tenant: string): Promise<ReadonlyMap<string, number>> {
+  const positions = (await sources.itemPositions?.(tenant)) ?? [];
+  return new Map(positions.filter((item) => item.applied).map((item) => [itemKey(item), item.version]));
+}
+
+/** A tombstone left the index: its Secret and its request have served. */
+async function retire(context: GovernanceContext, tenant: string, secret: string): Promise<void> {
+  const namespace = tenantNamespace(tenant);
+  const packInstalled = secret.replace(/^seam-tombstone-signed-/, "");
+  const doomed = [
+    context.cluster.delete(Secret, { namespace, name: secret }),
+    context.cluster.delete(ConfigMap, { namespace, name: tombstoneRequestName(packInstalled) }),
+  ];
+  for (const outcome of await Promise.allSettled(doomed))
+    if (outcome.status === "rejected" && !isStatus(outcome.reason, "NotFound")) throw outcome.reason;
+}

@@ -1,0 +1,60 @@
+import type { ItemReport } from "../../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
+
+/** A position in the signed desired state. */
+export interface IndexPositionView {
+  readonly epoch: number;
+  readonly sequence: number;
+  /** Digest of the index body. */
+  readonly digest: string;
+}
+
+/** One tenant's session as this replica sees it. Times are Unix milliseconds. */
+export interface AgentView {
+  readonly cluster: string;
+  /** True while a verified stream carries the session. */
+  readonly connected: boolean;
+  /** Of the current or last stream. */
+  readonly sessionId: string;
+  readonly term: bigint;
+  readonly agentVersion: string;
+  /** When the current stream was accepted. */
+  readonly connectedAtMs?: number;
+  /** Last frame of any kind. */
+  readonly lastSeenMs?: number;
+  /** Last measured round trip, milliseconds. */
+  readonly rttMs?: number;
+  /** What the agent last said it holds. */
+  readonly held?: IndexPositionView;
+  /** What was offered last on the current stream. */
+  readonly offered?: IndexPositionView & { readonly atMs: number };
+  /** Audit records at the agent that the hub has not stored. */
+  readonly auditBacklog: bigint;
+  /** Highest contiguous audit number stored. */
+  readonly auditStoredThrough: bigint;
+  /** End of the client certificate of the current or last stream. */
+  readonly certificateNotAfterMs?: number;
+  /** Why the channel is degraded; empty when it is not. */
+  readonly degradedReason: string;
+  /** Bytes queued and in flight. */
+  readonly queuedBytes: number;
+  /** True when the queue hit its budget. */
+  readonly needsResync: boolean;
+  /** Reason the last stream ended, with its time; empty when none ended. */
+  readonly lastDisconnect: string;
+  /** Last report of each item in this session, newer than what the store may show; absent when the replica keeps none. */
+  readonly items?: readonly ItemReport[];
+}
+
+/** What the hub's shell shows of its sessions: for people, metrics and status. Cheap; reads are synchronous. */
+export interface HubView {
+  /** Name of this replica. */
+  readonly replica: string;
+  /** Undefined when this replica never had a session of the cluster. */
+  agent(cluster: string): AgentView | undefined;
+  /** Every session since this replica started, connected or not. */
+  agents(): readonly AgentView[];
+  /** Calls `listener` after something about an agent changed; not coalesced. Returns the way to stop. */
+  subscribe(listener: (cluster: string) => void): () => void;
+  /** Lifts the quarantine of an item and offers it again, at once or when the agent is back. False: this replica does not serve the agent. */
+  retry(cluster: string, kind: string, name: string): boolean;
+}

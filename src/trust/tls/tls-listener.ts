@@ -20,8 +20,8 @@ export interface TlsConnection {
   /** `address:port` of the other end: what grpc-js calls the peer. */
   readonly peer: string;
   readonly principal: Principal | undefined;
-  /** Destroys the socket at once, never gracefully (lessons §1.6). */
-  destroy(reason: string): void;
+  /** Destroys the socket at once, never gracefully (lessons §1.6). Why is the caller's to log. */
+  destroy(): void;
   /** Says that the peer made a call: ends the first-call deadline. */
   called(): void;
 }
@@ -232,8 +232,9 @@ class LiveConnection implements TlsConnection {
     this.#timer = undefined;
   }
 
-  destroy(reason: string): void {
-    this.destroyFor(reason, "");
+  destroy(): void {
+    // Its owner logs why; only a refusal is counted as one.
+    this.#socket.destroy();
   }
 
   destroyFor(reason: string, detail: string): void {

@@ -1,0 +1,134 @@
+import { Client, type ClientDuplexStream, Metadata } from "@grpc/grpc-js";
+import type { Socket } from "node:net";
+import { errorMessage } from "../../base/errors.ts";
+import { KEEPALIVE_PING_MS, KEEPALIVE_TIMEOUT_MS } from "../../trust/tls/connection-limits.ts";
+import { clientCredentials } from "../../trust/tls/client-credentials.ts";
+import type { TlsMaterial } from "../../trust/tls/tls-material.ts";
+import { GRPC_MESSAGE_LIMIT_BYTES, STREAM_METHOD } from "./stream-method.ts";
+import type { PipeListener, WirePipe } from "./pipe.ts";
+import { StreamPipe } from "./stream-pipe.ts";
+
+/** Deadline of each connect phase, milliseconds (lessons §1.5). */
+export interface DialDeadlines {
+  readonly tcpMs: number;
+  readonly tlsMs: number;
+  readonly settingsMs: number;
+}
+
+/** TCP 5 s, TLS 10 s, HTTP/2 settings 10 s; hello is the session's. */
+export const DEFAULT_DIAL_DEADLINES: DialDeadlines = { tcpMs: 5_000, tlsMs: 10_000, settingsMs: 10_000 };
+
+/** HTTP/2 receive window of an agent, bytes: two chunks in flight on a long path. */
+const FLOW_CONTROL_WINDOW_BYTES = 512 * 1024;
+
+/** Options of {@link dialStream}. */
+export interface DialOptions {
+  /** `host:port`. */
+  readonly endpoint: string;
+  readonly tls: TlsMaterial;
+  /** Name the hub's certificate must hold instead of the host (R-4.5). */
+  readonly serverName?: string;
+  readonly generation: number;
+  readonly listener: PipeListener;
+  readonly deadlines?: DialDeadlines;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Opens the federation stream: one connection for one stream. Resolves when HTTP/2 is up and the stream is open.
+ *
+ * @throws Error that names the phase and the endpoint; the socket is destroyed
+ */
+export function dialStream(options: DialOptions): Promise<WirePipe> {
+  const { endpoint, generation, signal, deadlines = DEFAULT_DIAL_DEADLINES } = options;
+  return new Promise((resolve, reject) => {
+    let socket: Socket | undefined;
+    let phase = "TCP connect";
+    let timer: NodeJS.Timeout | undefined;
+    let settled = false;
+
+    const enter = (name: string, ms: number): void => {
+      phase = name;
+      clearTimeout(timer);
+      timer = setTimeout(() => fail(`not finished within ${ms} ms`), ms);
+    };
+    const release = (): void => {
+      socket?.destroy();
+      client.close();
+    };
+    const fail = (why: string): void => {
+      if (settled) return;
+      settled = true;
+      clearTimeout(timer);
+      signal.removeEventListener("abort", onAbort);
+      call.cancel();
+      release();
+      reject(new Error(`${endpoint}: ${phase}: ${why}`));
+    };
+    const onAbort = (): void => fail("the agent stops");
+
+    const credentials = clientCredentials(options.tls, {
+      handshakeMs: deadlines.tlsMs,
+      ...(options.serverName === undefined ? {} : { serverName: options.serverName }),
+      onTcp: (tcp) => {
+        // A dial given up on before TCP answered: the late socket goes at once.
+        if (settled) tcp.destroy();
+        else socket = tcp;
+        enter("TLS handshake", deadlines.tlsMs);
+      },
+      onTls: (tls) => {
+        socket = tls;
+        enter("HTTP/2 settings", deadlines.settingsMs);
+      },
+    });
+    const client = new Client(endpoint, credentials, {
+      "grpc.enable_channelz": 0,
+      "grpc.use_local_subchannel_pool": 1,
+      "grpc.enable_retries": 0,
+      "grpc.enable_http_proxy": 0,
+      "grpc.service_config_disable_resolution": 1,
+      "grpc.keepalive_time_ms": KEEPALIVE_PING_MS,
+      "grpc.keepalive_timeout_ms": KEEPALIVE_TIMEOUT_MS,
+      "grpc.max_receive_message_length": GRPC_MESSAGE_LIMIT_BYTES,
+      "grpc.max_send_message_length": GRPC_MESSAGE_LIMIT_BYTES,
+      "grpc-node.flow_control_window": FLOW_CONTROL_WINDOW_BYTES,
+    });
+    enter("TCP connect", deadlines.tcpMs);
+    const call: ClientDuplexStream<Uint8Array, Uint8Array> = client.makeBidiStreamRequest(
+      STREAM_METHOD.path,
+      STREAM_METHOD.requestSerialize,
+      STREAM_METHOD.responseDeserialize,
+      new Metadata(),
+      {},
+    );
+    const failed = (error: Error): void => fail(errorMessage(error));
+    call.once("error", failed);
+    signal.addEventListener("abort", onAbort, { once: true });
+    client.waitForReady(Infinity, (error) => {
+      if (settled) return;
+      if (error !== undefined) {
+        fail(errorMessage(error));
+        return;
+      }
+      settled = true;
+      clearTimeout(timer);
+      signal.removeEventListener("abort", onAbort);
+      call.off("error", failed);
+      const pipe = new StreamPipe(
+        call,
+        { generation, peer: endpoint },
+        {
+          finish: () => {
+            call.end();
+          },
+          destroy: () => {
+            call.cancel();
+            release();
+          },
+        },
+        options.listener,
+      );
+      resolve(pipe);
+    });
+  });
+}

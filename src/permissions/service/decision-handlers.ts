@@ -1,0 +1,154 @@
+import {
+  type BatchCheckPermissionRequest,
+  type CheckPermissionRequest,
+  type ExplainDecisionRequest,
+  type PermissionService,
+  type PlanAccessRequest,
+  PlanAccessResponse_Plan,
+} from "../../api/gen/ontai/security/v1alpha1/permission_pb.ts";
+import type { ServiceHandlers } from "../../api/grpc/service-implementation.ts";
+import type { Decision } from "../decision/check.ts";
+import { explain } from "../decision/explain.ts";
+import { planAccess } from "../decision/plan-access.ts";
+import { asksAboutItself } from "./caller.ts";
+import { FieldViolations } from "./field-violations.ts";
+import { codeMessage, matchedMessage, nearMissMessage, ruleMessage, scopeMessage } from "./messages.ts";
+import { NOT_LOADED, type QuestionGate } from "./question-gate.ts";
+import { accessRequestOf, principalContextOf } from "./request-form.ts";
+
+/** Items of one batch (permissions §11.2). */
+export const MAX_BATCH = 1_000;
+const MAX_CORRELATION_ID = 36;
+
+type DecisionMethods = "checkPermission" | "batchCheckPermission" | "planAccess" | "explainDecision";
+
+/** Handlers of the questions about one action. */
+export function decisionHandlers(
+  questions: QuestionGate,
+): Pick<ServiceHandlers<typeof PermissionService>, DecisionMethods> {
+  const { store, clock } = questions.parts;
+  return {
+    async checkPermission(message: CheckPermissionRequest, context) {
+      const violations = new FieldViolations();
+      const about = principalContextOf(message, violations);
+      const request = accessRequestOf(message, violations);
+      const question = { query: "check", about, common: message, method: "CheckPermission" } as const;
+      const gate = await questions.open(context, question, violations);
+      const decision = questions.decide(gate, about, request);
+      const { principal, requestId } = message;
+      const { allowed, code } = decision;
+      questions.record(context, gate, { query: "check", principal, requestId, request, allowed, code });
+      return { ...wireDecision(decision), meta: gate.meta };
+    },
+
+    async batchCheckPermission(message: BatchCheckPermissionRequest, context) {
+      const violations = new FieldViolations();
+      const items = readBatch(message, violations);
+      const question = { query: "check", about: undefined, common: message, method: "BatchCheckPermission" } as const;
+      const gate = await questions.open(context, question, violations);
+      const results = [];
+      for (const { correlationId, about, request, requestId } of items) {
+        const caller = context.principal;
+        // Without the right to ask about others, the items about the caller itself are still answered.
+        const own = gate.refusal?.code === "CALLER_NOT_AUTHORIZED" && caller && asksAboutItself(caller, about);
+        const decision = questions.decide(own ? { ...gate, refusal: undefined } : gate, about, request);
+        const { allowed, code } = decision;
+        questions.record(context, gate, { query: "check", principal: about.user, requestId, request, allowed, code });
+        results.push({ correlationId, ...wireDecision(decision) });
+      }
+      return { results, meta: gate.meta };
+    },
+
+    async planAccess(message: PlanAccessRequest, context) {
+      const violations = new FieldViolations();
+      const about = principalContextOf(message, violations);
+      const request = accessRequestOf({ ...message, resourceName: "", namespace: "", path: "" }, violations);
+      const question = { query: "check", about, common: message, method: "PlanAccess" } as const;
+      const gate = await questions.open(context, question, violations);
+      const asked = { query: "check", principal: message.principal, requestId: message.requestId, request } as const;
+      if (gate.refusal !== undefined || gate.snapshot === undefined || request.form !== "resource") {
+        const { code, reason } = gate.refusal ?? NOT_LOADED;
+        questions.record(context, gate, { ...asked, allowed: false, code });
+        return { code: codeMessage(code), reason, meta: gate.meta };
+      }
+      const plan = planAccess(gate.snapshot.index, about, request, clock.now());
+      questions.record(context, gate, { ...asked, allowed: true, code: "ALLOWED" });
+      const conditions = plan.plan === "CONDITIONAL" ? plan.conditions : [];
+      return {
+        plan: PlanAccessResponse_Plan[plan.plan],
+        conditions: conditions.map(({ scope, namespaces, names }) => ({
+          scope: scopeMessage(scope),
+          namespaces: [...namespaces],
+          names: [...names],
+        })),
+        code: codeMessage("ALLOWED"),
+        reason: plan.plan,
+        meta: gate.meta,
+      };
+    },
+
+    async explainDecision(message: ExplainDecisionRequest, context) {
+      const violations = new FieldViolations();
+      const about = principalContextOf(message, violations);
+      const request = accessRequestOf(message, violations);
+      const question = { query: "explain", about, common: message, method: "ExplainDecision" } as const;
+      const gate = await questions.open(context, question, violations);
+      const { principal, requestId } = message;
+      const asked = { query: "explain", principal, requestId, request, always: true } as const;
+      if (gate.refusal !== undefined || gate.snapshot === undefined) {
+        const decision = questions.decide(gate, about, request);
+        questions.record(context, gate, { ...asked, allowed: false, code: decision.code });
+        return { ...wireDecision(decision), meta: gate.meta };
+      }
+      const { index } = gate.snapshot;
+      const { decision, matched, nearMisses } = explain(index, about, request, clock.now());
+      const first = matched[0];
+      const source = first?.grant.binding.source;
+      const matchedPolicy = source === undefined ? "" : `${source.profileNamespace}/${source.profileName}`;
+      const { allowed, code } = decision;
+      questions.record(context, gate, { ...asked, allowed, code, matchedPolicy });
+      const { fleet, cluster } = index.content.ceilings;
+      const ceilings = [fleet, cluster].filter((id) => id !== undefined);
+      return {
+        ...wireDecision(decision),
+        ...(first !== undefined && { matchedRule: ruleMessage(first, store.cluster) }),
+        matched: matched.map((granted) => matchedMessage(granted, store.cluster, ceilings)),
+        nearMisses: nearMisses.map((miss) => nearMissMessage(miss, store.cluster)),
+        meta: gate.meta,
+      };
+    },
+  };
+}
+
+function readBatch(message: BatchCheckPermissionRequest, violations: FieldViolations) {
+  const { items } = message;
+  if (items.length === 0 || items.length > MAX_BATCH)
+    violations.add("items", `has 1 to ${MAX_BATCH} entries, found ${items.length}`);
+  const ids = new Set<string>();
+  const read = [];
+  for (const [i, { correlationId, check }] of items.slice(0, MAX_BATCH).entries()) {
+    const own = new FieldViolations();
+    own.text("correlationId", correlationId, { required: true, max: MAX_CORRELATION_ID });
+    if (ids.has(correlationId)) own.add("correlationId", "is unique in the batch");
+    ids.add(correlationId);
+    if (check === undefined) own.add("check", "is required");
+    else {
+      if (check.cluster !== "") own.add("check.cluster", "is empty; the batch names the cluster");
+      if (check.consistency !== undefined) own.add("check.consistency", "is unset; the batch has one for all");
+      const about = principalContextOf(check, own);
+      const request = accessRequestOf(check, own);
+      read.push({ correlationId, about, request, requestId: check.requestId || message.requestId });
+    }
+    violations.addAll(`items[${i}]`, own);
+  }
+  return read;
+}
+
+function wireDecision(decision: Decision) {
+  return {
+    allowed: decision.allowed,
+    reason: decision.reason,
+    code: codeMessage(decision.code),
+    conditionalNames: [...decision.conditionalNames],
+  };
+}

@@ -1,0 +1,170 @@
+import type {
+  ListPermissionsRequest,
+  LookupResourcesRequest,
+  PermissionService,
+  WhoCanDoRequest,
+} from "../../api/gen/ontai/security/v1alpha1/permission_pb.ts";
+import type { ServiceHandlers } from "../../api/grpc/service-implementation.ts";
+import { GrpcStatusError, Status } from "../../api/grpc/status-error.ts";
+import { listPermissions } from "../decision/list-permissions.ts";
+import { lookupResources } from "../decision/lookup-resources.ts";
+import { whoCan } from "../decision/who-can.ts";
+import type { ActiveSnapshot } from "../store/active-snapshot.ts";
+import { FieldViolations } from "./field-violations.ts";
+import { capableMessage, codeMessage, ruleMessage, scopeMessage, subjectKindsOf } from "./messages.ts";
+import { PageTokens } from "./page-token.ts";
+import { type Gate, NOT_LOADED, type QuestionGate, type Refusal } from "./question-gate.ts";
+import { accessRequestOf, principalContextOf } from "./request-form.ts";
+
+const MAX_PAGE = 1_000;
+const DEFAULT_PAGE = 500;
+const MAX_VERB = 63;
+/** Resources per message of a lookup. */
+const LOOKUP_CHUNK = 500;
+
+const CHANGED: Refusal = {
+  code: "SNAPSHOT_CHANGED",
+  reason: "the snapshot of this page token is no longer held; start again without a token",
+};
+
+type ListMethods = "listPermissions" | "whoCanDo" | "lookupResources";
+
+/** Where a page starts. */
+interface PageStart {
+  readonly snapshot: ActiveSnapshot;
+  readonly offset: number;
+}
+
+/** Handlers of the questions with many answers. */
+export function listHandlers(questions: QuestionGate): Pick<ServiceHandlers<typeof PermissionService>, ListMethods> {
+  const { store, clock, random } = questions.parts;
+  const pages = new PageTokens(random);
+
+  /** A token pins its snapshot version as long as this store still holds it. */
+  const startOf = (gate: Gate, question: string, token: string): PageStart | Refusal => {
+    const { snapshot } = gate;
+    if (gate.refusal !== undefined || snapshot === undefined) return gate.refusal ?? NOT_LOADED;
+    if (token === "") return { snapshot, offset: 0 };
+    const position = pages.read(question, token);
+    if (position === undefined) throw invalidToken();
+    const pinned = [snapshot, store.previous].find((held) => held?.statement.version === position.version);
+    return pinned === undefined ? CHANGED : { snapshot: pinned, offset: position.offset };
+  };
+
+  const slice = <T>(list: readonly T[], start: PageStart, size: number, question: string) => {
+    const end = start.offset + (size === 0 ? DEFAULT_PAGE : size);
+    const more = end < list.length;
+    const { version } = start.snapshot.statement;
+    const nextPageToken = more ? pages.issue(question, { version, offset: end }) : "";
+    return { page: list.slice(start.offset, end), more, nextPageToken };
+  };
+
+  return {
+    async listPermissions(message: ListPermissionsRequest, context) {
+      const violations = new FieldViolations();
+      const about = principalContextOf(message, violations);
+      violations.text("namespace", message.namespace);
+      checkPageSize(message.pageSize, violations);
+      const question = { query: "list", about, common: message, method: "ListPermissions" } as const;
+      const gate = await questions.open(context, question, violations);
+      const text = JSON.stringify(["list", about.user, about.groups, message.namespace]);
+      const start = startOf(gate, text, message.pageToken);
+      const asked = { query: "list", principal: message.principal, requestId: message.requestId } as const;
+      if ("code" in start) {
+        questions.record(context, gate, { ...asked, allowed: false, code: start.code });
+        return { incomplete: true, code: codeMessage(start.code), reason: start.reason, meta: gate.meta };
+      }
+      const { index } = start.snapshot;
+      if (index.isSuspended(about.user)) {
+        const code = "PRINCIPAL_SUSPENDED";
+        questions.record(context, gate, { ...asked, allowed: false, code });
+        return { code: codeMessage(code), reason: `${about.user} is suspended`, meta: gate.meta };
+      }
+      const all = listPermissions(index, about, message.namespace, clock.now());
+      const { page, more, nextPageToken } = slice(all, start, message.pageSize, text);
+      const code = index.isKnown(about.user, about.groups) ? "ALLOWED" : "PRINCIPAL_UNKNOWN";
+      questions.record(context, gate, { ...asked, allowed: true, code });
+      return {
+        rules: page.map((granted) => ruleMessage(granted, store.cluster)),
+        incomplete: more,
+        nextPageToken,
+        code: codeMessage(code),
+        reason: code === "ALLOWED" ? `${all.length} rules` : `${about.user} has no binding in the snapshot`,
+        meta: gate.meta,
+      };
+    },
+
+    async whoCanDo(message: WhoCanDoRequest, context) {
+      const violations = new FieldViolations();
+      const request = accessRequestOf(message, violations);
+      checkPageSize(message.pageSize, violations);
+      const question = { query: "whocan", about: undefined, common: message, method: "WhoCanDo" } as const;
+      const gate = await questions.open(context, question, violations);
+      const kinds = subjectKindsOf(message.subjectKinds);
+      const text = JSON.stringify(["whocan", Object.values(request), kinds]);
+      const start = startOf(gate, text, message.pageToken);
+      const asked = { query: "whocan", principal: "*", requestId: message.requestId, request } as const;
+      if ("code" in start) {
+        questions.record(context, gate, { ...asked, allowed: false, code: start.code });
+        return { code: codeMessage(start.code), reason: start.reason, meta: gate.meta };
+      }
+      const all = whoCan(start.snapshot.index, request, kinds, clock.now());
+      const { page, more, nextPageToken } = slice(all, start, message.pageSize, text);
+      const subjects = page.map(capableMessage);
+      questions.record(context, gate, { ...asked, allowed: true, code: "ALLOWED" });
+      return {
+        principals: subjects
+          .filter(({ conditionalNames }) => (conditionalNames ?? []).length === 0)
+          .map(({ principalRef }) => principalRef ?? ""),
+        subjects,
+        truncated: more,
+        nextPageToken,
+        code: codeMessage("ALLOWED"),
+        reason: `${all.length} subjects`,
+        meta: gate.meta,
+      };
+    },
+
+    async *lookupResources(message: LookupResourcesRequest, context) {
+      const violations = new FieldViolations();
+      const about = principalContextOf(message, violations);
+      violations.text("verb", message.verb, { required: true, max: MAX_VERB });
+      violations.text("apiGroup", message.apiGroup ?? "");
+      const question = { query: "list", about, common: message, method: "LookupResources" } as const;
+      const gate = await questions.open(context, question, violations);
+      const { principal, requestId } = message;
+      const { code, reason } = gate.refusal ?? { code: "ALLOWED" as const, reason: "" };
+      questions.record(context, gate, { query: "list", principal, requestId, allowed: code === "ALLOWED", code });
+      const found =
+        gate.refusal === undefined && gate.snapshot !== undefined
+          ? lookupResources(gate.snapshot.index, about, message.verb, message.apiGroup, clock.now())
+          : [];
+      const first = { code: codeMessage(code), reason: reason || `${found.length} kinds of resource`, meta: gate.meta };
+      for (let start = 0; start === 0 || start < found.length; start += LOOKUP_CHUNK)
+        yield {
+          ...(start === 0 && first),
+          resources: found.slice(start, start + LOOKUP_CHUNK).map((access) => ({
+            apiGroup: access.apiGroup,
+            resource: access.resource,
+            subresource: access.subresource,
+            scope: scopeMessage(access.scope),
+            namespaces: [...access.namespaces],
+            names: [...access.names],
+          })),
+        };
+    },
+  };
+}
+
+function checkPageSize(size: number, violations: FieldViolations): void {
+  if (size > MAX_PAGE) violations.add("pageSize", `is at most ${MAX_PAGE}, found ${size}`);
+}
+
+function invalidToken(): GrpcStatusError {
+  const description = "is the nextPageToken of the page before, of the same question; start again without a token";
+  return new GrpcStatusError(
+    Status.INVALID_ARGUMENT,
+    { reason: "InvalidRequest", object: "page", field: "pageToken", expected: description },
+    { violations: [{ field: "pageToken", description }] },
+  );
+}

@@ -1,0 +1,51 @@
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { PermissionService } from "../../api/gen/ontai/security/v1alpha1/permission_pb.ts";
+import { type GrpcService, implementService } from "../../api/grpc/service-implementation.ts";
+import { ulid } from "../../base/ids.ts";
+import { decisionHandlers } from "./decision-handlers.ts";
+import { listHandlers } from "./list-handlers.ts";
+import { metaMessage } from "./messages.ts";
+import { QuestionGate, type QuestionParts } from "./question-gate.ts";
+import { watchSnapshot } from "./watch-snapshot.ts";
+
+/** The service over a snapshot store (permissions §11). Questions never fail for want of a snapshot: they answer with a code. */
+export function permissionHandlers(parts: QuestionParts): GrpcService {
+  const { store, clock, random } = parts;
+  const questions = new QuestionGate(parts);
+  return implementService(PermissionService, {
+    ...decisionHandlers(questions),
+    ...listHandlers(questions),
+    watchSnapshot: (message, context) => watchSnapshot(message, context, parts),
+    getStatus() {
+      const state = store.state();
+      const { current, floor } = store;
+      const rejection = state.lastRejection;
+      return {
+        cluster: store.cluster,
+        meta: metaMessage(current, state, ulid(clock, random)),
+        degraded: state.degraded,
+        degradedReason: state.degraded ? (rejection?.code ?? "") : "",
+        ...(rejection !== undefined && {
+          lastRejection: {
+            version: rejection.version,
+            code: rejection.code,
+            detail: rejection.detail,
+            at: timestampFromMs(rejection.atMs),
+          },
+        }),
+        minSequence: BigInt(floor.minimumSequence),
+        highestEpoch: BigInt(floor.accepted?.epoch ?? 0),
+        highestSequence: BigInt(floor.accepted?.sequence ?? 0),
+        trustedKeys: [...store.trustedKeys],
+        ...(current !== undefined && {
+          freshnessWindowSeconds: current.index.content.freshnessWindowSeconds,
+          maxOfflineSeconds: BigInt(current.index.content.maxOfflineSeconds),
+          expiresAt: timestampFromMs(current.statement.expiresAtMs),
+          lastVerifiedAt: timestampFromMs(current.verifiedAtMs),
+          index: { ...current.index.sizes, tableBytes: BigInt(current.index.sizes.tableBytes) },
+          signingKey: current.keyId,
+        }),
+      };
+    },
+  });
+}

@@ -1,0 +1,177 @@
+import type { Consistency } from "../../api/gen/ontai/security/v1alpha1/permission_pb.ts";
+import type { CallContext } from "../../api/grpc/service-implementation.ts";
+import type { Clock } from "../../base/clock.ts";
+import { ulid } from "../../base/ids.ts";
+import type { Metrics } from "../../base/metrics.ts";
+import type { Random } from "../../base/random.ts";
+import { type Decision, check } from "../decision/check.ts";
+import type { DecisionCode } from "../decision/decision-code.ts";
+import type { PrincipalContext } from "../decision/principal-context.ts";
+import type { AccessRequest } from "../rules/access-request.ts";
+import type { ActiveSnapshot } from "../store/active-snapshot.ts";
+import type { SnapshotStore } from "../store/snapshot-store.ts";
+import { type QueryVerb, asksAboutItself, hasQueryRight, isOperator } from "./caller.ts";
+import { requirementOf, waitFor } from "./consistency.ts";
+import type { DecisionAudit } from "./decision-audit.ts";
+import type { FieldViolations } from "./field-violations.ts";
+import { metaMessage } from "./messages.ts";
+
+/** What every handler works with. */
+export interface QuestionParts {
+  readonly store: SnapshotStore;
+  readonly audit: DecisionAudit;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly metrics: Metrics;
+}
+
+/** A question that can be answered, or the code for why not. */
+export interface Gate {
+  readonly decisionId: string;
+  readonly meta: ReturnType<typeof metaMessage>;
+  /** Set when there is an answer. */
+  readonly snapshot: ActiveSnapshot | undefined;
+  /** Set when there is none. */
+  readonly refusal: Refusal | undefined;
+}
+
+/** Why there is no answer. */
+export interface Refusal {
+  readonly code: DecisionCode;
+  /** For people. */
+  readonly reason: string;
+}
+
+/** Fields that every question has. */
+export interface CommonFields {
+  readonly cluster: string;
+  readonly consistency?: Consistency | undefined;
+  readonly requestId: string;
+}
+
+/** One question as its gate sees it. */
+export interface Question {
+  readonly query: QueryVerb;
+  /** Who is asked about; undefined for everybody. */
+  readonly about: PrincipalContext | undefined;
+  readonly common: CommonFields;
+  /** For the error text: the method. */
+  readonly method: string;
+}
+
+const MAX_REQUEST_ID = 128;
+/** The gate saw a snapshot or refused: what a handler says when both are missing. */
+export const NOT_LOADED: Refusal = {
+  code: "SNAPSHOT_NOT_LOADED",
+  reason: "local permission snapshot not yet loaded; nothing was verified so far",
+};
+
+/** Decides, in the order of permissions §11, whether a question is answered at all; and logs what was answered. */
+export class QuestionGate {
+  readonly parts: QuestionParts;
+
+  constructor(parts: QuestionParts) {
+    this.parts = parts;
+  }
+
+  /**
+   * Malformed input is refused; then the wanted consistency is waited for, so that the answer rests on the snapshot that met it.
+   *
+   * @throws GrpcStatusError INVALID_ARGUMENT
+   */
+  async open(context: CallContext, question: Question, violations: FieldViolations): Promise<Gate> {
+    const { store, clock } = this.parts;
+    const { cluster, requestId, consistency } = question.common;
+    violations.text("cluster", cluster);
+    violations.text("requestId", requestId, { max: MAX_REQUEST_ID });
+    const requirement = requirementOf(consistency, violations);
+    violations.throwIfAny(question.method);
+    const served = cluster === "" || cluster === store.cluster;
+    const met = requirement === undefined || !served || (await waitFor(requirement, store, clock, context.signal));
+    const refusal = this.#refusal(context, question);
+    // Not loaded, expired and revoked say more than "too old".
+    const tooOld = { code: "SNAPSHOT_TOO_OLD", reason: "no snapshot as new as required within the wait" } as const;
+    const decisionId = ulid(clock, this.parts.random);
+    return {
+      decisionId,
+      meta: metaMessage(store.current, store.state(), decisionId),
+      snapshot: store.current,
+      refusal: refusal ?? (met ? undefined : tooOld),
+    };
+  }
+
+  /** One decision behind its gate. */
+  decide(gate: Gate, about: PrincipalContext, request: AccessRequest): Decision {
+    const refusal = gate.refusal ?? (gate.snapshot === undefined ? NOT_LOADED : undefined);
+    if (refusal !== undefined || gate.snapshot === undefined)
+      return { allowed: false, ...(refusal ?? NOT_LOADED), conditionalNames: [] };
+    return check(gate.snapshot.index, about, request, this.parts.clock.now());
+  }
+
+  /** Counts and logs an answer. */
+  record(
+    context: CallContext,
+    gate: Gate,
+    answered: {
+      readonly query: QueryVerb;
+      readonly principal: string;
+      readonly requestId: string;
+      readonly request?: AccessRequest;
+      readonly allowed: boolean;
+      readonly code: DecisionCode;
+      /** Logged even when it is an allow that would not be sampled. */
+      readonly always?: boolean;
+      readonly matchedPolicy?: string;
+    },
+  ): void {
+    const { always = false, matchedPolicy = "", request, ...rest } = answered;
+    this.parts.metrics.count("permission_decisions_total", { code: answered.code });
+    this.parts.audit.record(
+      {
+        ...rest,
+        request,
+        matchedPolicy,
+        decisionId: gate.decisionId,
+        caller: context.principal?.name ?? "",
+        snapshotVersion: gate.snapshot?.statement.version ?? "",
+      },
+      always,
+    );
+  }
+
+  #refusal(context: CallContext, { query, about, common }: Question): Refusal | undefined {
+    const { store, clock } = this.parts;
+    if (common.cluster !== "" && common.cluster !== store.cluster)
+      return {
+        code: "CLUSTER_NOT_SERVED",
+        reason: `this service answers for cluster ${store.cluster}, not for ${common.cluster}`,
+      };
+    switch (store.state().freshness) {
+      case "NOT_READY":
+        return NOT_LOADED;
+      case "EXPIRED":
+        return {
+          code: "SNAPSHOT_EXPIRED",
+          reason: "the permission snapshot was not renewed in time; it decides no more",
+        };
+      case "REVOKED":
+        return { code: "SNAPSHOT_REVOKED", reason: "the permission snapshot was revoked; a newer one is awaited" };
+      case "FRESH":
+      case "STALE":
+        break;
+    }
+    const caller = context.principal;
+    const index = store.current?.index;
+    const mayAsk =
+      caller !== undefined &&
+      index !== undefined &&
+      (isOperator(caller) ||
+        (about !== undefined && asksAboutItself(caller, about)) ||
+        hasQueryRight(index, caller, query, clock.now()));
+    if (mayAsk) return undefined;
+    return {
+      code: "CALLER_NOT_AUTHORIZED",
+      reason: `${caller?.name ?? "an anonymous caller"} may ask only about itself; asking about others needs verb ${query} on permissionqueries.guardian.ontai.dev`,
+    };
+  }
+}

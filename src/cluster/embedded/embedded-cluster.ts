@@ -19,18 +19,19 @@ import type {
   WatchOptions,
   WriteOptions,
 } from "../cluster.ts";
+import { trackUpdate } from "./apply/track-update.ts";
 import { serveCustomResources } from "./crd/crd-controller.ts";
-import type { JsonMap } from "./json/mutable-json.ts";
 import { createObject } from "./requests/create.ts";
 import { decodeObject } from "./requests/decode.ts";
 import { deleteObject } from "./requests/delete.ts";
 import { listObjects } from "./requests/list.ts";
-import { applyPatch } from "./requests/patch.ts";
-import type { RequestContext } from "./requests/request-context.ts";
-import { changeObject } from "./requests/update.ts";
+import { managerOf } from "./requests/field-manager.ts";
+import { patchObject } from "./requests/patch.ts";
+import { replaceObject } from "./requests/replace.ts";
+import { nowText, type RequestContext } from "./requests/request-context.ts";
 import { builtinResources } from "./resources/builtin-table.ts";
 import { ResourceRegistry } from "./resources/registry.ts";
-import { inVersion, type ScalePaths, type ServedResource } from "./resources/served-resource.ts";
+import { inVersion, type ScalePaths } from "./resources/served-resource.ts";
 import { compileSelector } from "./selectors/selector.ts";
 import { notFound, notServed } from "./status-errors.ts";
 import { storageKey } from "./store/collection.ts";
@@ -175,34 +176,23 @@ class SqliteCluster implements EmbeddedCluster {
 
   async create<T extends KubeObject>(type: ResourceType<T>, object: Draft<T>, options: WriteOptions = {}): Promise<T> {
     const resource = this.#registry.require(type);
-    const created = await createObject(this.#context, resource, decodeObject(resource, object), options, () => {});
+    const id = managerOf(resource, options, "Update");
+    const time = nowText(this.#context);
+    const created = await createObject(this.#context, resource, decodeObject(resource, object), options, (final) =>
+      trackUpdate(resource, final, undefined, id, time),
+    );
     return typed(type, created);
   }
 
   async update<T extends KubeObject>(type: ResourceType<T>, object: T, options: WriteOptions = {}): Promise<T> {
     const resource = this.#registry.require(type);
-    return typed(type, await this.#replace(resource, object, options, options.subresource === "status"));
+    return typed(type, await replaceObject(this.#context, resource, object, options));
   }
 
   async updateStatus<T extends KubeObject>(type: ResourceType<T>, object: T, options: WriteOptions = {}): Promise<T> {
     const resource = this.#registry.require(type);
     if (!resource.statusSubresource) throw notServed();
-    return typed(type, await this.#replace(resource, object, options, true));
-  }
-
-  #replace(
-    resource: ServedResource,
-    object: KubeObject,
-    options: WriteOptions,
-    status: boolean,
-  ): Promise<Unstructured> {
-    const replacement = decodeObject(resource, object);
-    const { name, namespace } = object.metadata;
-    return changeObject(this.#context, resource, namespace ? { name, namespace } : { name }, options, {
-      mutate: () => replacement,
-      track: () => {},
-      status,
-    });
+    return typed(type, await replaceObject(this.#context, resource, object, { ...options, subresource: "status" }));
   }
 
   async patch<T extends KubeObject>(
@@ -212,12 +202,7 @@ class SqliteCluster implements EmbeddedCluster {
     options: WriteOptions = {},
   ): Promise<T> {
     const resource = this.#registry.require(type);
-    const changed = await changeObject(this.#context, resource, key, options, {
-      mutate: (current: JsonMap) => applyPatch(resource, current, patch),
-      track: () => {},
-      status: options.subresource === "status",
-    });
-    return typed(type, changed);
+    return typed(type, await patchObject(this.#context, resource, key, patch, options));
   }
 
   async delete<T extends KubeObject>(

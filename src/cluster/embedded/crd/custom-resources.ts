@@ -2,24 +2,12 @@ import type { CrdVersion, CustomResourceDefinitionObject } from "../../../api/bu
 import type { JsonObject } from "../../../base/json.ts";
 import { VERBS } from "../resources/builtin-table.ts";
 import { collectionId, type ScalePaths, type ServedResource } from "../resources/served-resource.ts";
+import { withMetadata } from "../resources/shapes/shape.ts";
 import { SchemaNode } from "../schema/schema-node.ts";
 import { compareVersions } from "./version-order.ts";
 
-/** Members of every object that the schema of a CRD need not name. */
-const ENVELOPE = { apiVersion: { type: "string" }, kind: { type: "string" } } as const;
-
-function withEnvelope(schema: JsonObject | undefined): JsonObject {
-  const source: JsonObject = schema ?? { type: "object", "x-kubernetes-preserve-unknown-fields": true };
-  const properties = source["properties"];
-  return {
-    ...source,
-    properties: {
-      metadata: { type: "object" },
-      ...(typeof properties === "object" ? (properties as JsonObject) : {}),
-      ...ENVELOPE,
-    },
-  };
-}
+/** What a CRD without a schema for a version would mean; the API server of today refuses it. */
+const OPEN: JsonObject = { type: "object", "x-kubernetes-preserve-unknown-fields": true };
 
 /** `.spec.replicas` as member names. */
 function simplePath(path: string): readonly string[] {
@@ -54,7 +42,7 @@ export function customResources(crd: CustomResourceDefinitionObject): readonly S
     .map((version) => {
       const scale = scaleOf(version);
       const status = version.subresources?.status !== undefined;
-      const openApiSchema = withEnvelope(version.schema?.openAPIV3Schema);
+      const openApiSchema = withMetadata(version.schema?.openAPIV3Schema ?? OPEN);
       return {
         group,
         version: version.name,
@@ -78,6 +66,7 @@ export function customResources(crd: CustomResourceDefinitionObject): readonly S
         printerColumns: version.additionalPrinterColumns ?? [],
         schema: new SchemaNode(openApiSchema),
         openApiSchema,
+        custom: true,
         prunes: crd.spec.preserveUnknownFields !== true,
         rules: {},
         terminating,

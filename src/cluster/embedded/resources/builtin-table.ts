@@ -17,6 +17,7 @@ import {
 } from "./rules/workloads.ts";
 import { collectionId, type KindRules, type ScalePaths, type ServedResource } from "./served-resource.ts";
 import * as configuration from "./shapes/configuration.ts";
+import { withMetadata } from "./shapes/shape.ts";
 import * as workloads from "./shapes/workloads.ts";
 
 /** Verbs of every resource that is stored. */
@@ -417,8 +418,9 @@ function served(row: Row): ServedResource {
     generation: row.generation === true ? "all" : "none",
     selectableFields: new Set(row.fields),
     printerColumns: [],
-    schema: new SchemaNode(row.shape ?? OPEN_API),
+    schema: new SchemaNode(withMetadata(row.shape ?? OPEN_API)),
     openApiSchema: OPEN_API,
+    custom: false,
     prunes: false,
     rules: row.rules ?? {},
     terminating: false,

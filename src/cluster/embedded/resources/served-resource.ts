@@ -52,6 +52,8 @@ export interface ServedResource extends DiscoveredResource {
   readonly schema: SchemaNode;
   /** JSON form of {@link schema} for OpenAPI. */
   readonly openApiSchema: JsonObject;
+  /** True for kinds of a CRD. */
+  readonly custom: boolean;
   /** Whether unknown members are dropped (custom resources) or kept (built-in kinds). */
   readonly prunes: boolean;
   readonly rules: KindRules;

@@ -204,9 +204,12 @@ function checkObject(map: JsonMap, schema: SchemaNode, path: string, errors: Fie
   }
   const { additional } = schema;
   for (const key of keys) {
-    if (root && key === "metadata") continue;
-    const child = schema.property(key);
     const member = map[key] ?? null;
+    if (root && key === "metadata") {
+      checkMetadataName(member, schema.property("metadata"), errors);
+      continue;
+    }
+    const child = schema.property(key);
     if (child) visit(member, child, fieldPath(path, key), errors);
     else if (additional)
       visit(
@@ -221,6 +224,16 @@ function checkObject(map: JsonMap, schema: SchemaNode, path: string, errors: Fie
 /** Entries of a pure map are written as the API server does: `spec.labels.key`, or in brackets when the key has dots. */
 function dottedOrKey(path: string, key: string): string {
   return key.includes(".") ? keyPath(path, key) : fieldPath(path, key);
+}
+
+/** Of metadata a schema may only restrict the names. */
+function checkMetadataName(metadata: Json, schema: SchemaNode | undefined, errors: FieldError[]): void {
+  if (!isMap(metadata)) return;
+  for (const field of ["name", "generateName"]) {
+    const child = schema?.property(field);
+    const value = metadata[field];
+    if (child && value !== undefined) visit(value, child, `metadata.${field}`, errors);
+  }
 }
 
 function passes(value: Json, schema: SchemaNode, path: string): boolean {

@@ -1,4 +1,4 @@
-import type { JsonObject, JsonValue } from "../../../../base/json.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "../../../../base/json.ts";
 
 /**
  * Shapes of built-in kinds, written as structural schemas so that one engine validates, defaults and merges both them and custom
@@ -62,12 +62,23 @@ export const conditions: JsonObject = listMap(
   object({ type: text, status: text, reason: text, message: text }, { required: ["type", "status"] }),
 );
 
-/** `metav1.ObjectMeta` as apply merges it. */
-export const objectMeta: JsonObject = object({
-  name: text,
+const METADATA_MEMBERS: Record<string, JsonObject> = {
   namespace: text,
   labels: stringMap,
   annotations: stringMap,
   finalizers: listSet(text),
   ownerReferences: listMap(["uid"], atomic(object({ uid: text }))),
-});
+};
+
+/** `metav1.ObjectMeta` as apply merges it. */
+export const objectMeta: JsonObject = object({ name: text, ...METADATA_MEMBERS });
+
+/** `shape` of a whole object: its metadata merges as metadata does, whatever else the shape says about it. */
+export function withMetadata(shape: JsonObject): JsonObject {
+  const properties = isJsonObject(shape["properties"]) ? shape["properties"] : {};
+  const given = isJsonObject(properties["metadata"]) ? properties["metadata"]["properties"] : undefined;
+  const metadata: JsonObject = isJsonObject(given)
+    ? { ...objectMeta, properties: { ...given, ...METADATA_MEMBERS } }
+    : objectMeta;
+  return { ...shape, properties: { ...properties, apiVersion: text, kind: text, metadata } };
+}

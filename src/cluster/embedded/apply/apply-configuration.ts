@@ -1,0 +1,150 @@
+import { ApiStatusError, type StatusCause } from "../../api-status-error.ts";
+import { isMap, jsonEqual, type JsonMap, member, memberMap } from "../json/mutable-json.ts";
+import { metadataOf } from "../metadata/validate-metadata.ts";
+import type { ServedResource } from "../resources/served-resource.ts";
+import { badRequest } from "../status-errors.ts";
+import { changedFields, compareFields } from "./compare-fields.ts";
+import {
+  difference,
+  EMPTY,
+  type FieldSet,
+  intersection,
+  isEmpty,
+  pathsOf,
+  sameSet,
+  setOf,
+  union,
+} from "./field-set.ts";
+import { fieldsOf } from "./fields-of.ts";
+import { type Manager, type ManagerId, managerKey, type Managers, readManagers, writeManagers } from "./managers.ts";
+import { mergeConfiguration } from "./merge-configuration.ts";
+import { removeFields } from "./remove-fields.ts";
+import { ownable } from "./track-update.ts";
+
+/** An applied configuration with its author. */
+export interface Application {
+  readonly config: JsonMap;
+  readonly id: ManagerId;
+  readonly force: boolean;
+  /** `metav1.Time` for the record of owners. */
+  readonly time: string;
+}
+
+/** The live object with the configuration laid over it, and who owns what then. */
+export interface Applied {
+  readonly object: JsonMap;
+  readonly managers: Managers;
+}
+
+/** Refuses configurations that cannot be applied. @throws ApiStatusError 400 */
+export function checkConfiguration(config: JsonMap): void {
+  const record = member(metadataOf(config), "managedFields");
+  if (record !== undefined && record !== null) throw badRequest("metadata.managedFields must be nil");
+}
+
+/** The paths a configuration of this resource speaks about and may own. */
+export function configurationFields(resource: ServedResource, application: Application): FieldSet {
+  return ownable(resource, fieldsOf(application.config, resource.schema), application.id.subresource);
+}
+
+/**
+ * Server-side apply on an existing object: merge, remove what the manager applied before and nobody owns now, refuse what others
+ * own with another value unless forced (structured-merge-diff `Updater.Apply`).
+ *
+ * @throws ApiStatusError 409 with one cause per conflicting field
+ */
+export function applyConfiguration(resource: ServedResource, live: JsonMap, application: Application): Applied {
+  const { id, config, force, time } = application;
+  const { schema } = resource;
+  const managers = readManagers(metadataOf(live));
+  const key = managerKey(id);
+  const last = managers.get(key);
+  const fields = configurationFields(resource, application);
+  const wanted = statusOrRest(resource, config, id.subresource);
+  const merged = mergeConfiguration(live, wanted, schema);
+  if (!isMap(merged)) throw badRequest("an applied configuration is an object");
+  const next = new Map<string, Manager>(managers);
+  next.set(key, { ...id, time, fields });
+  const object = last ? dropAbandoned(resource, merged, last.fields, next) : merged;
+
+  const comparison = compareFields(live, object, schema);
+  const changed = changedFields(comparison);
+  const conflicts: [Manager, FieldSet][] = [];
+  for (const [other, manager] of managers) {
+    if (other === key) continue;
+    const contested = intersection(manager.fields, changed);
+    if (!isEmpty(contested)) conflicts.push([manager, contested]);
+  }
+  if (conflicts.length > 0 && !force) throw conflictError(conflicts);
+  for (const [other, manager] of managers) {
+    if (other === key) continue;
+    const rest = difference(difference(manager.fields, changed), comparison.removed);
+    next.set(other, { ...manager, fields: rest });
+  }
+  if (last && sameSet(last.fields, fields) && jsonEqual(object, live))
+    next.set(key, { ...last, apiVersion: id.apiVersion });
+  return { object, managers: next };
+}
+
+/** Writes the record of owners into the object that is about to be stored. */
+export function recordManagers(object: JsonMap, managers: Managers): void {
+  writeManagers(memberMap(object, "metadata") ?? {}, managers);
+}
+
+/** The half of a configuration that the main resource or `/status` takes. */
+function statusOrRest(resource: ServedResource, config: JsonMap, subresource: string): JsonMap {
+  if (!resource.statusSubresource) return config;
+  if (subresource === "status") return config["status"] === undefined ? {} : { status: config["status"] };
+  const { status: _status, ...rest } = config;
+  return rest;
+}
+
+/** Removes paths the manager applied last time and that neither it nor anybody else owns now. */
+function dropAbandoned(resource: ServedResource, merged: JsonMap, last: FieldSet, managers: Managers): JsonMap {
+  let owned: FieldSet = EMPTY;
+  for (const manager of managers.values()) owned = union(owned, manager.fields);
+  const abandoned = unowned(last, owned);
+  if (isEmpty(abandoned)) return merged;
+  return asObject(removeFields(merged, abandoned, resource.schema));
+}
+
+function asObject(value: ReturnType<typeof removeFields>): JsonMap {
+  return isMap(value) ? value : {};
+}
+
+/** Members of `last` that are not in `owned`. A named field stays while anything below it is owned. */
+function unowned(last: FieldSet, owned: FieldSet | undefined): FieldSet {
+  if (!owned) return last;
+  const children: [string, FieldSet][] = [];
+  for (const [element, child] of last.children) {
+    const other = owned.children.get(element);
+    const holds = other !== undefined && (element.startsWith("f:") || other.member);
+    children.push([element, holds ? { ...unowned(child, other), member: false } : child]);
+  }
+  return setOf(children);
+}
+
+function managerText(manager: Manager): string {
+  const subresource = manager.subresource === "" ? "" : ` with subresource ${JSON.stringify(manager.subresource)}`;
+  const at = manager.operation === "Update" && manager.time !== undefined ? ` at ${manager.time}` : "";
+  return `${JSON.stringify(manager.manager)}${subresource} using ${manager.apiVersion}${at}`;
+}
+
+function conflictError(conflicts: readonly [Manager, FieldSet][]): ApiStatusError {
+  const causes: StatusCause[] = [];
+  const groups: string[] = [];
+  for (const [manager, set] of conflicts) {
+    const paths = [...pathsOf(set)];
+    const who = managerText(manager);
+    for (const path of paths) {
+      causes.push({ reason: "FieldManagerConflict", message: `conflict with ${who}`, field: path });
+    }
+    groups.push([`conflicts with ${who}:`, ...paths.map((path) => `- ${path}`)].join("\n"));
+  }
+  const [only] = causes;
+  const message =
+    causes.length === 1 && only
+      ? `Apply failed with 1 conflict: ${only.message}: ${only.field}`
+      : `Apply failed with ${causes.length} conflicts: ${groups.join("\n")}`;
+  return new ApiStatusError(409, "Conflict", message, { causes });
+}

@@ -1,0 +1,25 @@
+import type { KubeObject, Unstructured } from "../../../api/object.ts";
+import type { WriteOptions } from "../../cluster.ts";
+import { trackUpdate } from "../apply/track-update.ts";
+import type { ServedResource } from "../resources/served-resource.ts";
+import { decodeObject } from "./decode.ts";
+import { managerOf } from "./field-manager.ts";
+import { nowText, type RequestContext } from "./request-context.ts";
+import { changeObject } from "./update.ts";
+
+/** Replaces an object, or only its status (see `Cluster.update` and `Cluster.updateStatus`). */
+export function replaceObject(
+  context: RequestContext,
+  resource: ServedResource,
+  object: KubeObject,
+  options: WriteOptions,
+): Promise<Unstructured> {
+  const replacement = decodeObject(resource, object);
+  const { name, namespace } = object.metadata;
+  const id = managerOf(resource, options, "Update");
+  return changeObject(context, resource, namespace ? { name, namespace } : { name }, options, {
+    mutate: () => replacement,
+    track: (changed, current) => trackUpdate(resource, changed, current, id, nowText(context)),
+    status: options.subresource === "status",
+  });
+}

@@ -106,6 +106,8 @@ export interface WriteOptions {
   readonly force?: boolean;
   /** Writes through `/status` or `/scale`. */
   readonly subresource?: "status" | "scale";
+  /** Hears what the server warns about (HTTP `Warning` headers): unknown and duplicate fields, deprecated versions. */
+  readonly onWarning?: (warning: string) => void;
 }
 
 /** A patch body with its kind. */

@@ -1,0 +1,83 @@
+import type { Digest } from "../../base/digest.ts";
+import { invariant } from "../../base/assert.ts";
+import type { IndexDocument } from "../index/index-document.ts";
+import { forEachBody } from "../index/plan-index.ts";
+import { INLINE_BLOB_BYTES, INLINE_TOTAL_BYTES } from "../session/limits.ts";
+import { BoundedBlobs } from "./desired-states/bounded-blobs.ts";
+import type { DesiredStates } from "./ports.ts";
+
+/** Bytes of bodies that may be pinned for chunks at once, over all sessions. */
+export const MAX_PINNED_BYTES = 256 * 1024 * 1024;
+
+/** Outcome of {@link BlobShelf.pin}. */
+export type Pinned = { readonly size: number | undefined; readonly busy: boolean };
+
+/** Bodies in memory, shared by all sessions: pinned ones while they are served in chunks, small ones to ride with offers. */
+export class BlobShelf {
+  readonly #desired: DesiredStates;
+  readonly #small: BoundedBlobs;
+  readonly #pinned = new Map<string, { readonly body: Uint8Array; pins: number }>();
+  #pinnedBytes = 0;
+
+  constructor(desired: DesiredStates, inlineCacheBytes: number) {
+    this.#desired = desired;
+    this.#small = new BoundedBlobs(inlineCacheBytes);
+  }
+
+  /** A small body that is in memory at once. */
+  inline(digest: Digest): Uint8Array | undefined {
+    return this.#small.get(digest) ?? this.#pinned.get(digest)?.body;
+  }
+
+  /** A body that was pinned. */
+  pinned(digest: Digest): Uint8Array {
+    const entry = this.#pinned.get(digest);
+    invariant(entry !== undefined, `blob ${digest} is pinned while it is served`);
+    return entry.body;
+  }
+
+  /** Brings a body into memory until {@link unpin}, when the cluster's current index names it or it is that index. */
+  async pin(cluster: string, digest: Digest): Promise<Pinned> {
+    const current = this.#desired.current(cluster);
+    const body = current?.digest === digest ? current.envelope.body : await this.#desired.blob(cluster, digest);
+    if (body === undefined) return { size: undefined, busy: false };
+    const held = this.#pinned.get(digest);
+    if (held !== undefined) {
+      held.pins++;
+      return { size: held.body.length, busy: false };
+    }
+    if (this.#pinnedBytes > 0 && this.#pinnedBytes + body.length > MAX_PINNED_BYTES)
+      return { size: undefined, busy: true };
+    this.#pinned.set(digest, { body, pins: 1 });
+    this.#pinnedBytes += body.length;
+    return { size: body.length, busy: false };
+  }
+
+  unpin(digest: string): void {
+    const entry = this.#pinned.get(digest);
+    if (entry === undefined || --entry.pins > 0) return;
+    this.#pinned.delete(digest);
+    this.#pinnedBytes -= entry.body.length;
+  }
+
+  /** Brings those small bodies of an index into memory that another index did not name: what an offer may carry. */
+  async warm(cluster: string, document: IndexDocument, before: IndexDocument | undefined): Promise<void> {
+    const known = new Set<string>();
+    if (before !== undefined) for (const item of before.items) forEachBody(item, (digest) => known.add(digest));
+    const wanted: Digest[] = [];
+    let bytes = 0;
+    for (const item of document.items)
+      forEachBody(item, (digest, size) => {
+        if (known.has(digest) || size > INLINE_BLOB_BYTES || bytes + size > 2 * INLINE_TOTAL_BYTES) return;
+        if (this.#small.get(digest) !== undefined) return;
+        bytes += size;
+        wanted.push(digest);
+      });
+    await Promise.all(
+      wanted.map(async (digest) => {
+        const body = await this.#desired.blob(cluster, digest);
+        if (body !== undefined) this.#small.put(digest, body);
+      }),
+    );
+  }
+}

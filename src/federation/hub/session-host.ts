@@ -1,0 +1,486 @@
+import { Goodbye_Code, type Hello } from "../../api/gen/conductor/federation/v1alpha1/session_pb.ts";
+import type { Principal } from "../../api/grpc/principal.ts";
+import { assertNever } from "../../base/assert.ts";
+import { errorMessage } from "../../base/errors.ts";
+import { uuidV7 } from "../../base/ids.ts";
+import type { Log } from "../../base/log.ts";
+import { integerBetween } from "../../base/random.ts";
+import type { Semaphore } from "../../base/semaphore.ts";
+import { encodeFrame } from "../session/encode-frame.ts";
+import { type Frame, payloadCase } from "../session/frame.ts";
+import type { Fact, HubEffect } from "../session/hub/effects.ts";
+import type { HubEvent, LoadedSession, StoreOutcome } from "../session/hub/events.ts";
+import { HubSession } from "../session/hub/hub-session.ts";
+import type { StatePayload } from "../session/payload.ts";
+import type { IncomingStream } from "../wire/accept-stream.ts";
+import { Alarm } from "../wire/alarm.ts";
+import { decodeEnvelope } from "../wire/decode-envelope.ts";
+import type { WirePipe } from "../wire/pipe.ts";
+import type { BlobShelf } from "./blob-shelf.ts";
+import { ChannelReporter } from "./channel-reporter.ts";
+import type { HubLimits, HubOptions } from "./hub-options.ts";
+import type { AgentView } from "./hub-view.ts";
+import type { DesiredIndex } from "./ports.ts";
+import { FactRefused } from "./ports.ts";
+import { unsupportedResponse } from "./unsupported-response.ts";
+
+/** What all session hosts of a hub share. */
+export interface HubShared {
+  readonly options: HubOptions;
+  readonly limits: HubLimits;
+  readonly shelf: BlobShelf;
+  readonly loads: Semaphore;
+  /** Something about a cluster changed. */
+  changed(cluster: string): void;
+}
+
+/** Facts being stored above which a stream is not read, and below which it is read again (lessons §4.4). */
+const PAUSE_ABOVE = 32;
+const RESUME_BELOW = 16;
+/** Longest an offer waits for small bodies that could ride with it, milliseconds. */
+const WARM_LIMIT_MS = 1_000;
+
+interface LiveStream {
+  readonly pipe: WirePipe;
+  readonly principal: Principal;
+  paused: boolean;
+}
+
+/** The thin shell around one tenant's session machine: performs its effects and feeds it what happens. */
+export class SessionHost {
+  readonly cluster: string;
+  readonly #shared: HubShared;
+  readonly #log: Log;
+  readonly #machine: HubSession;
+  readonly #alarm: Alarm;
+  readonly #streams = new Map<number, LiveStream>();
+  readonly #channel: ChannelReporter;
+  readonly #events: HubEvent[] = [];
+  #stepping = false;
+  #generation = 0;
+  #storing = 0;
+  #last: Principal | undefined;
+  #offered: NonNullable<AgentView["offered"]> | undefined;
+  #desired: DesiredIndex | undefined;
+  #warming = false;
+  #desiredDirty = false;
+
+  constructor(cluster: string, shared: HubShared) {
+    const { options } = shared;
+    this.cluster = cluster;
+    this.#shared = shared;
+    this.#log = options.log.child({ cluster });
+    this.#machine = new HubSession({
+      cluster,
+      random: options.random,
+      heartbeatIntervalMs: shared.limits.heartbeatIntervalMs,
+    });
+    this.#alarm = new Alarm(options.clock, () => this.step({ type: "Tick" }));
+    this.#channel = new ChannelReporter(cluster, options.onChannel, this.#log);
+    this.#desired = options.desired.current(cluster);
+    this.step({ type: "DesiredChanged", desired: this.#desired });
+    this.revocationsChanged();
+  }
+
+  /** A verified stream of this cluster. */
+  open(stream: IncomingStream): void {
+    const generation = ++this.#generation;
+    this.#last = stream.principal;
+    const pipe = stream.accept(generation, {
+      received: (bytes) => this.#received(generation, bytes),
+      drained: () => this.step({ type: "StreamDrained", generation }),
+      closed: (reason) => {
+        this.#streams.delete(generation);
+        this.#log.info({ generation, peer: stream.peer, reason }, "stream closed");
+        this.step({ type: "StreamClosed", generation, reason });
+      },
+    });
+    this.#streams.set(generation, { pipe, principal: stream.principal, paused: false });
+    this.#log.info(
+      { generation, peer: stream.peer, certificateSerial: stream.principal.certificateSerial },
+      "stream accepted",
+    );
+    this.step({ type: "StreamOpened", generation });
+  }
+
+  /** The tenant's desired index changed: small bodies come into memory first, so that they can ride with the offer. */
+  desiredChanged(): void {
+    this.#desiredDirty = true;
+    if (!this.#warming) void this.#followDesired();
+  }
+
+  revocationsChanged(): void {
+    this.step({ type: "RevocationsChanged", pending: this.#shared.options.revocations.pending(this.cluster, 0n) });
+  }
+
+  /** The directory's verdict on this cluster may have changed. */
+  verdictChanged(): void {
+    const { directory } = this.#shared.options;
+    for (const { principal } of this.#streams.values()) {
+      const verdict = directory.check(this.cluster, principal.certificateSerial);
+      if (verdict.ok) continue;
+      this.#log.warn({ reason: verdict.reason }, "live stream refused");
+      this.#shared.options.metrics.count("federation_refused_total", { reason: verdict.reason });
+      this.evict(Goodbye_Code.REVOKED, verdict.reason, 30_000);
+      return;
+    }
+  }
+
+  /** Ends the live stream in order. */
+  evict(code: Goodbye_Code, message: string, retryAfterMs: number): void {
+    this.step({ type: "Evict", code, message, retryAfterMs, endpoint: "" });
+  }
+
+  retry(kind: string, name: string): void {
+    this.step({ type: "OperatorRetry", kind, name });
+  }
+
+  /** Streams that are not closed yet, lingering ones included. */
+  get streams(): number {
+    return this.#streams.size;
+  }
+
+  /** Destroys what is left and stops the timer. */
+  stop(): void {
+    for (const { pipe } of this.#streams.values()) pipe.destroy("the hub stops", 0);
+    this.#alarm.stop();
+  }
+
+  /** Sends a message to the agent; lost without a stream, handed in anew when one is live. */
+  respond(key: string, payload: Extract<HubEvent, { type: "Respond" }>["payload"]): void {
+    this.step({ type: "Respond", payload, key });
+  }
+
+  view(): AgentView {
+    const view = this.#machine.view();
+    const principal = this.#last;
+    return {
+      cluster: this.cluster,
+      connected: view.phase === "live",
+      sessionId: view.sessionId,
+      term: view.term,
+      agentVersion: view.agentVersion,
+      ...(view.connectedAtMs === 0 ? {} : { connectedAtMs: view.connectedAtMs }),
+      ...(view.lastSeenMs === 0 ? {} : { lastSeenMs: view.lastSeenMs }),
+      ...(view.roundTripMs === undefined ? {} : { rttMs: view.roundTripMs }),
+      ...(view.held === undefined ? {} : { held: view.held }),
+      ...(this.#offered === undefined ? {} : { offered: this.#offered }),
+      auditBacklog: view.auditBacklogEvents,
+      auditStoredThrough: view.auditStoredThrough,
+      ...(principal === undefined ? {} : { certificateNotAfterMs: principal.notAfterMs }),
+      degradedReason: view.phase === "live" ? "" : (view.lastDisconnect?.reason ?? "NeverConnected"),
+      queuedBytes: view.queuedBytes,
+      needsResync: view.needsResync,
+      lastDisconnect:
+        view.lastDisconnect === undefined
+          ? ""
+          : `${view.lastDisconnect.reason}: ${view.lastDisconnect.detail} (${new Date(view.lastDisconnect.atMs).toISOString()})`,
+    };
+  }
+
+  /** Hands one event to the machine and performs what comes back. Events that arise meanwhile wait their turn. */
+  step(event: HubEvent): void {
+    this.#events.push(event);
+    if (this.#stepping) return;
+    this.#stepping = true;
+    let visible = false;
+    const { clock } = this.#shared.options;
+    try {
+      for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
+        visible ||= isVisible(next);
+        const { afterPersist } = this.#machine.step(next, clock.monotonic(), clock.now());
+        for (const effect of afterPersist) this.#perform(effect);
+      }
+    } finally {
+      this.#stepping = false;
+    }
+    this.#alarm.set(this.#machine.deadlineMs);
+    if (visible) this.#shared.changed(this.cluster);
+  }
+
+  #received(generation: number, bytes: Uint8Array): void {
+    const { metrics } = this.#shared.options;
+    const decoded = decodeEnvelope(bytes);
+    if (!decoded.ok) {
+      metrics.count("federation_messages_total", { type: "invalid", dir: "in" });
+      this.step({ type: "FrameInvalid", generation, tooLarge: decoded.tooLarge, detail: decoded.detail });
+      return;
+    }
+    metrics.count("federation_messages_total", { type: decoded.envelope.payload.case ?? "unknown", dir: "in" });
+    this.step({ type: "FrameReceived", generation, envelope: decoded.envelope, bytes: bytes.length });
+  }
+
+  #perform(effect: HubEffect): void {
+    switch (effect.type) {
+      case "Send":
+        this.#send(effect.generation, effect.frame);
+        return;
+      case "Destroy": {
+        const { generation, code, detail, lingerMs } = effect;
+        this.#shared.options.metrics.count("federation_streams_ended_total", { reason: code });
+        const fields = { generation, code, detail };
+        if (code === "PeerGoodbye" || code === "Superseded" || code === "Evicted")
+          this.#log.info(fields, "ending stream");
+        else this.#log.warn(fields, "ending stream");
+        this.#streams.get(generation)?.pipe.destroy(`${code}: ${detail}`, lingerMs);
+        return;
+      }
+      case "LoadSession":
+        void this.#load(effect.generation, effect.hello);
+        return;
+      case "PinBlob":
+        void this.#pin(effect.token, effect.digest);
+        return;
+      case "UnpinBlob":
+        this.#unpin(effect.token, effect.digest);
+        return;
+      case "StoreFact":
+        void this.#store(effect.token, effect.fact);
+        return;
+      case "StoreAudit":
+        void this.#storeAudit(effect);
+        return;
+      case "HandleRequest":
+        void this.#request(effect);
+        return;
+      case "ChannelChanged": {
+        const { metrics } = this.#shared.options;
+        metrics.gauge("federation_degraded", effect.connected ? 0 : 1, { cluster: this.cluster });
+        this.#log.info(
+          { connected: effect.connected, reason: effect.reason, detail: effect.detail },
+          "channel changed",
+        );
+        const view = this.#machine.view();
+        if (view.roundTripMs !== undefined) metrics.observe("federation_rtt_seconds", view.roundTripMs / 1000);
+        this.#channel.report({
+          connected: effect.connected,
+          reason: effect.reason,
+          detail: effect.detail,
+          sessionId: view.sessionId,
+          agentVersion: view.agentVersion,
+          auditBacklogEvents: Number(view.auditBacklogEvents),
+          ...(view.lastSeenMs === 0 ? {} : { lastSeenMs: view.lastSeenMs }),
+          ...(view.roundTripMs === undefined ? {} : { rttMs: view.roundTripMs }),
+        });
+        return;
+      }
+      case "Resync":
+        void this.#resync();
+        return;
+      default:
+        assertNever(effect);
+    }
+  }
+
+  #send(generation: number, frame: Frame): void {
+    const stream = this.#streams.get(generation);
+    if (stream === undefined) return;
+    const bytes = encodeFrame(frame, this.#shared.shelf);
+    this.#shared.options.metrics.count("federation_messages_total", { type: payloadCase(frame.body), dir: "out" });
+    if (frame.body.kind === "offer") {
+      const { document, digest } = frame.body.offer.desired;
+      this.#offered = {
+        epoch: document.epoch,
+        sequence: document.sequence,
+        digest,
+        atMs: this.#shared.options.clock.now(),
+      };
+    }
+    if (!stream.pipe.send(bytes)) this.step({ type: "StreamBlocked", generation });
+  }
+
+  async #load(generation: number, hello: Hello): Promise<void> {
+    const { options, loads, shelf } = this.#shared;
+    try {
+      const loaded = await loads.run(async (): Promise<LoadedSession> => {
+        const [term, itemLevels, audit] = await Promise.all([
+          options.ownership.acquire(this.cluster),
+          options.facts.itemLevels(this.cluster),
+          options.audit.position(this.cluster, hello.audit?.epoch ?? 0n),
+          this.#desired === undefined
+            ? undefined
+            : this.#atMost(WARM_LIMIT_MS, shelf.warm(this.cluster, this.#desired.document, undefined)),
+        ]);
+        return {
+          sessionId: uuidV7(options.clock, options.random),
+          term,
+          replica: options.replica,
+          audit,
+          itemLevels,
+          endpoints: options.endpoints,
+        };
+      });
+      this.step({ type: "SessionLoaded", generation, loaded });
+    } catch (error) {
+      this.#log.error({ err: error }, "session could not be loaded");
+      this.step({
+        type: "SessionLoadFailed",
+        generation,
+        code: Goodbye_Code.OVERLOADED,
+        message: `the hub could not load the session: ${errorMessage(error)}`,
+        retryAfterMs: integerBetween(options.random, 1_000, 5_000),
+      });
+    }
+  }
+
+  /** Pins whose answer is awaited; false after the machine let them go meanwhile. */
+  readonly #pinning = new Map<number, boolean>();
+
+  async #pin(token: number, digest: Extract<HubEffect, { type: "PinBlob" }>["digest"]): Promise<void> {
+    const { shelf } = this.#shared;
+    this.#pinning.set(token, true);
+    let pinned: { readonly size: number | undefined; readonly busy: boolean };
+    try {
+      pinned = await shelf.pin(this.cluster, digest);
+    } catch (error) {
+      this.#log.warn({ err: error, digest }, "body could not be read");
+      pinned = { size: undefined, busy: true };
+    }
+    const wanted = this.#pinning.get(token);
+    this.#pinning.delete(token);
+    if (wanted === true) this.step({ type: "BlobPinned", token, ...pinned });
+    else if (pinned.size !== undefined) shelf.unpin(digest);
+  }
+
+  #unpin(token: number, digest: string): void {
+    if (this.#pinning.has(token)) this.#pinning.set(token, false);
+    else this.#shared.shelf.unpin(digest);
+  }
+
+  async #store(token: number, fact: Fact): Promise<void> {
+    this.#began();
+    const outcome = await this.#stored(fact);
+    this.#finished();
+    this.step({ type: "FactStored", token, outcome });
+  }
+
+  async #stored(fact: Fact): Promise<StoreOutcome> {
+    const { facts, revocations } = this.#shared.options;
+    try {
+      if (fact.kind === "items") await facts.items(this.cluster, fact.reports);
+      else if (fact.kind === "state") await this.#storeState(fact.payload);
+      else await revocations.acknowledged(this.cluster, fact.serial, fact.applied, fact.detail);
+      return { kind: "stored" };
+    } catch (error) {
+      if (error instanceof FactRefused) {
+        this.#log.warn({ fact: fact.kind, reason: error.reason, detail: error.message }, "fact refused");
+        return { kind: "refused", reason: error.reason, detail: error.message };
+      }
+      this.#log.warn({ err: error, fact: fact.kind }, "fact could not be stored; it is tried again");
+      return { kind: "failed" };
+    }
+  }
+
+  #storeState(payload: StatePayload): Promise<void> {
+    const { facts } = this.#shared.options;
+    switch (payload.case) {
+      case "packReceiptReport":
+        return facts.packReceipt(this.cluster, payload.value);
+      case "snapshotReceiptReport":
+        return facts.snapshotReceipt(this.cluster, payload.value);
+      case "driftReport":
+        return facts.drift(this.cluster, payload.value);
+      case "capabilityDeclaration":
+        return facts.capability(this.cluster, payload.value);
+    }
+  }
+
+  async #storeAudit({ token, batch }: Extract<HubEffect, { type: "StoreAudit" }>): Promise<void> {
+    const { audit, metrics } = this.#shared.options;
+    this.#began();
+    let result: Awaited<ReturnType<typeof audit.append>> | undefined;
+    try {
+      result = await audit.append(this.cluster, batch);
+      metrics.gauge("audit_acked_seq", Number(result.contiguousThrough), { cluster: this.cluster });
+      for (const { sequence, code } of result.rejected)
+        this.#log.warn({ sequence: String(sequence), code }, "audit event refused");
+    } catch (error) {
+      this.#log.error({ err: error }, "audit batch could not be stored; it is tried again");
+    }
+    this.#finished();
+    this.step({ type: "AuditStored", token, result });
+  }
+
+  async #request({ request }: Extract<HubEffect, { type: "HandleRequest" }>): Promise<void> {
+    const { onRequest } = this.#shared.options;
+    let response = unsupportedResponse(request);
+    try {
+      if (onRequest !== undefined) response = await onRequest(this.cluster, request);
+    } catch (error) {
+      this.#log.error({ err: error, request: request.case }, "request failed");
+    }
+    this.respond(`response/${response.value.requestId}`, response);
+  }
+
+  async #resync(): Promise<void> {
+    const { messages } = this.#shared.options;
+    if (messages === undefined) return;
+    try {
+      for (const { key, message } of await messages(this.cluster)) this.respond(key, message);
+    } catch (error) {
+      this.#log.warn({ err: error }, "current drift updates could not be read");
+    }
+  }
+
+  async #followDesired(): Promise<void> {
+    const { options, shelf } = this.#shared;
+    this.#warming = true;
+    try {
+      while (this.#desiredDirty) {
+        this.#desiredDirty = false;
+        const before = this.#desired?.document;
+        this.#desired = options.desired.current(this.cluster);
+        if (this.#desired !== undefined && this.#streams.size > 0)
+          await this.#atMost(WARM_LIMIT_MS, shelf.warm(this.cluster, this.#desired.document, before));
+        this.step({ type: "DesiredChanged", desired: this.#desired });
+      }
+    } finally {
+      this.#warming = false;
+    }
+  }
+
+  /** Waits for work that only saves a round trip; its failure is the fetch's to report. */
+  async #atMost(ms: number, work: Promise<void>): Promise<void> {
+    const timer = new AbortController();
+    const worked = work.catch((error: unknown) => {
+      this.#log.debug({ err: error }, "bodies could not be read ahead");
+    });
+    const slept = this.#shared.options.clock.sleep(ms, timer.signal).catch(() => {
+      // the work was faster
+    });
+    await Promise.race([worked, slept]);
+    timer.abort();
+  }
+
+  #began(): void {
+    if (++this.#storing <= PAUSE_ABOVE) return;
+    for (const stream of this.#streams.values()) {
+      if (!stream.paused) stream.pipe.pause();
+      stream.paused = true;
+    }
+  }
+
+  #finished(): void {
+    if (--this.#storing >= RESUME_BELOW) return;
+    for (const stream of this.#streams.values()) {
+      if (stream.paused) stream.pipe.resume();
+      stream.paused = false;
+    }
+  }
+}
+
+/** Events that change what operators see. */
+function isVisible(event: HubEvent): boolean {
+  switch (event.type) {
+    case "FrameReceived":
+      return event.envelope.payload.case === "heartBeat" || event.envelope.payload.case === "indexReport";
+    case "StreamBlocked":
+    case "StreamDrained":
+    case "BlobPinned":
+    case "Respond":
+    case "Tick":
+      return false;
+    default:
+      return true;
+  }
+}

@@ -1,5 +1,3 @@
-import type { ItemReport } from "../../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
-
 /** A position in the signed desired state. */
 export interface IndexPositionView {
   readonly epoch: number;
@@ -41,8 +39,6 @@ export interface AgentView {
   readonly needsResync: boolean;
   /** Reason the last stream ended, with its time; empty when none ended. */
   readonly lastDisconnect: string;
-  /** Last report of each item in this session, newer than what the store may show; absent when the replica keeps none. */
-  readonly items?: readonly ItemReport[];
 }
 
 /** What the hub's shell shows of its sessions: for people, metrics and status. Cheap; reads are synchronous. */

@@ -8,7 +8,7 @@ import type { JsonValue } from "../../../base/json.ts";
 import type { Log } from "../../../base/log.ts";
 import { isStatus } from "../../../cluster/api-status-error.ts";
 import type { Cluster } from "../../../cluster/cluster.ts";
-import { itemLevelJson, parseItemLevel } from "./item-level-text.ts";
+import { type StoredItemLevel, itemLevelJson, nextStoredLevel, parseItemLevel } from "./item-level-text.ts";
 import { ifPresent, storing } from "./storing.ts";
 
 /** ConfigMap in `seam-tenant-{cluster}` with the last level of every item. */
@@ -69,14 +69,15 @@ export class ItemLevelStore {
 
   /** Every stored level of a tenant; empty when there is none. */
   async read(cluster: string): Promise<readonly ItemReport[]> {
-    return parseItemLevels(await ifPresent(this.#cluster.get(ConfigMap, this.#key(cluster))));
+    const held = await ifPresent(this.#cluster.get(ConfigMap, this.#key(cluster)));
+    return parseItemLevels(held).map(({ report }) => report);
   }
 
   async #write(cluster: string, reports: ReadonlyMap<string, ItemReport>): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       const held = await ifPresent(this.#cluster.get(ConfigMap, this.#key(cluster)));
-      const levels = new Map(parseItemLevels(held).map((item) => [keyOf(item), item]));
-      for (const [key, report] of reports) levels.set(key, report);
+      const levels = new Map(parseItemLevels(held).map((item) => [keyOf(item.report), item]));
+      for (const [key, report] of reports) levels.set(key, nextStoredLevel(levels.get(key), report));
       const text = this.#encode(cluster, [...levels.values()]);
       if (held?.data?.[ITEM_LEVELS_KEY] === text) return;
       try {
@@ -100,15 +101,15 @@ export class ItemLevelStore {
   }
 
   /** Sorted, so that equal levels have equal text. Over the limit, what is healthy and oldest is left out: the agent reports it again. */
-  #encode(cluster: string, items: readonly ItemReport[]): string {
-    const byNeed = [...items].sort((a, b) => need(b) - need(a) || Number(b.atUnixMs - a.atUnixMs));
+  #encode(cluster: string, items: readonly StoredItemLevel[]): string {
+    const byNeed = [...items].sort((a, b) => need(b.report) - need(a.report) || newest(a.report, b.report));
     const kept: [string, string][] = [];
     let bytes = 0;
     for (const item of byNeed.slice(0, MAX_ITEM_LEVELS)) {
       const line = JSON.stringify(itemLevelJson(item));
       bytes += Buffer.byteLength(line) + 1;
       if (bytes > MAX_TEXT_BYTES) break;
-      kept.push([keyOf(item), line]);
+      kept.push([keyOf(item.report), line]);
     }
     if (kept.length < items.length)
       this.#log.warn({ cluster, items: items.length, kept: kept.length }, "more item levels than one ConfigMap holds");
@@ -124,7 +125,7 @@ export class ItemLevelStore {
 }
 
 /** Reads the ConfigMap; lines that cannot be read are left out, and the agent reports those items again. */
-export function parseItemLevels(configMap: ConfigMapObject | undefined): readonly ItemReport[] {
+export function parseItemLevels(configMap: ConfigMapObject | undefined): readonly StoredItemLevel[] {
   const text = configMap?.data?.[ITEM_LEVELS_KEY] ?? "";
   return text.split("\n").flatMap((line) => {
     if (line === "") return [];
@@ -141,6 +142,10 @@ export function parseItemLevels(configMap: ConfigMapObject | undefined): readonl
 
 function keyOf(item: ItemReport): string {
   return `${item.kind}/${item.name}`;
+}
+
+function newest(a: ItemReport, b: ItemReport): number {
+  return Number(b.atUnixMs - a.atUnixMs);
 }
 
 function need(item: ItemReport): number {

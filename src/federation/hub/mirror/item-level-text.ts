@@ -81,8 +81,30 @@ export function receiptDelivery(item: ItemReport): PackReceiptDelivery {
   };
 }
 
-/** A report as the small JSON that is kept per item. */
-export function itemLevelJson(item: ItemReport): JsonObject {
+/** What is kept of an item: its last report, and when each level of that digest was first reported. */
+export interface StoredItemLevel {
+  readonly report: ItemReport;
+  /** Unix milliseconds by the agent's clock, by level number; 0 for a level not reached. */
+  readonly reachedMs: readonly number[];
+}
+
+/**
+ * The stored level after a report. Times of lower levels are kept while the digest stays; a level that was jumped over has the time of
+ * the one that implies it. Pure.
+ */
+export function nextStoredLevel(before: StoredItemLevel | undefined, report: ItemReport): StoredItemLevel {
+  const same = before?.report.digest === report.digest && before.report.version === report.version;
+  const at = safeNumber(report.atUnixMs);
+  const reachedMs = ALL_LEVELS.map((level) => {
+    if (level === Level.UNSPECIFIED || level > report.level) return 0;
+    const earlier = same ? (before.reachedMs[level] ?? 0) : 0;
+    return earlier === 0 ? at : earlier;
+  });
+  return { report, reachedMs };
+}
+
+/** The small JSON that is kept per item. */
+export function itemLevelJson({ report: item, reachedMs }: StoredItemLevel): JsonObject {
   return {
     kind: item.kind,
     name: item.name,
@@ -90,6 +112,7 @@ export function itemLevelJson(item: ItemReport): JsonObject {
     digest: item.digest,
     level: item.level,
     at: safeNumber(item.atUnixMs),
+    reached: [...reachedMs],
     ...(item.nextRetryUnixMs === 0n ? {} : { retryAt: safeNumber(item.nextRetryUnixMs) }),
     ...(item.waitingFor === "" ? {} : { waitingFor: item.waitingFor.slice(0, MAX_TEXT) }),
     ...(item.nack === undefined
@@ -106,14 +129,15 @@ export function itemLevelJson(item: ItemReport): JsonObject {
 }
 
 /** Reads {@link itemLevelJson}; undefined for anything else. */
-export function parseItemLevel(value: JsonValue | undefined): ItemReport | undefined {
+export function parseItemLevel(value: JsonValue | undefined): StoredItemLevel | undefined {
   if (!isJsonObject(value)) return undefined;
   const { kind, name, version, digest, level, at } = value;
   if (typeof kind !== "string" || typeof name !== "string" || typeof digest !== "string") return undefined;
   const known = ALL_LEVELS.find((candidate) => candidate === level);
   if (known === undefined) return undefined;
   const nack = parseNack(value["nack"]);
-  return create(ItemReportSchema, {
+  const reached = Array.isArray(value["reached"]) ? (value["reached"] as readonly JsonValue[]) : [];
+  const report = create(ItemReportSchema, {
     kind,
     name,
     version: counter(version),
@@ -124,6 +148,7 @@ export function parseItemLevel(value: JsonValue | undefined): ItemReport | undef
     waitingFor: text(value["waitingFor"]),
     ...(nack === undefined ? {} : { nack }),
   });
+  return { report, reachedMs: ALL_LEVELS.map((level) => Number(counter(reached[level]))) };
 }
 
 function parseNack(value: JsonValue | undefined): Nack | undefined {

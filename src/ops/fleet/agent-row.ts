@@ -1,0 +1,124 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  type Agent,
+  AgentSchema,
+  type IndexState,
+  IndexStateSchema,
+  type SnapshotState,
+  SnapshotStateSchema,
+} from "../../api/gen/conductor/fleet/v1alpha1/fleet_pb.ts";
+import { findCondition } from "../../api/conditions.ts";
+import type { PermissionSnapshot } from "../../api/kinds/permission-snapshot.ts";
+import type { FederationStatus, RunnerConfig } from "../../api/kinds/runner-config.ts";
+import { NAMESPACES, snapshotName } from "../../api/names.ts";
+import type { AgentView, IndexPositionView } from "../../federation/hub/hub-view.ts";
+import type { DesiredIndex } from "../../federation/hub/ports.ts";
+import { openDrift } from "./drift-row.ts";
+import type { FleetSources } from "./fleet-sources.ts";
+import type { ItemLevels } from "./item-levels.ts";
+import { member, timestamp } from "./wire-timestamp.ts";
+
+/** One tenant as the fleet shows it: this replica's session when it has one, else what stands on the management cluster. */
+export function agentRow(sources: FleetSources, levels: ItemLevels, cluster: string): Agent {
+  const view = sources.view.agent(cluster);
+  const runnerConfig = sources.runnerConfigs.get({ namespace: NAMESPACES.ont, name: cluster });
+  const recorded = runnerConfig?.status?.federation;
+  const elsewhere = view?.connected === true ? undefined : ownedElsewhere(sources, cluster, recorded);
+  const index = sources.desired.current(cluster);
+  const snapshot = sources.snapshots.get({ namespace: NAMESPACES.seam, name: snapshotName(cluster) });
+  const connected = view?.connected === true || elsewhere !== undefined;
+  return create(AgentSchema, {
+    cluster,
+    connected,
+    sessionId: (elsewhere === undefined ? view?.sessionId : recorded?.sessionId) ?? "",
+    replica: elsewhere?.holder ?? (view === undefined ? "" : sources.view.replica),
+    term: elsewhere?.term ?? view?.term ?? 0n,
+    agentVersion: view?.agentVersion || (recorded?.agentVersion ?? ""),
+    agentLeader: recorded?.tenantAgent?.leader ?? "",
+    rttMs: view?.rttMs ?? 0,
+    items: index === undefined ? NO_ITEMS : levels.counts(index.document),
+    snapshot: snapshotState(snapshot),
+    openDrift: openDrift(sources, cluster).length,
+    auditBacklog: view?.auditBacklog ?? BigInt(recorded?.walBacklogEvents ?? 0),
+    auditStoredThrough: view?.auditStoredThrough ?? 0n,
+    simulatedNodes: recorded?.tenantAgent?.simulatedNodes ?? false,
+    degradedReason: degradedReason(view, connected, runnerConfig),
+    queuedBytes: BigInt(view?.queuedBytes ?? 0),
+    needsResync: view?.needsResync ?? false,
+    lastDisconnect: view?.lastDisconnect ?? "",
+    ...member("connectedAt", view?.connected === true ? timestamp(view.connectedAtMs) : undefined),
+    ...member("lastSeen", timestamp(view?.lastSeenMs ?? recorded?.lastSeen)),
+    ...member("desired", index === undefined ? undefined : desiredState(index)),
+    ...member("held", view?.held === undefined ? undefined : heldState(view.held)),
+    ...member("certificateNotAfter", timestamp(view?.certificateNotAfterMs)),
+  });
+}
+
+const NO_ITEMS = { desired: 0, received: 0, verified: 0, applied: 0, healthy: 0, quarantined: 0 };
+
+function ownedElsewhere(
+  sources: FleetSources,
+  cluster: string,
+  recorded: FederationStatus | undefined,
+): { readonly holder: string; readonly term: bigint } | undefined {
+  if (recorded?.connected !== true) return undefined;
+  const owner = sources.owner(cluster);
+  // A record outlives the replica that wrote it: only a living owner's word counts.
+  return owner !== undefined && owner.holder !== sources.view.replica && sources.replicaAlive(owner.holder)
+    ? owner
+    : undefined;
+}
+
+function degradedReason(
+  view: AgentView | undefined,
+  connected: boolean,
+  runnerConfig: RunnerConfig | undefined,
+): string {
+  if (view !== undefined && view.degradedReason !== "") return view.degradedReason;
+  if (connected) return "";
+  const condition = findCondition(runnerConfig?.status?.conditions, "FederationChannelDegraded");
+  return condition?.status === "True" ? condition.reason : "NeverConnected";
+}
+
+function desiredState({ document, digest }: DesiredIndex): IndexState {
+  return create(IndexStateSchema, {
+    epoch: BigInt(document.epoch),
+    sequence: BigInt(document.sequence),
+    digest,
+    ...member("issuedAt", timestamp(document.issuedAt)),
+    ...member("expiresAt", timestamp(document.expiresAt)),
+  });
+}
+
+function heldState(held: IndexPositionView): IndexState {
+  return create(IndexStateSchema, {
+    epoch: BigInt(held.epoch),
+    sequence: BigInt(held.sequence),
+    digest: held.digest,
+  });
+}
+
+/** What is known of a tenant's permission snapshot. */
+export function snapshotState(snapshot: PermissionSnapshot | undefined): SnapshotState {
+  const acknowledged = findCondition(snapshot?.status?.conditions, "Acknowledged");
+  const degraded = acknowledged?.reason === "Rejected";
+  return create(SnapshotStateSchema, {
+    expectedVersion: snapshot?.status?.expectedVersion ?? snapshot?.spec.version ?? "",
+    acknowledgedVersion: snapshot?.status?.lastAckedVersion ?? "",
+    syncStatus: syncStatus(acknowledged?.reason),
+    degradedReason: degraded ? acknowledged.message : "",
+  });
+}
+
+function syncStatus(reason: string | undefined): string {
+  switch (reason) {
+    case undefined:
+      return "";
+    case "Acked":
+      return "InSync";
+    case "Rejected":
+      return "DegradedSecurityState";
+    default:
+      return "OutOfSync";
+  }
+}

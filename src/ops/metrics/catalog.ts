@@ -1,0 +1,54 @@
+/** Help text of a metric and, for histograms, its buckets. */
+export interface MetricDefinition {
+  readonly help: string;
+  /** Upper bounds, in the unit of the name. */
+  readonly buckets?: readonly number[];
+}
+
+/** From one millisecond to ten minutes: a commit reaches a connected tenant in tens of milliseconds and an offline one in hours. */
+const DELIVERY_BUCKETS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600];
+const LATENCY_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+
+/** Metrics of conductor §20 and lessons §12.2. A name that is not here works too, with its name as help. */
+export const METRICS: ReadonlyMap<string, MetricDefinition> = new Map<string, MetricDefinition>([
+  ["conductor_leader", { help: "1 while this process leads." }],
+  ["conductor_loop_last_tick_seconds", { help: "Unix time of the last tick of a loop." }],
+  ["federation_streams", { help: "Streams that carry a session on this replica." }],
+  ["federation_rtt_seconds", { help: "Round trips measured by heartbeats.", buckets: LATENCY_BUCKETS }],
+  ["federation_messages_total", { help: "Frames by payload type and direction." }],
+  ["federation_degraded", { help: "1 while the channel of a cluster is degraded." }],
+  ["federation_reconnects_total", { help: "Streams that ended, by cause." }],
+  ["federation_refusals_total", { help: "Work refused at a limit, by reason." }],
+  ["federation_nacks_total", { help: "Items refused by agents, by class." }],
+  ["federation_queue_bytes", { help: "Bytes queued and in flight for all agents of this replica." }],
+  ["federation_needs_resync", { help: "Sessions whose queue hit its budget." }],
+  ["federation_items", { help: "Items of all tenants by the highest level they reached." }],
+  ["federation_quarantined_items", { help: "Items refused for good until something changes." }],
+  [
+    "federation_commit_to_receipt_seconds",
+    { help: "From signing an index to the receipt of its items, by level.", buckets: DELIVERY_BUCKETS },
+  ],
+  ["federation_oldest_unacknowledged_seconds", { help: "Age of the oldest item not yet at a level." }],
+  ["federation_certificate_days_left", { help: "Days until the client certificate of a cluster ends." }],
+  ["federation_blob_failures_total", { help: "Bodies that could not be read." }],
+  ["wal_bytes", { help: "Bytes in the audit log." }],
+  ["wal_unacked_events", { help: "Audit records that no hub has stored, by cluster." }],
+  ["wal_dropped_total", { help: "Audit records dropped at the cap." }],
+  ["audit_acked_seq", { help: "Highest contiguous audit number stored, by cluster." }],
+  ["signatures_total", { help: "Signatures made, by kind and result." }],
+  ["verify_failures_total", { help: "Verifications that failed, by kind and reason." }],
+  ["snapshot_age_seconds", { help: "Age of the permission snapshot in force." }],
+  ["permission_checks_total", { help: "Authorization decisions, by result and freshness." }],
+  ["drift_signals", { help: "Drift signals by class and state." }],
+  ["drift_terminal_total", { help: "Drift signals declared terminal." }],
+  ["webhook_decisions_total", { help: "Admission decisions, by path, mode and result." }],
+  ["operation_duration_seconds", { help: "Duration of capabilities, by name and status.", buckets: DELIVERY_BUCKETS }],
+  ["tls_connections", { help: "Open TLS connections." }],
+  ["tls_connections_refused_total", { help: "Connections refused, by reason." }],
+  ["tls_certificate_days_left", { help: "Days until a server certificate of this process ends, by listener." }],
+  ["event_loop_delay_seconds", { help: "Delay of the event loop since the last scrape, by quantile." }],
+  ["process_resident_memory_bytes", { help: "Resident memory." }],
+  ["process_heap_bytes", { help: "Used JavaScript heap." }],
+  ["process_cpu_seconds_total", { help: "CPU time, user and system." }],
+  ["process_start_time_seconds", { help: "Unix time at which the process started." }],
+]);

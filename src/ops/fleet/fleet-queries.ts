@@ -1,0 +1,182 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  type Agent,
+  type DriftSignalView,
+  type ExplainItemResponse,
+  type Item,
+  type ListDriftRequest,
+  type ListItemsRequest,
+  type RetryItemResponse,
+  RetryItemResponseSchema,
+  type WatchAgentsResponse,
+  WatchAgentsResponseSchema,
+} from "../../api/gen/conductor/fleet/v1alpha1/fleet_pb.ts";
+import { GrpcStatusError, Status } from "../../api/grpc/status-error.ts";
+import { NAMESPACES, snapshotName, tenantNamespace } from "../../api/names.ts";
+import type { Clock } from "../../base/clock.ts";
+import { coalescedChanges } from "../watch/coalesced-changes.ts";
+import { agentRow } from "./agent-row.ts";
+import { driftRow } from "./drift-row.ts";
+import { explainItem } from "./explain.ts";
+import { type ItemName, findItem } from "./find-item.ts";
+import { BY_CLUSTER, type FleetSources } from "./fleet-sources.ts";
+import { ItemLevels, type ItemProgress } from "./item-levels.ts";
+import { itemRow } from "./item-row.ts";
+
+/** Most items of one ListItems answer: beyond it the caller asks per cluster. */
+const MAX_LISTED_ITEMS = 50_000;
+
+/** What FleetService answers, whichever way it is asked (gRPC on 9444, Connect on 8080). */
+export class FleetQueries {
+  readonly #sources: FleetSources;
+  readonly #clock: Clock;
+  readonly #levels: ItemLevels;
+
+  constructor(sources: FleetSources, clock: Clock) {
+    this.#sources = sources;
+    this.#clock = clock;
+    this.#levels = new ItemLevels(sources.levels);
+  }
+
+  /** Progress of a tenant's items; empty while nothing is signed for it. */
+  progress(cluster: string): readonly ItemProgress[] {
+    const index = this.#sources.desired.current(cluster);
+    return index === undefined ? [] : this.#levels.progress(index.document);
+  }
+
+  /** Agents of the named clusters, or all, sorted by cluster. */
+  agents(clusters: readonly string[]): readonly Agent[] {
+    const wanted = new Set(clusters);
+    return this.#sources.directory
+      .clusters()
+      .filter((cluster) => wanted.size === 0 || wanted.has(cluster))
+      .map((cluster) => agentRow(this.#sources, this.#levels, cluster));
+  }
+
+  /** All agents first, then each change, coalesced. */
+  async *watchAgents(clusters: readonly string[], signal: AbortSignal): AsyncGenerator<WatchAgentsResponse> {
+    let known = new Set<string>();
+    for await (const changed of coalescedChanges(
+      (listener) => this.#sources.subscribe(listener),
+      this.#clock,
+      signal,
+    )) {
+      const agents = this.agents(clusters);
+      const present = new Set(agents.map(({ cluster }) => cluster));
+      const removed = [...known].filter((cluster) => !present.has(cluster));
+      const sent = agents.filter(({ cluster }) => !known.has(cluster) || changed.has(cluster));
+      const first = changed.size === 0;
+      known = present;
+      if (first || sent.length > 0 || removed.length > 0)
+        yield create(WatchAgentsResponseSchema, { agents: sent, removed });
+    }
+  }
+
+  /** Items sorted by cluster, kind and name. @throws GrpcStatusError RESOURCE_EXHAUSTED for a fleet too large for one answer */
+  items({ cluster }: Pick<ListItemsRequest, "cluster">): readonly Item[] {
+    const clusters = cluster === "" ? this.#sources.directory.clusters() : [this.#known(cluster)];
+    const items: Item[] = [];
+    for (const id of clusters) {
+      for (const progress of this.progress(id)) items.push(itemRow(id, progress));
+      if (items.length > MAX_LISTED_ITEMS)
+        throw new GrpcStatusError(Status.RESOURCE_EXHAUSTED, {
+          reason: "TooManyItems",
+          object: "ListItems",
+          field: "cluster",
+          expected: `at most ${MAX_LISTED_ITEMS} items in one answer`,
+          remedy: "ask for one cluster at a time",
+        });
+    }
+    return items;
+  }
+
+  /** Everything known about one item on one agent (lessons §12.1). @throws GrpcStatusError NOT_FOUND */
+  explain(wanted: ItemName): ExplainItemResponse {
+    const cluster = this.#known(wanted.cluster);
+    const index = this.#sources.desired.current(cluster);
+    if (index === undefined)
+      throw new GrpcStatusError(Status.NOT_FOUND, {
+        reason: "NoIndex",
+        object: `cluster ${cluster}`,
+        expected: "a signed index, and none was signed yet",
+        remedy: "look at the signing loops of the management agent",
+      });
+    const progress = this.#find(wanted);
+    return explainItem({
+      index: index.document,
+      progress,
+      agent: this.#sources.view.agent(cluster),
+      connected: agentRow(this.#sources, this.#levels, cluster).connected,
+      lastGood: this.#lastGood(cluster, progress),
+      nowMs: this.#clock.now(),
+    });
+  }
+
+  /** Lifts a quarantine. @throws GrpcStatusError NOT_FOUND, or FAILED_PRECONDITION when another replica serves the agent */
+  retry(wanted: ItemName): RetryItemResponse {
+    const cluster = this.#known(wanted.cluster);
+    const { item, quarantined, nack } = this.#find(wanted);
+    const text = `${item.kind}/${item.name} on ${cluster}`;
+    if (!quarantined)
+      return create(RetryItemResponseSchema, {
+        lifted: false,
+        message:
+          nack === undefined ? `${text} is not refused` : `${text} is not quarantined: the agent tries again by itself`,
+      });
+    if (!this.#sources.view.retry(cluster, item.kind, item.name))
+      throw new GrpcStatusError(Status.FAILED_PRECONDITION, {
+        reason: "NotServedHere",
+        object: text,
+        expected: "an agent that this hub replica serves",
+        remedy: "ask the replica that `seamctl agents` names, or wait until the agent is connected",
+      });
+    return create(RetryItemResponseSchema, { lifted: true, message: `${text} is offered again` });
+  }
+
+  /** Drift signals sorted by cluster and name. */
+  drift({
+    cluster,
+    includeConfirmed,
+  }: Pick<ListDriftRequest, "cluster" | "includeConfirmed">): readonly DriftSignalView[] {
+    const signals =
+      cluster === ""
+        ? this.#sources.driftSignals.list()
+        : this.#sources.driftSignals.byIndex(BY_CLUSTER, this.#known(cluster));
+    return signals
+      .filter(({ spec }) => includeConfirmed || spec.state !== "confirmed")
+      .map(driftRow)
+      .sort((a, b) => compare(a.cluster, b.cluster) || compare(a.name, b.name));
+  }
+
+  #find(wanted: ItemName): ItemProgress {
+    return findItem(wanted, this.progress(wanted.cluster), this.#sources.installed.byIndex(BY_CLUSTER, wanted.cluster));
+  }
+
+  #known(cluster: string): string {
+    if (this.#sources.directory.clusters().includes(cluster)) return cluster;
+    throw new GrpcStatusError(Status.NOT_FOUND, {
+      reason: "ClusterNotFound",
+      object: `cluster ${JSON.stringify(cluster)}`,
+      expected: "a TalosCluster with role tenant",
+      remedy: "list them: seamctl agents",
+    });
+  }
+
+  #lastGood(cluster: string, { item }: ItemProgress): string {
+    if (item.kind === "PermissionSnapshot")
+      return (
+        this.#sources.snapshots.get({ namespace: NAMESPACES.seam, name: snapshotName(cluster) })?.status
+          ?.lastAckedVersion ?? ""
+      );
+    if (item.kind !== "PackInstalled") return "";
+    const receipt = this.#sources.receipts.get({ namespace: tenantNamespace(cluster), name: item.name });
+    const { version, serial, manifestDigest } = receipt?.spec ?? {};
+    if (serial === undefined || manifestDigest === item.digest || receipt?.status?.verified !== true) return "";
+    return `${version ?? "unknown version"} (serial ${serial})`;
+  }
+}
+
+function compare(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}

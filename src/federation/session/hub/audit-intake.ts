@@ -8,7 +8,9 @@ import { payloadBytes } from "../payload-size.ts";
 import type { Payload } from "../payload.ts";
 import { type Violation, violation } from "../violation.ts";
 import type { HubCounters } from "./counters.ts";
-import { type HubPipe, type HubStep, type Tokens, retryAtMs } from "./step.ts";
+import type { HubPipe, HubStep } from "./step.ts";
+import type { Tokens } from "../tokens.ts";
+import { retryAtMs } from "../retry.ts";
 
 interface Waiting {
   readonly batch: AuditEventBatch;

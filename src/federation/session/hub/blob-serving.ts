@@ -12,7 +12,8 @@ import { payloadBytes } from "../payload-size.ts";
 import type { Payload } from "../payload.ts";
 import { type Violation, violation } from "../violation.ts";
 import type { HubCounters } from "./counters.ts";
-import type { HubPipe, HubStep, Tokens } from "./step.ts";
+import type { Tokens } from "../tokens.ts";
+import type { HubPipe, HubStep } from "./step.ts";
 
 /** Header of a chunk frame in the byte budget. */
 const CHUNK_HEADER_BYTES = 160;

@@ -14,7 +14,9 @@ import { type Payload, type StatePayload, stateKey } from "../payload.ts";
 import type { HubCounters } from "./counters.ts";
 import type { Fact } from "./effects.ts";
 import type { StoreOutcome } from "./events.ts";
-import { type HubPipe, type HubStep, type Tokens, retryAtMs } from "./step.ts";
+import type { HubPipe, HubStep } from "./step.ts";
+import type { Tokens } from "../tokens.ts";
+import { retryAtMs } from "../retry.ts";
 
 /** Key of the slot that all item reports share: one transaction stores many. */
 const ITEMS = "items";

@@ -6,6 +6,7 @@ import {
   Goodbye_Code,
   type HeartBeat,
   type Hello,
+  type IndexPosition,
   ProtocolError_Code,
   WelcomeSchema,
 } from "../../../api/gen/conductor/federation/v1alpha1/session_pb.ts";
@@ -39,9 +40,10 @@ import { zeroCounters } from "./counters.ts";
 import type { ChannelReason, HubEffect } from "./effects.ts";
 import type { HubEvent, LoadedSession } from "./events.ts";
 import { FactIntake, reject } from "./fact-intake.ts";
-import { IndexOffers } from "./index-offers.ts";
+import { type HeldIndex, IndexOffers } from "./index-offers.ts";
 import { RevocationLane } from "./revocation-lane.ts";
-import { type HubPipe, type HubStep, type HubTag, Tokens } from "./step.ts";
+import { Tokens } from "../tokens.ts";
+import type { HubPipe, HubStep, HubTag } from "./step.ts";
 import type { HubSessionView } from "./view.ts";
 
 /** Parts a hub session is made of. */
@@ -385,11 +387,7 @@ export class HubSession {
     }
     pipe.sessionId = loaded.sessionId;
     pipe.term = loaded.term;
-    const position = hello.heldIndex;
-    const held =
-      position === undefined
-        ? undefined
-        : { epoch: Number(position.epoch), sequence: Number(position.sequence), digest: position.digest };
+    const held = hello.heldIndex === undefined ? undefined : heldIndex(hello.heldIndex);
     this.#offers.opened(held, hello.agentVersion, loaded.itemLevels);
     this.#audit.opened(hello.audit?.epoch ?? 0n, loaded.audit.contiguousThrough);
     this.#revocations.opened(hello.lastRevocationSerial);
@@ -425,6 +423,7 @@ export class HubSession {
       return;
     }
     this.#heartbeat = beat;
+    if (beat.heldIndex !== undefined) this.#offers.heard(heldIndex(beat.heldIndex));
     if (pipe.blocked) return;
     pipe.sendUnnumbered(step.out, "heartbeat", heartBeat({ isAck: true, nonce: beat.nonce, nowMs: step.nowMs }));
   }
@@ -563,4 +562,8 @@ export class HubSession {
     if (this.#liveness !== undefined) deadlines.push(this.#liveness.nextHeartbeatMs, this.#liveness.silenceEndsMs);
     return soonestAfter(nowMs, deadlines);
   }
+}
+
+function heldIndex(position: IndexPosition): HeldIndex {
+  return { epoch: Number(position.epoch), sequence: Number(position.sequence), digest: position.digest };
 }

@@ -16,10 +16,11 @@ import {
   OFFER_RETRY,
   OFFER_SWEEP_MS,
 } from "../limits.ts";
+import { retryAtMs } from "../retry.ts";
 import { type Violation, violation } from "../violation.ts";
 import type { HubCounters } from "./counters.ts";
 import type { OfferPlan } from "./offer.ts";
-import { type HubPipe, type HubStep, retryAtMs } from "./step.ts";
+import type { HubPipe, HubStep } from "./step.ts";
 
 /** Position an agent says it holds. */
 export interface HeldIndex {
@@ -106,6 +107,12 @@ export class IndexOffers {
       return;
     }
     this.quarantine.delete(key);
+  }
+
+  /** A heartbeat says what the agent holds: a silent divergence is found within one interval. */
+  heard(held: HeldIndex): void {
+    if (this.#outstanding !== undefined || held.digest === this.held?.digest) return;
+    this.#setHeld(held);
   }
 
   /** An operator's retry also lifts the refusal of an index. */

@@ -1,0 +1,545 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  type ItemReport,
+  ItemReport_Level,
+  ItemReportSchema,
+  type ItemRetry,
+} from "../../../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
+import type { Digest } from "../../../base/digest.ts";
+import type { Random } from "../../../base/random.ts";
+import type { ItemNack } from "../../spoke/ports.ts";
+import { type IndexDocument, type IndexItem, itemKey } from "../../index/index-document.ts";
+import { type InventoryEntry, inventoryDigest } from "../../index/inventory-digest.ts";
+import { type IndexPlan, forEachBody } from "../../index/plan-index.ts";
+import { ITEM_RETRY, MAX_RUNNING_HANDLERS } from "../limits.ts";
+import { clip, nackMessage } from "../message.ts";
+import { payloadBytes } from "../payload-size.ts";
+import type { Payload } from "../payload.ts";
+import { retryAtMs } from "../retry.ts";
+import type { Tokens } from "../tokens.ts";
+import type { BlobFetching } from "./blob-fetching.ts";
+import type { SpokeCounters } from "./counters.ts";
+import type { HandlerPhase } from "./effects.ts";
+import type { ItemLevel, ItemRecord } from "./record.ts";
+import type { SpokePipe, SpokeStep } from "./step.ts";
+
+/** Least time between reports that differ only in what an item waits for, milliseconds. */
+const WAITING_REPORT_MS = 1_000;
+
+/** One item on its way. The record is what the store holds; the rest is this process's. */
+interface Work {
+  readonly key: string;
+  record: ItemRecord;
+  /** Rises with every change worth reporting; compares with what was sent and acknowledged. */
+  stamp: number;
+  sentStamp: number;
+  ackedStamp: number;
+  /** Token of the running handler; 0 when none runs. */
+  token: number;
+  phase: HandlerPhase;
+  /** The running handler belongs to a superseded version: its outcome does not count. */
+  abandoned: boolean;
+  retryAtMs: number;
+  waitingFor: string;
+  waitingReportedMs: number;
+  /** A tombstone that left the index; forgotten once it is done. */
+  orphan: boolean;
+}
+
+/** View of one item, for `explain`. */
+export interface ItemView {
+  readonly record: ItemRecord;
+  readonly running: HandlerPhase | undefined;
+  readonly waitingFor: string;
+}
+
+/**
+ * Brings items through their levels, one durable step at a time: a level is recorded before anything follows from it, and reported
+ * after it is durable (lessons §3.5). A crash repeats at most the phase that was not recorded.
+ */
+export class ItemWork {
+  readonly #agentVersion: string;
+  readonly #random: Random;
+  readonly #tokens: Tokens;
+  readonly #counters: SpokeCounters;
+  readonly #bodies: BlobFetching;
+  readonly #works: Map<string, Work> = new Map();
+  readonly #byToken: Map<number, Work> = new Map();
+  /** Items that wait for a body. */
+  readonly #waiters: Map<Digest, Set<string>> = new Map();
+  /** How many items (or last good versions) need a body. */
+  readonly #needs: Map<Digest, number> = new Map();
+  readonly #runnable: Set<string> = new Set();
+  readonly #retrying: Set<string> = new Set();
+  readonly #dirtyDeletes: Set<string> = new Set();
+  readonly #dirtyUpdates: Set<string> = new Set();
+  #running = 0;
+  #stamp = 0;
+  #started = false;
+
+  constructor(parts: {
+    readonly agentVersion: string;
+    readonly random: Random;
+    readonly tokens: Tokens;
+    readonly counters: SpokeCounters;
+    readonly bodies: BlobFetching;
+    readonly records: readonly ItemRecord[];
+    readonly document: IndexDocument | undefined;
+  }) {
+    this.#agentVersion = parts.agentVersion;
+    this.#random = parts.random;
+    this.#tokens = parts.tokens;
+    this.#counters = parts.counters;
+    this.#bodies = parts.bodies;
+    const named = new Set((parts.document?.items ?? []).map(itemKey));
+    for (const record of parts.records) {
+      const key = itemKey(record.item);
+      this.#works.set(key, this.#newWork(key, record, !named.has(key)));
+      this.#hold(record.item);
+      if (record.lastGood !== undefined) this.#hold(record.lastGood);
+    }
+  }
+
+  /** Number of items known. */
+  get length(): number {
+    return this.#works.size;
+  }
+
+  /** Handlers running, health not counted. */
+  get running(): number {
+    return this.#running;
+  }
+
+  /** Highest stamp given so far. */
+  get stamp(): number {
+    return this.#stamp;
+  }
+
+  /** One item, for `explain`. */
+  view(key: string): ItemView | undefined {
+    const work = this.#works.get(key);
+    if (work === undefined) return undefined;
+    return {
+      record: work.record,
+      running: work.token === 0 ? undefined : work.phase,
+      waitingFor: this.#waitingFor(work),
+    };
+  }
+
+  /** Keys of all items. */
+  keys(): IterableIterator<string> {
+    return this.#works.keys();
+  }
+
+  /** The agent starts: everything unfinished goes on, and bodies that nothing needs are forgotten. */
+  start(step: SpokeStep): void {
+    this.#started = true;
+    for (const digest of this.#bodies.stored()) if (!this.#needs.has(digest)) this.#bodies.forget(digest, step);
+    for (const work of this.#works.values()) this.#advance(work, step);
+  }
+
+  /** The agent stops: nothing new starts. */
+  stop(): void {
+    this.#started = false;
+  }
+
+  /** An index was accepted. */
+  adopt(plan: IndexPlan, epoch: number, step: SpokeStep): void {
+    for (const item of plan.tombstones) this.#replace(item, epoch, step);
+    for (const item of plan.changed) this.#replace(item, epoch, step);
+    for (const key of plan.dropped) {
+      const work = this.#works.get(key);
+      if (work === undefined) continue;
+      work.orphan = true;
+      this.#forgetIfDone(work, step);
+    }
+    for (const item of plan.tombstones) this.#advanceKey(itemKey(item), step);
+    for (const item of plan.changed) this.#advanceKey(itemKey(item), step);
+  }
+
+  /** A body is held and checked. */
+  bodyArrived(digest: Digest, step: SpokeStep): void {
+    for (const key of this.#takeWaiters(digest)) this.#advanceKey(key, step);
+  }
+
+  /** A body can never be had: every item that needs it is refused. */
+  bodyRefused(digest: Digest, refusal: ItemNack, step: SpokeStep): void {
+    for (const key of this.#takeWaiters(digest)) {
+      const work = this.#works.get(key);
+      if (work !== undefined && work.token === 0 && work.record.level === "pending") this.#fail(work, refusal, step);
+    }
+  }
+
+  /** A handler ended. */
+  handlerDone(token: number, refusal: ItemNack | undefined, step: SpokeStep): void {
+    const work = this.#byToken.get(token);
+    if (work === undefined) return;
+    this.#byToken.delete(token);
+    work.token = 0;
+    work.waitingFor = "";
+    if (work.phase !== "healthy") this.#running--;
+    if (work.abandoned) work.abandoned = false;
+    else if (refusal !== undefined) this.#fail(work, refusal, step);
+    else this.#reach(work, levelAfter(work.phase), step);
+    this.#advance(work, step);
+    this.#forgetIfDone(work, step);
+    this.#runWaiting(step);
+  }
+
+  /** A running handler says what it waits for. */
+  handlerWaiting(token: number, text: string, step: SpokeStep): void {
+    const work = this.#byToken.get(token);
+    if (work === undefined || work.abandoned || work.waitingFor === text) return;
+    work.waitingFor = clip(text);
+    if (step.nowMs - work.waitingReportedMs < WAITING_REPORT_MS) return;
+    work.waitingReportedMs = step.nowMs;
+    this.#touch(work);
+  }
+
+  /** An operator lifted a quarantine. */
+  retry(retry: ItemRetry, step: SpokeStep): void {
+    const work = this.#works.get(itemKey(retry));
+    if (work === undefined || work.record.nack === undefined) return;
+    if (retry.digest !== "" && retry.digest !== work.record.item.digest) return;
+    work.retryAtMs = 0;
+    this.#retrying.delete(work.key);
+    this.#write(work, { ...work.record, nack: undefined, attempts: 0, quarantinedBy: "" }, step);
+    this.#advance(work, step);
+  }
+
+  /** Retries that are due start. */
+  tick(step: SpokeStep): void {
+    for (const key of this.#retrying) {
+      const work = this.#works.get(key);
+      if (work !== undefined && step.nowMs < work.retryAtMs) continue;
+      this.#retrying.delete(key);
+      if (work !== undefined) this.#advance(work, step);
+    }
+  }
+
+  get deadlineMs(): number {
+    let deadline = Infinity;
+    for (const key of this.#retrying) deadline = Math.min(deadline, this.#works.get(key)?.retryAtMs ?? Infinity);
+    return deadline;
+  }
+
+  /** Digest over what the index in force names (Hello.inventory_digest). Items without anything to report are left out. */
+  inventory(document: IndexDocument | undefined): Digest {
+    const entries: InventoryEntry[] = [];
+    for (const item of document?.items ?? []) {
+      const record = this.#works.get(itemKey(item))?.record;
+      if (record === undefined || !isReportable(record)) continue;
+      const { kind, name, version, digest } = record.item;
+      entries.push({ kind, name, version, digest, level: wireLevel(record.level), reason: record.nack?.reason ?? "" });
+    }
+    return inventoryDigest(entries);
+  }
+
+  /** A session is live. `resend`: the hub's record differs. Otherwise it has everything up to the stamp at hello. */
+  opened(resend: boolean, helloStamp: number): void {
+    for (const work of this.#works.values()) {
+      work.sentStamp = 0;
+      if (resend) work.ackedStamp = 0;
+      else if (work.stamp <= helloStamp) work.ackedStamp = work.stamp;
+      if (work.ackedStamp < work.stamp) this.#markDirty(work);
+    }
+  }
+
+  /** A report was acknowledged. */
+  acknowledged(key: string, stamp: number): void {
+    const work = this.#works.get(key);
+    if (work !== undefined && stamp > work.ackedStamp) work.ackedStamp = stamp;
+  }
+
+  /** Sends reports while there is room: those of tombstones on their own lane. Returns false when something still waits. */
+  pump(pipe: SpokePipe, lane: "delete" | "update", step: SpokeStep): boolean {
+    const dirty = lane === "delete" ? this.#dirtyDeletes : this.#dirtyUpdates;
+    for (const key of dirty) {
+      const work = this.#works.get(key);
+      if (work === undefined || work.sentStamp >= work.stamp || !isReportable(work.record)) {
+        dirty.delete(key);
+        continue;
+      }
+      const payload: Payload = { case: "itemReport", value: this.#report(work, step) };
+      const bytes = payloadBytes(payload);
+      if (pipe.blocked || !pipe.sending.hasRoom(lane, bytes)) return false;
+      dirty.delete(key);
+      work.sentStamp = work.stamp;
+      pipe.send(step.out, lane, { kind: "message", payload }, bytes, step.nowMs, {
+        kind: "item",
+        key,
+        stamp: work.stamp,
+      });
+    }
+    return true;
+  }
+
+  #newWork(key: string, record: ItemRecord, orphan: boolean): Work {
+    return {
+      key,
+      record,
+      stamp: ++this.#stamp,
+      sentStamp: 0,
+      ackedStamp: 0,
+      token: 0,
+      phase: "verify",
+      abandoned: false,
+      retryAtMs: 0,
+      waitingFor: "",
+      waitingReportedMs: 0,
+      orphan,
+    };
+  }
+
+  #replace(item: IndexItem, epoch: number, step: SpokeStep): void {
+    const key = itemKey(item);
+    const old = this.#works.get(key);
+    this.#hold(item);
+    const record: ItemRecord = {
+      item,
+      epoch,
+      level: "pending",
+      atMs: step.wallMs,
+      nack: undefined,
+      attempts: 0,
+      lastGood: old?.record.lastGood,
+      quarantinedBy: "",
+    };
+    if (old === undefined) {
+      this.#works.set(key, this.#newWork(key, record, false));
+      step.persist.push({ type: "PutItem", record });
+      return;
+    }
+    if (old.token !== 0 && !old.abandoned) {
+      old.abandoned = true;
+      step.out.push({ type: "AbortHandler", token: old.token });
+    }
+    this.#runnable.delete(key);
+    this.#retrying.delete(key);
+    this.#unwait(old);
+    const previous = old.record.item;
+    old.retryAtMs = 0;
+    old.waitingFor = "";
+    old.orphan = false;
+    this.#write(old, record, step);
+    this.#release(previous, step);
+  }
+
+  #advanceKey(key: string, step: SpokeStep): void {
+    const work = this.#works.get(key);
+    if (work !== undefined) this.#advance(work, step);
+  }
+
+  /** Does the next thing for an item, from its state alone. */
+  #advance(work: Work, step: SpokeStep): void {
+    const { record } = work;
+    if (!this.#started || work.token !== 0 || record.level === "healthy") return;
+    if (record.quarantinedBy === this.#agentVersion) return;
+    if (step.nowMs < work.retryAtMs) {
+      this.#retrying.add(work.key);
+      return;
+    }
+    if (record.level === "pending") {
+      if (!this.#bodiesHeld(work, step)) return;
+      if (record.item.deleted === true) {
+        this.#run(work, "remove", step);
+        return;
+      }
+      this.#reach(work, "received", step);
+    }
+    this.#run(work, phaseAt(work.record.level), step);
+  }
+
+  #bodiesHeld(work: Work, step: SpokeStep): boolean {
+    let held = true;
+    forEachBody(work.record.item, (digest, size) => {
+      if (this.#bodies.holds(digest)) return;
+      held = false;
+      let waiters = this.#waiters.get(digest);
+      if (waiters === undefined) {
+        waiters = new Set();
+        this.#waiters.set(digest, waiters);
+      }
+      waiters.add(work.key);
+      this.#bodies.want(digest, size, step);
+    });
+    return held;
+  }
+
+  #run(work: Work, phase: HandlerPhase, step: SpokeStep): void {
+    if (phase !== "healthy") {
+      if (this.#running >= MAX_RUNNING_HANDLERS) {
+        this.#runnable.add(work.key);
+        return;
+      }
+      this.#running++;
+    }
+    work.token = this.#tokens.next();
+    work.phase = phase;
+    this.#byToken.set(work.token, work);
+    this.#counters.handlersRun++;
+    step.out.push({ type: "RunHandler", token: work.token, phase, item: work.record.item });
+  }
+
+  /** Gives free places to waiting items, tombstones first. */
+  #runWaiting(step: SpokeStep): void {
+    for (const deletes of [true, false]) {
+      for (const key of this.#runnable) {
+        if (this.#running >= MAX_RUNNING_HANDLERS) return;
+        const work = this.#works.get(key);
+        if (work !== undefined && (work.record.item.deleted === true) !== deletes) continue;
+        this.#runnable.delete(key);
+        if (work !== undefined) this.#advance(work, step);
+      }
+    }
+  }
+
+  #reach(work: Work, level: ItemLevel, step: SpokeStep): void {
+    const { record } = work;
+    const previous = record.lastGood;
+    const takesEffect = level === "applied" || (level === "healthy" && record.item.deleted === true);
+    const lastGood = takesEffect ? (record.item.deleted === true ? undefined : record.item) : previous;
+    if (takesEffect && lastGood !== undefined) this.#hold(lastGood);
+    this.#write(
+      work,
+      { ...record, level, atMs: step.wallMs, nack: undefined, attempts: 0, lastGood, quarantinedBy: "" },
+      step,
+    );
+    if (takesEffect && previous !== undefined) this.#release(previous, step);
+  }
+
+  #fail(work: Work, refusal: ItemNack, step: SpokeStep): void {
+    const { record } = work;
+    this.#counters.nacks++;
+    const attempts = record.attempts + 1;
+    const { class: classOf, retryable, reason } = refusal;
+    const standing: ItemNack = { class: classOf, retryable, reason, detail: clip(refusal.detail) };
+    if (retryable) {
+      work.retryAtMs = retryAtMs(ITEM_RETRY, attempts - 1, this.#random, step.nowMs);
+      this.#retrying.add(work.key);
+    } else {
+      this.#counters.quarantined++;
+    }
+    this.#write(
+      work,
+      { ...record, nack: standing, attempts, quarantinedBy: retryable ? "" : this.#agentVersion },
+      step,
+    );
+  }
+
+  #write(work: Work, record: ItemRecord, step: SpokeStep): void {
+    work.record = record;
+    step.persist.push({ type: "PutItem", record });
+    this.#touch(work);
+  }
+
+  #touch(work: Work): void {
+    work.stamp = ++this.#stamp;
+    this.#markDirty(work);
+  }
+
+  #markDirty(work: Work): void {
+    (work.record.item.deleted === true ? this.#dirtyDeletes : this.#dirtyUpdates).add(work.key);
+  }
+
+  #forgetIfDone(work: Work, step: SpokeStep): void {
+    if (!work.orphan || work.token !== 0 || work.record.level !== "healthy") return;
+    this.#works.delete(work.key);
+    this.#dirtyDeletes.delete(work.key);
+    step.persist.push({ type: "DeleteItem", key: work.key });
+    this.#release(work.record.item, step);
+  }
+
+  #waitingFor(work: Work): string {
+    if (work.waitingFor !== "" || work.record.level !== "pending") return work.waitingFor;
+    let missing = "";
+    forEachBody(work.record.item, (digest) => {
+      if (missing !== "" || this.#bodies.holds(digest)) return;
+      const reason = this.#bodies.reasonOf(digest);
+      missing = `body ${digest}${reason === "" ? "" : ` (${reason})`}`;
+    });
+    return missing;
+  }
+
+  #report(work: Work, step: SpokeStep): ItemReport {
+    const { item, level, atMs, nack } = work.record;
+    const report = create(ItemReportSchema, {
+      kind: item.kind,
+      name: item.name,
+      version: BigInt(item.version),
+      digest: item.digest,
+      level: wireLevel(level),
+      atUnixMs: BigInt(Math.trunc(atMs)),
+      waitingFor: work.waitingFor,
+    });
+    if (nack === undefined) return report;
+    report.nack = nackMessage(nack);
+    if (nack.retryable)
+      report.nextRetryUnixMs = BigInt(Math.trunc(step.wallMs + Math.max(0, work.retryAtMs - step.nowMs)));
+    return report;
+  }
+
+  #takeWaiters(digest: Digest): readonly string[] {
+    const waiters = this.#waiters.get(digest);
+    if (waiters === undefined) return [];
+    this.#waiters.delete(digest);
+    return [...waiters];
+  }
+
+  #unwait(work: Work): void {
+    forEachBody(work.record.item, (digest) => {
+      const waiters = this.#waiters.get(digest);
+      if (waiters?.delete(work.key) === true && waiters.size === 0) this.#waiters.delete(digest);
+    });
+  }
+
+  #hold(item: IndexItem): void {
+    forEachBody(item, (digest) => this.#needs.set(digest, (this.#needs.get(digest) ?? 0) + 1));
+  }
+
+  #release(item: IndexItem, step: SpokeStep): void {
+    forEachBody(item, (digest) => {
+      const left = (this.#needs.get(digest) ?? 0) - 1;
+      if (left > 0) {
+        this.#needs.set(digest, left);
+        return;
+      }
+      this.#needs.delete(digest);
+      this.#bodies.forget(digest, step);
+    });
+  }
+}
+
+const WIRE_LEVELS: Readonly<Record<ItemLevel, ItemReport_Level>> = {
+  pending: ItemReport_Level.UNSPECIFIED,
+  received: ItemReport_Level.RECEIVED,
+  verified: ItemReport_Level.VERIFIED,
+  applied: ItemReport_Level.APPLIED,
+  healthy: ItemReport_Level.HEALTHY,
+};
+
+/** Level as on the wire. */
+export function wireLevel(level: ItemLevel): ItemReport_Level {
+  return WIRE_LEVELS[level];
+}
+
+function isReportable(record: ItemRecord): boolean {
+  return record.level !== "pending" || record.nack !== undefined;
+}
+
+function phaseAt(level: ItemLevel): HandlerPhase {
+  if (level === "verified") return "apply";
+  return level === "applied" ? "healthy" : "verify";
+}
+
+function levelAfter(phase: HandlerPhase): ItemLevel {
+  switch (phase) {
+    case "verify":
+      return "verified";
+    case "apply":
+      return "applied";
+    case "healthy":
+    case "remove":
+      return "healthy";
+  }
+}

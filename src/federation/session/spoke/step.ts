@@ -1,0 +1,23 @@
+import type { Pipe } from "../pipe.ts";
+import type { SpokeEffect } from "./effects.ts";
+import type { SpokeWrite } from "./record.ts";
+
+/** One running step of the agent's machine: the time, what must become durable, and what follows. */
+export interface SpokeStep {
+  /** Monotonic clock, milliseconds. */
+  readonly nowMs: number;
+  /** Wall clock, Unix milliseconds. */
+  readonly wallMs: number;
+  readonly persist: SpokeWrite[];
+  readonly out: SpokeEffect[];
+}
+
+/** What the acknowledgement of a frame completes at the agent. */
+export type SpokeTag =
+  | { readonly kind: "fact"; readonly key: string; readonly reportVersion: bigint }
+  | { readonly kind: "item"; readonly key: string; readonly stamp: number }
+  | { readonly kind: "audit" }
+  | { readonly kind: "request"; readonly requestId: string };
+
+/** The agent's end of a stream. */
+export type SpokePipe = Pipe<SpokeTag>;

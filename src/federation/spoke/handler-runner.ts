@@ -1,0 +1,116 @@
+import { Nack_Class } from "../../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
+import { errorMessage } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
+import { type IndexItem, itemKey } from "../index/index-document.ts";
+import type { Outbox } from "../outbox/outbox.ts";
+import { clip } from "../session/message.ts";
+import type { HandlerPhase } from "../session/spoke/effects.ts";
+import type { ItemContext, ItemHandler, ItemNack, ItemOutcome } from "./ports.ts";
+
+/** Parts of a {@link HandlerRunner}. */
+export interface HandlerRunnerParts {
+  readonly cluster: string;
+  readonly handlers: readonly ItemHandler[];
+  readonly outbox: Outbox;
+  readonly log: Log;
+  /** A phase ended; nack undefined means it succeeded. */
+  readonly done: (token: number, nack: ItemNack | undefined) => void;
+  readonly waiting: (token: number, text: string) => void;
+}
+
+/** Runs phases of item handlers as the machine asks; the machine bounds how many (MAX_RUNNING_HANDLERS). */
+export class HandlerRunner {
+  readonly #parts: HandlerRunnerParts;
+  readonly #handlers: ReadonlyMap<string, ItemHandler>;
+  readonly #running = new Map<number, { readonly abort: AbortController; readonly ended: Promise<void> }>();
+
+  constructor(parts: HandlerRunnerParts) {
+    this.#parts = parts;
+    this.#handlers = new Map(parts.handlers.map((handler) => [handler.kind, handler]));
+  }
+
+  run(token: number, phase: HandlerPhase, item: IndexItem): void {
+    const abort = new AbortController();
+    const ended = this.#phase(token, phase, item, abort.signal).then((nack) => {
+      this.#running.delete(token);
+      this.#parts.done(token, nack);
+    });
+    this.#running.set(token, { abort, ended });
+  }
+
+  /** A newer version supersedes the item: its signal aborts, the answer still follows. */
+  abort(token: number): void {
+    this.#running.get(token)?.abort.abort(new Error("a newer version of the item supersedes this one"));
+  }
+
+  /** Aborts all and resolves when every handler has returned. */
+  async stop(): Promise<void> {
+    for (const { abort } of this.#running.values()) abort.abort(new Error("the agent stops"));
+    await Promise.all([...this.#running.values()].map(({ ended }) => ended));
+  }
+
+  async #phase(
+    token: number,
+    phase: HandlerPhase,
+    item: IndexItem,
+    signal: AbortSignal,
+  ): Promise<ItemNack | undefined> {
+    const handler = this.#handlers.get(item.kind);
+    if (handler === undefined)
+      return {
+        class: Nack_Class.UNSUPPORTED,
+        retryable: false,
+        reason: "KIND_UNSUPPORTED",
+        detail: `items of kind ${item.kind} are not handled by this agent`,
+      };
+    try {
+      const outcome = await this.#invoke(handler, phase, await this.#context(token, item, signal));
+      return outcome.ok ? undefined : outcome.nack;
+    } catch (error) {
+      if (!signal.aborted)
+        this.#parts.log.warn({ err: error, item: itemKey(item), version: item.version, phase }, "item handler failed");
+      return {
+        class: Nack_Class.INTERNAL,
+        retryable: true,
+        reason: signal.aborted ? "ABORTED" : "HANDLER_FAILED",
+        detail: clip(errorMessage(error)),
+      };
+    }
+  }
+
+  #invoke(handler: ItemHandler, phase: HandlerPhase, context: ItemContext): Promise<ItemOutcome> {
+    switch (phase) {
+      case "verify":
+        return handler.verify(context);
+      case "apply":
+        return handler.apply(context);
+      case "healthy":
+        return handler.healthy(context);
+      case "remove":
+        return handler.remove(context);
+    }
+  }
+
+  async #context(token: number, item: IndexItem, signal: AbortSignal): Promise<ItemContext> {
+    const { cluster, outbox, waiting } = this.#parts;
+    const read = async (digest: string): Promise<Uint8Array> => {
+      const body = await outbox.readBlob(digest);
+      if (body === undefined) throw new Error(`blob ${digest} is not held`);
+      return body;
+    };
+    let said = "";
+    return {
+      cluster,
+      item,
+      body: item.digest === "" ? new Uint8Array() : await read(item.digest),
+      blobs: { read },
+      signal,
+      waitingFor: (text) => {
+        const clipped = clip(text);
+        if (clipped === said || signal.aborted) return;
+        said = clipped;
+        waiting(token, clipped);
+      },
+    };
+  }
+}

@@ -1,0 +1,44 @@
+import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
+import { FleetService, ReceiptService } from "../../api/gen/conductor/fleet/v1alpha1/fleet_pb.ts";
+import { GrpcStatusError } from "../../api/grpc/status-error.ts";
+import type { FleetQueries } from "../fleet/fleet-queries.ts";
+import type { ReceiptQueries } from "../receipts/receipt-queries.ts";
+
+/** The reading half of the operators' services as Connect/JSON, for browsers and curl. This port knows no callers, so it changes nothing. */
+export function connectRoutes(fleet: FleetQueries, receipts: ReceiptQueries): (router: ConnectRouter) => void {
+  return (router) => {
+    router.service(FleetService, {
+      listAgents: ({ clusters }) => answer(() => ({ agents: [...fleet.agents(clusters)] })),
+      watchAgents: ({ clusters }, { signal }) => fleet.watchAgents(clusters, signal),
+      listItems: (request) => answer(() => ({ items: [...fleet.items(request)] })),
+      explainItem: (request) => answer(() => fleet.explain(request)),
+      retryItem: () => {
+        throw new ConnectError("this port is read-only; call RetryItem on the internal port", Code.PermissionDenied);
+      },
+      listDrift: (request) => answer(() => ({ signals: [...fleet.drift(request)] })),
+    });
+    router.service(ReceiptService, {
+      getReceipt: ({ cluster, name }) => answer(() => ({ receipt: receipts.get(cluster, name) })),
+      listReceipts: (request) => answer(() => ({ receipts: [...receipts.list(request)] })),
+      watchReceipts: (request, { signal }) => receipts.watch(request, signal),
+    });
+  };
+}
+
+/** Connect and gRPC share the numbers of their status codes. */
+const CODES: ReadonlyMap<number, Code> = new Map(
+  Object.values(Code).flatMap((code) => (typeof code === "number" ? [[code, code] as const] : [])),
+);
+
+function codeOf(error: GrpcStatusError): Code {
+  return CODES.get(error.code) ?? Code.Unknown;
+}
+
+function answer<T>(query: () => T): T {
+  try {
+    return query();
+  } catch (error) {
+    if (error instanceof GrpcStatusError) throw new ConnectError(error.details, codeOf(error), undefined, [], error);
+    throw error;
+  }
+}

@@ -86,6 +86,8 @@ export interface ManifestResource {
 export const MAX_PACK_OBJECTS = 5000;
 /** Largest canonical body of a pack manifest, bytes. */
 export const MAX_PACK_MANIFEST_BYTES = 4 * 1024 * 1024;
+/** Largest envelope of one, JSON form, bytes: the body in base64 with its signatures. */
+export const MAX_SIGNED_MANIFEST_BYTES = 6 * 1024 * 1024;
 
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 const RFC3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$/;

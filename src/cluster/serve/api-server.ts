@@ -13,6 +13,7 @@ import type { AccessAttributes, Authorizer } from "./authorizer.ts";
 import { answerDocument } from "./document-requests.ts";
 import { Exchange } from "./exchange.ts";
 import { negotiate } from "./negotiation.ts";
+import { ProtobufDecoder } from "./protobuf/decode.ts";
 import { booleanParameter } from "./query-options.ts";
 import { decodeBody, readBody } from "./request-body.ts";
 import { requestTarget, type RequestTarget } from "./request-target.ts";
@@ -36,11 +37,12 @@ export class ApiServer {
   readonly #parts: ApiServerParts;
   readonly #authenticator: Authenticator;
   readonly #requests: ResourceRequests;
+  readonly #protobuf = new ProtobufDecoder();
 
   constructor(parts: ApiServerParts) {
     this.#parts = parts;
     this.#authenticator = new Authenticator(parts.clock, parts.adminToken);
-    this.#requests = new ResourceRequests(parts);
+    this.#requests = new ResourceRequests({ ...parts, protobuf: this.#protobuf });
   }
 
   /** Answers one request; never rejects. `signal` aborts when the client goes or the server stops. */
@@ -110,8 +112,8 @@ export class ApiServer {
   ): Promise<void> {
     if (verb !== "create" || name !== "") throw methodNotAllowed();
     const encoding = negotiate(exchange.header("accept"));
-    const text = await readBody(exchange.request);
-    const { value } = decodeBody(text, exchange.header("content-type"), resource.kind);
+    const bytes = await readBody(exchange.request);
+    const { value } = decodeBody(bytes, exchange.header("content-type"), resource.kind, this.#protobuf);
     if (!isJsonObject(value))
       throw badRequest(`the object provided is unrecognized (must be of type ${resource.kind})`);
     exchange.send(201, await answerReview(this.#parts.authorizer, resource, value, exchange.user, namespace), encoding);

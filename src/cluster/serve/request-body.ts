@@ -4,6 +4,7 @@ import { errorMessage } from "../../base/errors.ts";
 import type { JsonValue } from "../../base/json.ts";
 import { badRequest, bodyTooLarge, unsupportedMediaType } from "./api-errors.ts";
 import { duplicateMembers } from "./duplicate-members.ts";
+import { PROTOBUF_MEDIA_TYPE, type ProtobufDecoder } from "./protobuf/decode.ts";
 
 /** Largest request body, as kube-apiserver limits it. */
 export const MAX_BODY_BYTES = 3 * 1024 * 1024;
@@ -11,6 +12,9 @@ export const MAX_BODY_BYTES = 3 * 1024 * 1024;
 const MAX_YAML_ALIASES = 100;
 /** Beginning of a body that an error quotes. */
 const QUOTED_CHARACTERS = 200;
+
+/** What custom resources accept; a kind without a protobuf form is answered with this list. */
+const ACCEPTED = ["application/json", "application/yaml"];
 
 /** A decoded body. */
 export interface DecodedBody {
@@ -22,9 +26,9 @@ export interface DecodedBody {
 /**
  * Reads the whole body.
  *
- * @throws ApiStatusError 413 over {@link MAX_BODY_BYTES}, 400 when it is not UTF-8
+ * @throws ApiStatusError 413 over {@link MAX_BODY_BYTES}
  */
-export async function readBody(request: IncomingMessage): Promise<string> {
+export async function readBody(request: IncomingMessage): Promise<Uint8Array> {
   const announced = Number(request.headers["content-length"] ?? 0);
   if (announced > MAX_BODY_BYTES) throw bodyTooLarge(MAX_BODY_BYTES);
   const chunks: Buffer[] = [];
@@ -34,36 +38,41 @@ export async function readBody(request: IncomingMessage): Promise<string> {
     if (bytes > MAX_BODY_BYTES) throw bodyTooLarge(MAX_BODY_BYTES);
     chunks.push(chunk);
   }
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(chunks, bytes));
-  } catch {
-    throw badRequest("the body of the request is not UTF-8");
-  }
+  return Buffer.concat(chunks, bytes);
 }
 
 /**
- * Decodes a body by its content type: JSON (also when there is none) or YAML.
+ * Decodes a body by its content type: JSON (also when there is none), YAML, or protobuf for the built-in kinds that typed clients
+ * send.
  *
  * @param kind what the body should be, for the error text
  * @throws ApiStatusError 415, 400
  */
-export function decodeBody(text: string, contentType: string | undefined, kind: string): DecodedBody {
+export function decodeBody(
+  body: Uint8Array,
+  contentType: string | undefined,
+  kind: string,
+  protobuf: ProtobufDecoder,
+): DecodedBody {
   switch (mediaType(contentType)) {
     case "":
     case "application/json":
-      return decodeJson(text, kind);
+      return decodeJson(body, kind);
     case "application/yaml":
-      return decodeYaml(text, kind);
+      return decodeYaml(body, kind);
+    case PROTOBUF_MEDIA_TYPE:
+      return { value: decodeProtobuf(body, kind, protobuf), strictErrors: [] };
     default:
-      throw unsupportedMediaType(["application/json", "application/yaml"]);
+      throw unsupportedMediaType(ACCEPTED);
   }
 }
 
 /** Decodes YAML, of which JSON is a part and by far the most common. @throws ApiStatusError 400 */
-export function decodeYaml(text: string, kind: string): DecodedBody {
+export function decodeYaml(body: Uint8Array, kind: string): DecodedBody {
+  const text = utf8(body);
   if (text.trimStart().startsWith("{")) {
     try {
-      return decodeJson(text, kind);
+      return jsonOf(text, kind);
     } catch {
       // a flow mapping that is not JSON
     }
@@ -95,7 +104,32 @@ export function mediaType(contentType: string | undefined): string {
   return (contentType ?? "").split(";", 1).join("").trim().toLowerCase();
 }
 
-function decodeJson(text: string, kind: string): DecodedBody {
+/** Decodes JSON. @throws ApiStatusError 400 */
+export function decodeJson(body: Uint8Array, kind: string): DecodedBody {
+  return jsonOf(utf8(body), kind);
+}
+
+function decodeProtobuf(body: Uint8Array, kind: string, decoder: ProtobufDecoder): JsonValue {
+  let value: JsonValue | undefined;
+  try {
+    value = decoder.decode(body);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw badRequest(`the object provided is unrecognized (must be of type ${kind}): ${error.message}`);
+  }
+  if (value === undefined) throw unsupportedMediaType(ACCEPTED);
+  return value;
+}
+
+function utf8(body: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(body);
+  } catch {
+    throw badRequest("the body of the request is not UTF-8");
+  }
+}
+
+function jsonOf(text: string, kind: string): DecodedBody {
   let value: JsonValue;
   try {
     value = JSON.parse(text) as JsonValue;

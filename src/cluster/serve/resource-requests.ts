@@ -25,7 +25,8 @@ import {
   textParameter,
   writeOptions,
 } from "./query-options.ts";
-import { type DecodedBody, decodeBody, decodeYaml, mediaType, readBody } from "./request-body.ts";
+import type { ProtobufDecoder } from "./protobuf/decode.ts";
+import { type DecodedBody, decodeBody, decodeJson, decodeYaml, mediaType, readBody } from "./request-body.ts";
 import { patchedScale, scaleChange, scaleOf } from "./scale.ts";
 import type { ScalePaths, ServedCluster } from "./served-cluster.ts";
 import { streamWatch } from "./watch-response.ts";
@@ -60,9 +61,11 @@ export class ResourceRequests {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #log: Log;
+  readonly #protobuf: ProtobufDecoder;
 
   constructor(parts: {
     readonly cluster: ServedCluster;
+    readonly protobuf: ProtobufDecoder;
     readonly clock: Clock;
     readonly random: Random;
     readonly log: Log;
@@ -71,6 +74,7 @@ export class ResourceRequests {
     this.#clock = parts.clock;
     this.#random = parts.random;
     this.#log = parts.log;
+    this.#protobuf = parts.protobuf;
   }
 
   /**
@@ -198,9 +202,9 @@ export class ResourceRequests {
     type: Patch["type"],
     options: WriteOptions,
   ): Promise<Patch> {
-    const text = await readBody(exchange.request);
+    const body = await readBody(exchange.request);
     const { kind } = target.resource;
-    const decoded = type === "apply" ? decodeYaml(text, kind) : decodePatch(text);
+    const decoded = type === "apply" ? decodeYaml(body, kind) : decodePatch(body);
     this.#strict(decoded, target.resource, options);
     if (type === "json") return { type, body: jsonPatch(decoded.value) };
     return { type, body: asObject(decoded.value, kind) };
@@ -301,11 +305,12 @@ export class ResourceRequests {
   }
 
   async #deleteOptions(exchange: Exchange): Promise<DeleteOptions> {
-    const text = await readBody(exchange.request);
+    const bytes = await readBody(exchange.request);
+    const kind = "DeleteOptions";
     const body =
-      text.trim() === ""
+      bytes.length === 0
         ? {}
-        : asObject(decodeBody(text, exchange.header("content-type"), "DeleteOptions").value, "DeleteOptions");
+        : asObject(decodeBody(bytes, exchange.header("content-type"), kind, this.#protobuf).value, kind);
     return deleteOptions(exchange.query, body);
   }
 
@@ -351,8 +356,8 @@ export class ResourceRequests {
     options: WriteOptions,
     resource?: DiscoveredResource,
   ): Promise<JsonValue> {
-    const text = await readBody(exchange.request);
-    const decoded = decodeBody(text, exchange.header("content-type"), kind);
+    const bytes = await readBody(exchange.request);
+    const decoded = decodeBody(bytes, exchange.header("content-type"), kind, this.#protobuf);
     this.#strict(decoded, resource, options);
     return decoded.value;
   }
@@ -430,9 +435,9 @@ function deleteOptions(query: URLSearchParams, body: JsonObject): DeleteOptions 
   };
 }
 
-function decodePatch(text: string): DecodedBody {
+function decodePatch(body: Uint8Array): DecodedBody {
   try {
-    return decodeBody(text, "application/json", "Patch");
+    return decodeJson(body, "Patch");
   } catch (error) {
     if (!(error instanceof ApiStatusError)) throw error;
     throw badRequest(`error decoding patch: ${error.message.replace(/^.*parse error: /s, "")}`);

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { JsonObject } from "../../base/json.ts";
 import type { DiscoveredResource } from "../cluster.ts";
+import { REVIEW_RESOURCES } from "./access-reviews.ts";
 import {
   AGGREGATED,
   aggregatedDiscovery,
@@ -103,6 +104,13 @@ function answerDiscovery(
   return document !== undefined && sendJson(exchange, document);
 }
 
+/** Reviews are never stored, so the cluster has no schema for them. */
+const REVIEW_SCHEMA: JsonObject = {
+  type: "object",
+  description: "A question about access: the answer comes in status.",
+  "x-kubernetes-preserve-unknown-fields": true,
+};
+
 function answerOpenApi(
   exchange: Exchange,
   cluster: ServedCluster,
@@ -110,18 +118,22 @@ function answerOpenApi(
   segments: readonly string[],
 ): boolean {
   const path = segments.slice(1).join("/");
-  if (path === "v2") return sendJson(exchange, openApiV2(cluster, resources));
+  const schemaOf = (resource: DiscoveredResource): JsonObject =>
+    REVIEW_RESOURCES.includes(resource)
+      ? REVIEW_SCHEMA
+      : cluster.resourceDetails(resource.group, resource.version, resource.resource).openApiSchema;
+  if (path === "v2") return sendJson(exchange, openApiV2(schemaOf, resources));
   if (path === "v3") {
     const paths: Record<string, JsonObject> = {};
     for (const { group, version, path } of openApiGroupVersions(resources)) {
-      const document = openApiV3(cluster, resources, group, version);
+      const document = openApiV3(schemaOf, resources, group, version);
       const hash = createHash("sha256").update(JSON.stringify(document)).digest("hex").toUpperCase();
       paths[path] = { serverRelativeURL: `/openapi/v3/${path}?hash=${hash}` };
     }
     return sendJson(exchange, { paths });
   }
   const found = openApiGroupVersions(resources).find((each) => `v3/${each.path}` === path);
-  const document = found === undefined ? undefined : openApiV3(cluster, resources, found.group, found.version);
+  const document = found === undefined ? undefined : openApiV3(schemaOf, resources, found.group, found.version);
   return document !== undefined && sendJson(exchange, document);
 }
 

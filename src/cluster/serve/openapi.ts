@@ -1,9 +1,11 @@
 import { apiVersionOf } from "../../api/resource-type.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../base/json.ts";
 import type { DiscoveredResource } from "../cluster.ts";
-import type { ServedCluster } from "./served-cluster.ts";
 
 type Dialect = "v2" | "v3";
+
+/** OpenAPI v3 schema of a resource's objects. */
+export type SchemaOf = (resource: DiscoveredResource) => JsonObject;
 
 const INFO = { title: "Kubernetes", version: "unversioned" } as const;
 const OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
@@ -102,9 +104,9 @@ function isSchemaMap(value: JsonObject): boolean {
   return typeof value["type"] !== "string" && Object.values(value).every(isJsonObject);
 }
 
-function objectSchema(cluster: ServedCluster, resource: DiscoveredResource, dialect: Dialect): JsonObject {
-  const details = cluster.resourceDetails(resource.group, resource.version, resource.resource);
-  const schema = dialect === "v3" ? details.openApiSchema : withoutV3(details.openApiSchema);
+function objectSchema(schemaOf: SchemaOf, resource: DiscoveredResource, dialect: Dialect): JsonObject {
+  const full = schemaOf(resource);
+  const schema = dialect === "v3" ? full : withoutV3(full);
   const open = isJsonObject(schema) ? schema : {};
   const properties = isJsonObject(open["properties"]) ? open["properties"] : {};
   return {
@@ -233,32 +235,32 @@ function pathsOf(resource: DiscoveredResource, dialect: Dialect): Record<string,
 
 /** OpenAPI v3 document of one group version; undefined when it is not served. */
 export function openApiV3(
-  cluster: ServedCluster,
+  schemaOf: SchemaOf,
   resources: readonly DiscoveredResource[],
   group: string,
   version: string,
 ): JsonObject | undefined {
   const own = resources.filter((resource) => resource.group === group && resource.version === version);
   if (own.length === 0) return undefined;
-  const { paths, schemas } = contents(cluster, own, "v3");
+  const { paths, schemas } = contents(schemaOf, own, "v3");
   return { openapi: "3.0.0", info: INFO, paths, components: { schemas } };
 }
 
 /** OpenAPI v2 document of everything that is served. */
-export function openApiV2(cluster: ServedCluster, resources: readonly DiscoveredResource[]): JsonObject {
-  const { paths, schemas } = contents(cluster, resources, "v2");
+export function openApiV2(schemaOf: SchemaOf, resources: readonly DiscoveredResource[]): JsonObject {
+  const { paths, schemas } = contents(schemaOf, resources, "v2");
   return { swagger: "2.0", info: INFO, paths, definitions: schemas };
 }
 
 function contents(
-  cluster: ServedCluster,
+  schemaOf: SchemaOf,
   resources: readonly DiscoveredResource[],
   dialect: Dialect,
 ): { readonly paths: JsonObject; readonly schemas: JsonObject } {
   const schemas: Record<string, JsonObject> = { [OBJECT_META]: OBJECT_META_SCHEMA };
   let paths: Record<string, JsonObject> = {};
   for (const resource of resources) {
-    schemas[schemaName(resource)] = objectSchema(cluster, resource, dialect);
+    schemas[schemaName(resource)] = objectSchema(schemaOf, resource, dialect);
     if (resource.verbs.includes("list")) schemas[`${schemaName(resource)}List`] = listSchema(resource, dialect);
     paths = Object.assign(paths, pathsOf(resource, dialect));
   }

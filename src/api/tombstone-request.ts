@@ -16,6 +16,8 @@ export interface TombstoneRequest {
   /** PackDelivery name. */
   readonly pack: string;
   readonly version: string;
+  /** The workloads stay: the tenant only forgets the pack. A request may soften a removal, never harden it. */
+  readonly orphan: boolean;
 }
 
 /** The ConfigMap of a request. */
@@ -28,13 +30,19 @@ export function tombstoneRequestConfigMap(
     apiVersion: "v1",
     kind: "ConfigMap",
     metadata: { namespace, name: tombstoneRequestName(request.name), labels },
-    data: { name: request.name, uid: request.uid, pack: request.pack, version: request.version },
+    data: {
+      name: request.name,
+      uid: request.uid,
+      pack: request.pack,
+      version: request.version,
+      orphan: String(request.orphan),
+    },
   };
 }
 
 /** Reads a request; undefined when a member is missing. */
 export function readTombstoneRequest(configMap: ConfigMapObject): TombstoneRequest | undefined {
-  const { name, uid, pack, version } = configMap.data ?? {};
+  const { name, uid, pack, version, orphan } = configMap.data ?? {};
   if (!name || !uid || pack === undefined || version === undefined) return undefined;
-  return { name, uid, pack, version };
+  return { name, uid, pack, version, orphan: orphan === "true" };
 }

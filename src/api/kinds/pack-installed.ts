@@ -78,6 +78,8 @@ export interface PackInstalledStatus {
   readonly serial?: number;
   /** Digest of the envelope of the last signed pack manifest. */
   readonly manifestDigest?: string;
+  /** Attempt that the serial was signed for: `{PackExecution uid}/{attempt}`. */
+  readonly signedFor?: string;
   /** PackReceipt name. */
   readonly receiptRef?: string;
   /** Digest that the receipt acknowledges. */

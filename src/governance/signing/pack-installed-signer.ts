@@ -33,7 +33,7 @@ import { verifiedBody, writeSignedSecret } from "./signed-secret.ts";
 export const SIGNED_FOR = "seam.ontai.dev/signed-for";
 
 /** Phases of a PackExecution whose content may be signed: an attempt was admitted and not withdrawn. */
-const SIGNABLE: ReadonlySet<string | undefined> = new Set(["Running", "Succeeded"]);
+const SIGNABLE: ReadonlySet<string | undefined> = new Set(["Running", "Retrying", "Succeeded", "Failed"]);
 
 interface Held {
   readonly secret: SecretObject;
@@ -83,7 +83,7 @@ export class PackInstalledSigner {
       held.keyId === this.#context.signer.keyId &&
       sameContent(held.manifest, draft)
     ) {
-      await this.#publish(installed, held.manifest, this.#envelope(held.manifest));
+      await this.#publish(installed, held.manifest, this.#envelope(held.manifest), attempt);
       return;
     }
     this.#context.assertFenced();
@@ -127,7 +127,7 @@ export class PackInstalledSigner {
       { packInstalled: installed.metadata.name, cluster, serial, version: manifest.version },
       "pack manifest signed",
     );
-    await this.#publish(installed, manifest, envelope);
+    await this.#publish(installed, manifest, envelope, attempt);
   }
 
   /** Checks where the content comes from. @throws SigningRefused */
@@ -215,7 +215,12 @@ export class PackInstalledSigner {
   }
 
   /** Annotations, then status. */
-  async #publish(installed: PackInstalled, manifest: PackManifest, envelope: SignedEnvelope): Promise<void> {
+  async #publish(
+    installed: PackInstalled,
+    manifest: PackManifest,
+    envelope: SignedEnvelope,
+    signedFor: string,
+  ): Promise<void> {
     const { cluster, signer } = this.#context;
     const [first] = envelope.signatures;
     const annotations = {
@@ -239,7 +244,7 @@ export class PackInstalledSigner {
       PackInstalled,
       current,
       {
-        fields: { serial: manifest.serial, manifestDigest: digestOf(encodeEnvelope(envelope)) },
+        fields: { serial: manifest.serial, manifestDigest: digestOf(encodeEnvelope(envelope)), signedFor },
         conditions: [{ type: "SigningRefused", status: "False", reason: "PackSigned" }],
       },
       FIELD_MANAGERS.signer,
@@ -248,13 +253,13 @@ export class PackInstalledSigner {
 
   async #refuse(installed: PackInstalled, refusal: SigningRefused): Promise<void> {
     this.#context.assertFenced();
-    const { serial, manifestDigest } = installed.status ?? {};
+    const { serial, manifestDigest, signedFor } = installed.status ?? {};
     const said = await applyStatus(
       this.#context,
       PackInstalled,
       installed,
       {
-        fields: { serial, manifestDigest },
+        fields: { serial, manifestDigest, signedFor },
         conditions: [{ type: "SigningRefused", status: "True", reason: refusal.reason, message: refusal.message }],
       },
       FIELD_MANAGERS.signer,

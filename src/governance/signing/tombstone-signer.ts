@@ -8,7 +8,7 @@ import {
   tombstoneRequestName,
   tombstoneSecretName,
 } from "../../api/names.ts";
-import { TOMBSTONE_REQUEST_PREFIX, readTombstoneRequest } from "../../api/tombstone-request.ts";
+import { TOMBSTONE_REQUEST_PREFIX, type TombstoneRequest, readTombstoneRequest } from "../../api/tombstone-request.ts";
 import type { LifecyclePolicies } from "../../api/kinds/lifecycle-policies.ts";
 import type { ObjectKey } from "../../api/object.ts";
 import { isStatus } from "../../cluster/api-status-error.ts";
@@ -67,7 +67,7 @@ export class TombstoneSigner {
   async #sign(
     cluster: string,
     namespace: string,
-    request: { readonly name: string; readonly uid: string },
+    request: TombstoneRequest,
     manifest: { readonly serial: number; readonly lifecyclePolicies: LifecyclePolicies } | undefined,
     existing: SecretObject | undefined,
   ): Promise<void> {
@@ -85,7 +85,10 @@ export class TombstoneSigner {
       name: request.name,
       uid: request.uid,
       serial,
-      lifecyclePolicies: manifest?.lifecyclePolicies ?? {},
+      lifecyclePolicies: {
+        ...manifest?.lifecyclePolicies,
+        ...(request.orphan ? { deletionPolicy: "Orphan" as const } : {}),
+      },
       issuedAt: rfc3339(this.#context.clock.now()),
     };
     this.#context.assertFenced();

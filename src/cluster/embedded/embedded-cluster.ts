@@ -1,3 +1,4 @@
+import { setFlagsFromString } from "node:v8";
 import { Namespace } from "../../api/builtin.ts";
 import type { PrinterColumn } from "../../api/builtin.ts";
 import type { KubeObject, ObjectKey, Unstructured } from "../../api/object.ts";
@@ -21,10 +22,13 @@ import type {
 } from "../cluster.ts";
 import { trackUpdate } from "./apply/track-update.ts";
 import { serveCustomResources } from "./crd/crd-controller.ts";
+import { CrdLifecycle } from "./crd/crd-lifecycle.ts";
 import { createObject } from "./requests/create.ts";
 import { decodeObject } from "./requests/decode.ts";
 import { deleteObject } from "./requests/delete.ts";
 import { listObjects } from "./requests/list.ts";
+import { GarbageCollector } from "./garbage-collection/garbage-collector.ts";
+import { NamespaceLifecycle } from "./namespaces/namespace-lifecycle.ts";
 import { managerOf } from "./requests/field-manager.ts";
 import { patchObject } from "./requests/patch.ts";
 import { replaceObject } from "./requests/replace.ts";
@@ -32,6 +36,7 @@ import { nowText, type RequestContext } from "./requests/request-context.ts";
 import { builtinResources } from "./resources/builtin-table.ts";
 import { ResourceRegistry } from "./resources/registry.ts";
 import { inVersion, type ScalePaths } from "./resources/served-resource.ts";
+import { CelEngine } from "./schema/cel/cel-engine.ts";
 import { compileSelector } from "./selectors/selector.ts";
 import { notFound, notServed } from "./status-errors.ts";
 import { storageKey } from "./store/collection.ts";
@@ -91,6 +96,7 @@ class SqliteCluster implements EmbeddedCluster {
   readonly #store: ObjectStore;
   readonly #registry: ResourceRegistry;
   readonly #watches: WatchCache;
+  readonly #controllers: readonly { idle(): Promise<void> }[];
   readonly #stop = new AbortController();
 
   constructor(options: EmbeddedClusterOptions, store: ObjectStore) {
@@ -98,9 +104,14 @@ class SqliteCluster implements EmbeddedCluster {
     this.#store = store;
     this.#registry = new ResourceRegistry(builtinResources());
     const { clock, random, log } = options;
-    this.#context = { store, registry: this.#registry, clock, random, log };
+    this.#context = { store, registry: this.#registry, cel: new CelEngine(), clock, random, log };
     this.#watches = new WatchCache(store, clock, this.#stop.signal);
     serveCustomResources(store, this.#registry, this.#watches);
+    this.#controllers = [
+      new GarbageCollector(this.#context, this.#stop.signal),
+      new NamespaceLifecycle(this.#context, this.#stop.signal),
+      new CrdLifecycle(this.#context, this.#stop.signal),
+    ];
     this.closed = this.#run();
     const { signal } = options;
     if (signal) {
@@ -117,6 +128,7 @@ class SqliteCluster implements EmbeddedCluster {
       await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
     }
     await this.#watches.closed;
+    await Promise.all(this.#controllers.map((controller) => controller.idle()));
     await this.#store.close();
   }
 
@@ -246,6 +258,8 @@ class SqliteCluster implements EmbeddedCluster {
  * @throws SeamError `AlreadyOpen` (names the other pid), `NewerVersion`, `NotWritable`, `DiskFull`, `Corrupt`
  */
 export async function openEmbeddedCluster(options: EmbeddedClusterOptions): Promise<EmbeddedCluster> {
+  // Patterns and rules come from CRDs, which anybody may bring: one that backtracks without end continues on the linear engine.
+  setFlagsFromString("--enable-experimental-regexp-engine-on-excessive-backtracks");
   const cluster = new SqliteCluster(options, await ObjectStore.open(options.directory));
   try {
     await cluster.bootstrap();

@@ -2,6 +2,7 @@ import type { WriteOptions } from "../../cluster.ts";
 import { type JsonMap, memberText } from "../json/mutable-json.ts";
 import { metadataOf, validateMetadata, validateMetadataUpdate } from "../metadata/validate-metadata.ts";
 import type { ServedResource } from "../resources/served-resource.ts";
+import { validateRules } from "../schema/cel/validate-rules.ts";
 import { applyDefaults } from "../schema/defaulting.ts";
 import { prune } from "../schema/prune.ts";
 import { validateSchema } from "../schema/validate.ts";
@@ -23,13 +24,20 @@ export function fillDefaults(context: RequestContext, resource: ServedResource, 
 }
 
 /** Everything that must hold before an object is stored. @throws ApiStatusError 422 with all causes */
-export function validateObject(resource: ServedResource, object: JsonMap, old: JsonMap | undefined): void {
+export function validateObject(
+  context: RequestContext,
+  resource: ServedResource,
+  object: JsonMap,
+  old: JsonMap | undefined,
+): void {
   const metadata = metadataOf(object);
   const errors: FieldError[] = validateMetadata(metadata, resource.nameRule, resource.namespaced);
   if (old) errors.push(...validateMetadataUpdate(metadata, metadataOf(old)));
   const schemaErrors = validateSchema(object, resource.schema);
   errors.push(...schemaErrors);
-  errors.push(...(resource.rules.validate?.(object, old) ?? []));
+  // Rules see only values of the right type: they run when the schema holds.
+  if (schemaErrors.length === 0) errors.push(...validateRules(context.cel, object, old, resource.schema));
+  errors.push(...(resource.rules.validate?.(object, old, kindContext(context)) ?? []));
   if (errors.length > 0)
     throw invalidObject(resource, memberText(metadata, "name") || memberText(metadata, "generateName"), errors);
 }

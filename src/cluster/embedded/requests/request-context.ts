@@ -4,12 +4,14 @@ import type { Random } from "../../../base/random.ts";
 import type { Unstructured } from "../../../api/object.ts";
 import type { ResourceRegistry } from "../resources/registry.ts";
 import type { KindContext } from "../resources/served-resource.ts";
+import type { CelEngine } from "../schema/cel/cel-engine.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 
 /** What every request works with. */
 export interface RequestContext {
   readonly store: ObjectStore;
   readonly registry: ResourceRegistry;
+  readonly cel: CelEngine;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -25,6 +27,9 @@ export function kindContext(context: RequestContext): KindContext {
   return {
     now: context.clock.now(),
     random: () => context.random.next(),
+    compileRule: (rule) => {
+      context.cel.compile(rule);
+    },
     objects: (collection) => objectsOf(context, collection),
   };
 }

@@ -1,7 +1,7 @@
 import type { ObjectKey, Unstructured } from "../../../api/object.ts";
 import { apiVersionOf } from "../../../api/resource-type.ts";
 import type { WriteOptions } from "../../cluster.ts";
-import { cloneMap, ensureMap, jsonEqual, type JsonMap, member, memberText } from "../json/mutable-json.ts";
+import { cloneJson, cloneMap, ensureMap, jsonEqual, type JsonMap, member, memberText } from "../json/mutable-json.ts";
 import { finalizersOf, metadataOf } from "../metadata/validate-metadata.ts";
 import { NAMESPACE_FINALIZER } from "../resources/rules/namespace.ts";
 import { inVersion, type ServedResource } from "../resources/served-resource.ts";
@@ -50,7 +50,7 @@ export async function changeObject(
     change.track(changed, current);
     if (jsonEqual(changed, current)) return inVersion(resource, entry.object);
   } else {
-    validateObject(resource, changed, current);
+    validateObject(context, resource, changed, current);
     change.track(changed, current);
   }
   changed["apiVersion"] = apiVersionOf({ group: resource.group, version: resource.storageVersion });
@@ -136,7 +136,7 @@ function isManagedFieldsReset(metadata: JsonMap): boolean {
 function restore(target: JsonMap, source: JsonMap, field: string): void {
   const value = member(source, field);
   if (value === undefined) delete target[field];
-  else target[field] = value;
+  else target[field] = cloneJson(value); // a copy: kind rules change the target in place
 }
 
 /** `metadata.generation` counts changes outside metadata and status. */

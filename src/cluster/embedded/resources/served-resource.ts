@@ -20,6 +20,8 @@ export interface KindContext {
   readonly now: number;
   /** Uniform in [0, 1). */
   readonly random: () => number;
+  /** Compiles a CEL rule. @throws Error naming what does not compile */
+  readonly compileRule: (rule: string) => void;
   /** Committed and accepted objects of a collection: what allocation (cluster IPs) must not collide with. */
   readonly objects: (collection: string) => Iterable<Unstructured>;
 }
@@ -33,7 +35,7 @@ export interface KindRules {
   /** Defaults that depend on other fields. */
   applyDefaults?(object: JsonMap, context: KindContext): void;
   /** Checks beyond the schema. */
-  validate?(object: JsonMap, old: JsonMap | undefined): FieldError[];
+  validate?(object: JsonMap, old: JsonMap | undefined, context: KindContext): FieldError[];
 }
 
 /** One version of one resource that the cluster serves, with everything the write path must know about it. */

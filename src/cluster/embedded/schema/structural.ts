@@ -1,4 +1,5 @@
-import { isMap, type Json, type JsonMap, member, memberMap } from "../json/mutable-json.ts";
+import { isMap, type Json, type JsonMap, member, memberMap, memberText } from "../json/mutable-json.ts";
+import { errorMessage } from "../../../base/errors.ts";
 import { type FieldError, forbiddenField, invalidValue, required } from "../status-errors.ts";
 
 /** Deepest schema; the API server stops at a similar depth through its own decoder. */
@@ -16,17 +17,20 @@ const FORBIDDEN_IN_LOGIC = [
 ];
 const MAX_ERRORS = 20;
 
+/** Compiles a CEL rule. @throws Error naming what does not compile */
+export type CompileRule = (rule: string) => void;
+
 /** Checks that an `openAPIV3Schema` is structural (apiextensions/v1 "specifying a structural schema"). */
-export function checkStructural(schema: JsonMap, path: string): FieldError[] {
+export function checkStructural(schema: JsonMap, path: string, compileRule: CompileRule): FieldError[] {
   const errors: FieldError[] = [];
   if (schema["type"] !== "object") {
     errors.push(invalidValue(`${path}.type`, schema["type"] ?? "", "must be object at the root"));
   }
-  checkNode(schema, path, errors, 0);
+  checkNode(schema, path, errors, 0, compileRule);
   return errors.slice(0, MAX_ERRORS);
 }
 
-function checkNode(schema: Json, path: string, errors: FieldError[], depth: number): void {
+function checkNode(schema: Json, path: string, errors: FieldError[], depth: number, compileRule: CompileRule): void {
   if (!isMap(schema) || errors.length >= MAX_ERRORS) return;
   if (depth > MAX_SCHEMA_DEPTH) {
     errors.push(forbiddenField(path, `schemas may be nested at most ${MAX_SCHEMA_DEPTH} levels`));
@@ -61,10 +65,11 @@ function checkNode(schema: Json, path: string, errors: FieldError[], depth: numb
       ),
     );
   checkList(schema, path, errors);
+  checkRules(schema, path, errors, compileRule);
   if (type === "array" && schema["items"] === undefined) errors.push(required(`${path}.items`, "must be specified"));
   if (Array.isArray(schema["items"]))
     errors.push(forbiddenField(`${path}.items`, "items must be a schema object and not an array"));
-  else if (schema["items"] !== undefined) checkNode(schema["items"], `${path}.items`, errors, depth + 1);
+  else if (schema["items"] !== undefined) checkNode(schema["items"], `${path}.items`, errors, depth + 1, compileRule);
   const properties = memberMap(schema, "properties");
   const additional = member(schema, "additionalProperties");
   if (properties && additional !== undefined && Object.keys(properties).length > 0) {
@@ -74,15 +79,33 @@ function checkNode(schema: Json, path: string, errors: FieldError[], depth: numb
   }
   for (const [name, child] of Object.entries(properties ?? {})) {
     if (name === "metadata" && depth === 0) continue;
-    checkNode(child, `${path}.properties[${name}]`, errors, depth + 1);
+    checkNode(child, `${path}.properties[${name}]`, errors, depth + 1, compileRule);
   }
-  if (isMap(additional)) checkNode(additional, `${path}.additionalProperties`, errors, depth + 1);
+  if (isMap(additional)) checkNode(additional, `${path}.additionalProperties`, errors, depth + 1, compileRule);
   for (const word of ["allOf", "anyOf", "oneOf"]) {
     const parts = member(schema, word);
     if (Array.isArray(parts))
       parts.forEach((part, i) => checkLogic(part, `${path}.${word}[${i}]`, errors, intOrString, depth + 1));
   }
   if (schema["not"] !== undefined) checkLogic(schema["not"], `${path}.not`, errors, false, depth + 1);
+}
+
+function checkRules(schema: JsonMap, path: string, errors: FieldError[], compileRule: CompileRule): void {
+  const rules = member(schema, "x-kubernetes-validations");
+  if (!Array.isArray(rules)) return;
+  rules.forEach((rule, i) => {
+    const text = isMap(rule) ? memberText(rule, "rule") : "";
+    const at = `${path}.x-kubernetes-validations[${i}].rule`;
+    if (text.trim() === "") {
+      errors.push(required(at, "rule is not specified"));
+      return;
+    }
+    try {
+      compileRule(text);
+    } catch (error) {
+      errors.push(invalidValue(at, text, `compilation failed: ${errorMessage(error)}`));
+    }
+  });
 }
 
 function checkList(schema: JsonMap, path: string, errors: FieldError[]): void {

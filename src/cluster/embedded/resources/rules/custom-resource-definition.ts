@@ -112,7 +112,7 @@ function establish(object: JsonMap, context: KindContext): void {
 
 const VERSION_NAME = /^[a-z](?:[-a-z0-9]*[a-z0-9])?$/;
 
-function validateVersions(object: JsonMap): FieldError[] {
+function validateVersions(object: JsonMap, context: KindContext): FieldError[] {
   const errors: FieldError[] = [];
   const versions = versionsOf(object);
   const seen = new Set<string>();
@@ -124,7 +124,7 @@ function validateVersions(object: JsonMap): FieldError[] {
     seen.add(name);
     const schema = memberMap(memberMap(version, "schema") ?? {}, "openAPIV3Schema");
     if (!schema) errors.push(required(`${path}.schema.openAPIV3Schema`, "schemas are required"));
-    else errors.push(...checkStructural(schema, `${path}.schema.openAPIV3Schema`));
+    else errors.push(...checkStructural(schema, `${path}.schema.openAPIV3Schema`, context.compileRule));
   });
   if (versions.filter((version) => version["storage"] === true).length !== 1) {
     errors.push(
@@ -144,7 +144,7 @@ export const customResourceDefinitionRules: KindRules = {
     defaultNames(object);
     establish(object, context);
   },
-  validate(object, old) {
+  validate(object, old, context) {
     const errors: FieldError[] = [];
     const spec = memberMap(object, "spec");
     const names = spec ? memberMap(spec, "names") : undefined;
@@ -169,7 +169,7 @@ export const customResourceDefinitionRules: KindRules = {
     if (scope !== "Namespaced" && scope !== "Cluster") {
       errors.push(notSupported("spec.scope", scope ?? "", ["Cluster", "Namespaced"]));
     }
-    errors.push(...validateVersions(object));
+    errors.push(...validateVersions(object, context));
     if (old) errors.push(...validateChange(spec, memberMap(old, "spec"), object));
     return errors;
   },

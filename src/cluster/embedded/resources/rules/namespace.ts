@@ -1,4 +1,4 @@
-import { ensureMap } from "../../json/mutable-json.ts";
+import { cloneJson, ensureMap } from "../../json/mutable-json.ts";
 import type { KindRules } from "../served-resource.ts";
 
 /** Finalizer in `spec.finalizers` that the namespace life cycle removes when the contents are gone. */
@@ -12,7 +12,7 @@ export const namespaceRules: KindRules = {
   prepareUpdate(object, old) {
     // spec.finalizers change only through the finalize subresource, which is the namespace life cycle's own.
     if (old["spec"] === undefined) delete object["spec"];
-    else object["spec"] = old["spec"];
+    else object["spec"] = cloneJson(old["spec"]);
   },
   applyDefaults(object) {
     const metadata = ensureMap(object, "metadata");

@@ -1,4 +1,4 @@
-import { ensureMap, isMap, type JsonMap, member, memberMap, memberText } from "../../json/mutable-json.ts";
+import { cloneJson, ensureMap, isMap, type JsonMap, member, memberMap, memberText } from "../../json/mutable-json.ts";
 import { type FieldError, invalidValue, required } from "../../status-errors.ts";
 import { collectionId, type KindContext, type KindRules } from "../served-resource.ts";
 
@@ -63,7 +63,7 @@ function keepAllocated(object: JsonMap, old: JsonMap): void {
   if ((spec["type"] ?? "ClusterIP") === "ExternalName" || before["type"] === "ExternalName") return;
   for (const field of ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"]) {
     const kept = member(before, field);
-    if (kept !== undefined && !spec[field]) spec[field] = kept;
+    if (kept !== undefined && !spec[field]) spec[field] = cloneJson(kept);
   }
   if (spec["type"] !== "NodePort" && spec["type"] !== "LoadBalancer") return;
   const oldPorts = Array.isArray(before["ports"]) ? before["ports"].filter(isMap) : [];

@@ -1,0 +1,51 @@
+import { clusterOfNamespace } from "../../api/names.ts";
+import type { RBACPolicy } from "../../api/kinds/rbac-policy.ts";
+import type { PermissionDeclaration, RBACProfile } from "../../api/kinds/rbac-profile.ts";
+import { ANY_CLUSTER } from "../validation/validate-rbac-policy.ts";
+
+/** The clusters there are, and which of them is the management cluster. */
+export interface ClusterRegistry {
+  /** Registered clusters. */
+  readonly registered: ReadonlySet<string>;
+  readonly managementCluster: string;
+}
+
+/** Name on input for the management cluster (permissions §8.5). */
+const MANAGEMENT_ALIAS = "management";
+
+/** Real name of a cluster as written in a profile or policy. */
+export function clusterName(written: string, registry: ClusterRegistry): string {
+  return written === MANAGEMENT_ALIAS ? registry.managementCluster : written;
+}
+
+/** Clusters a policy allows: empty is the management cluster only, `*` any registered one (permissions §2.2). */
+export function allowedClusters(policy: RBACPolicy, registry: ClusterRegistry): ReadonlySet<string> {
+  const allowed = policy.spec.allowedClusters ?? [];
+  if (allowed.length === 0) return new Set([registry.managementCluster]);
+  if (allowed.includes(ANY_CLUSTER)) return registry.registered;
+  return new Set(allowed.map((name) => clusterName(name, registry)));
+}
+
+/** True when a profile of this namespace may speak about a cluster: a tenant's profiles only about their own (permissions §4.3). */
+export function namespaceAllows(namespace: string | undefined, cluster: string): boolean {
+  const own = clusterOfNamespace(namespace);
+  return own === undefined || own === cluster;
+}
+
+/** Clusters on which a declaration grants (permissions §4.3), in both enforcement modes. */
+export function applicableClusters(
+  profile: RBACProfile,
+  declaration: PermissionDeclaration,
+  policy: RBACPolicy,
+  registry: ClusterRegistry,
+): readonly string[] {
+  const allowed = allowedClusters(policy, registry);
+  const own = declaration.clusters ?? [];
+  const restricted = new Set(own.map((name) => clusterName(name, registry)));
+  return [...new Set(profile.spec.targetClusters.map((name) => clusterName(name, registry)))].filter(
+    (cluster) =>
+      (restricted.size === 0 || restricted.has(cluster)) &&
+      allowed.has(cluster) &&
+      namespaceAllows(profile.metadata.namespace, cluster),
+  );
+}

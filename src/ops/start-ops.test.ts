@@ -1,0 +1,429 @@
+import { create } from "@bufbuild/protobuf";
+import { generateKeyPairSync } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { openManagementCluster, type TestManagementCluster } from "../../test/support/management-cluster.ts";
+import { Secret } from "../api/builtin.ts";
+import {
+  type ItemReport,
+  ItemReportSchema,
+  ItemReport_Level as Level,
+  Nack_Class as NackClass,
+} from "../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
+import { PackReceiptReportSchema } from "../api/gen/conductor/federation/v1alpha1/facts_pb.ts";
+import { FleetService, ReceiptService, RevocationService } from "../api/gen/conductor/fleet/v1alpha1/fleet_pb.ts";
+import { RevocationProgress_State as Progress } from "../api/gen/conductor/fleet/v1alpha1/fleet_pb.ts";
+import { Health } from "../api/gen/grpc/health/v1/health_pb.ts";
+import { type GrpcClient, createGrpcClient } from "../api/grpc/client.ts";
+import { PackInstalled } from "../api/kinds/pack-installed.ts";
+import { SECRET_NAMES, SECRET_TYPES, tenantNamespace } from "../api/names.ts";
+import { systemClock } from "../base/clock.ts";
+import { type Digest, digestOf } from "../base/digest.ts";
+import { silentLog } from "../base/log.ts";
+import { systemRandom } from "../base/random.ts";
+import { startDesiredStates } from "../federation/hub/desired-states/desired-states.ts";
+import type { AgentView, HubView } from "../federation/hub/hub-view.ts";
+import { type HubFactStore, createHubFactStore } from "../federation/hub/mirror/hub-fact-store.ts";
+import { startRevocationOutbox } from "../federation/hub/revocations/revocation-outbox.ts";
+import { startTenantDirectory } from "../federation/hub/tenant-directory/tenant-directory.ts";
+import { encodeIndex } from "../federation/index/encode-index.ts";
+import { createDevelopmentTrust } from "../trust/ca/development-trust.ts";
+import type { DevelopmentTrustPaths, TlsFiles } from "../trust/ca/development-trust-paths.ts";
+import { PAYLOAD_TYPES, ed25519Signer, encodeEnvelope, signEnvelope } from "../trust/dsse.ts";
+import { KeyRing } from "../trust/keyring/key-ring.ts";
+import { clientCredentials } from "../trust/tls/client-credentials.ts";
+import { fixedTls, loadTlsFiles } from "../trust/tls/tls-material.ts";
+import { createPrometheusMetrics } from "./metrics/prometheus-metrics.ts";
+import { type Ops, startOps } from "./start-ops.ts";
+
+const TENANT = "tenant-1";
+const PACK = "web-tenant-1";
+const { privateKey, publicKey } = generateKeyPairSync("ed25519");
+const signer = ed25519Signer(privateKey);
+
+/** The hub's sessions as these tests want them. */
+class StagedView implements HubView {
+  readonly replica = "hub-0";
+  readonly retried: string[] = [];
+  readonly #agents = new Map<string, AgentView>();
+  readonly #listeners = new Set<(cluster: string) => void>();
+
+  set(view: AgentView): void {
+    this.#agents.set(view.cluster, view);
+    for (const listener of this.#listeners) listener(view.cluster);
+  }
+  agent(cluster: string): AgentView | undefined {
+    return this.#agents.get(cluster);
+  }
+  agents(): readonly AgentView[] {
+    return [...this.#agents.values()];
+  }
+  subscribe(listener: (cluster: string) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+  retry(cluster: string, kind: string, name: string): boolean {
+    this.retried.push(`${cluster}/${kind}/${name}`);
+    return true;
+  }
+}
+
+const connected = (more: Partial<AgentView> = {}): AgentView => ({
+  cluster: TENANT,
+  connected: true,
+  sessionId: "s1",
+  term: 3n,
+  agentVersion: "0.1.0",
+  connectedAtMs: Date.now(),
+  lastSeenMs: Date.now(),
+  rttMs: 1.5,
+  auditBacklog: 7n,
+  auditStoredThrough: 40n,
+  certificateNotAfterMs: Date.now() + 10 * 86_400_000,
+  degradedReason: "",
+  queuedBytes: 0,
+  needsResync: false,
+  lastDisconnect: "",
+  ...more,
+});
+
+let directory: string;
+let trust: DevelopmentTrustPaths;
+let management: TestManagementCluster;
+let view: StagedView;
+let facts: HubFactStore;
+let ops: Ops;
+let fleet: GrpcClient<typeof FleetService>;
+let receipts: GrpcClient<typeof ReceiptService>;
+let revocations: GrpcClient<typeof RevocationService>;
+
+async function client<S extends Parameters<typeof createGrpcClient>[0]>(
+  service: S,
+  files: TlsFiles,
+): Promise<GrpcClient<S>> {
+  const material = await loadTlsFiles({
+    caFile: files.ca,
+    certificateFile: files.certificate,
+    privateKeyFile: files.key,
+  });
+  return createGrpcClient(service, {
+    address: `localhost:${ops.internalPort}`,
+    credentials: clientCredentials(material),
+  });
+}
+
+/** Signs and stores an index with one pack of this digest. */
+async function desire(sequence: number, digest: Digest): Promise<void> {
+  const body = encodeIndex({
+    _type: "FederationIndex/v1",
+    cluster: TENANT,
+    epoch: 1,
+    sequence,
+    issuedAt: new Date().toISOString(),
+    expiresAt: "2999-01-01T00:00:00Z",
+    keyId: signer.keyId,
+    items: [{ kind: "PackInstalled", name: PACK, version: sequence, digest, size: 10 }],
+    revocations: [],
+  });
+  const envelope = Buffer.from(encodeEnvelope(signEnvelope(PAYLOAD_TYPES.index, body, signer))).toString("base64");
+  const name = SECRET_NAMES.federationIndex;
+  await management.cluster.patch(
+    Secret,
+    { namespace: tenantNamespace(TENANT), name },
+    {
+      type: "apply",
+      body: {
+        apiVersion: "v1",
+        kind: "Secret",
+        type: SECRET_TYPES.federationIndex,
+        metadata: { name, namespace: tenantNamespace(TENANT) },
+        data: { envelope },
+      },
+    },
+    { fieldManager: "test", force: true },
+  );
+  await vi.waitFor(async () => {
+    const { agents } = await fleet.listAgents({});
+    expect(agents[0]?.desired?.sequence).toBe(BigInt(sequence));
+  });
+}
+
+const report = (version: number, digest: string, level: Level, more: object = {}): ItemReport =>
+  create(ItemReportSchema, {
+    kind: "PackInstalled",
+    name: PACK,
+    version: BigInt(version),
+    digest,
+    level,
+    atUnixMs: BigInt(Date.now()),
+    ...more,
+  });
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), "seam-ops-"));
+  const common = { clock: systemClock, random: systemRandom, log: silentLog };
+  [trust, management] = await Promise.all([
+    createDevelopmentTrust({ directory, clusters: [TENANT], clock: systemClock }),
+    openManagementCluster(),
+  ]);
+  await management.addTenant(TENANT);
+  await management.cluster.create(PackInstalled, {
+    apiVersion: "seam.ontai.dev/v1alpha1",
+    kind: "PackInstalled",
+    metadata: { name: PACK, namespace: tenantNamespace(TENANT) },
+    spec: { clusterPackRef: "web-v1", version: "v1", targetClusterRef: TENANT },
+  });
+  const { cluster, signal } = management;
+  const metrics = createPrometheusMetrics();
+  view = new StagedView();
+  facts = createHubFactStore({ cluster, clock: systemClock, log: silentLog, drift: async () => {} });
+  const [desired, tenants, outbox] = await Promise.all([
+    startDesiredStates({
+      ...common,
+      cluster,
+      signal,
+      metrics,
+      keys: new KeyRing([publicKey]),
+      packs: { get: () => Promise.reject(new Error("no pack is stored")) },
+    }),
+    startTenantDirectory({ ...common, cluster, signal }),
+    startRevocationOutbox({ ...common, cluster, signal, signer }),
+  ]);
+  const { ca, certificate, key } = trust.internal;
+  ops = await startOps({
+    ...common,
+    cluster,
+    signal,
+    metrics,
+    view,
+    desired,
+    directory: tenants,
+    revocations: outbox,
+    internal: {
+      address: "127.0.0.1",
+      port: 0,
+      tls: fixedTls(await loadTlsFiles({ caFile: ca, certificateFile: certificate, privateKeyFile: key })),
+      groups: ["seam:operators"],
+    },
+    http: { address: "127.0.0.1", port: 0 },
+  });
+  [fleet, receipts, revocations] = await Promise.all([
+    client(FleetService, trust.operator),
+    client(ReceiptService, trust.operator),
+    client(RevocationService, trust.operator),
+  ]);
+});
+
+afterAll(async () => {
+  fleet.close();
+  receipts.close();
+  revocations.close();
+  await management.close();
+  await ops.closed;
+  await rm(directory, { recursive: true, force: true });
+});
+
+const http = (path: string, init?: RequestInit): Promise<Response> =>
+  fetch(`http://127.0.0.1:${ops.httpPort}${path}`, init);
+
+describe("FleetService", () => {
+  it("shows a registered tenant that never connected, and then its session", async () => {
+    const before = (await fleet.listAgents({})).agents;
+    expect(before).toMatchObject([{ cluster: TENANT, connected: false, degradedReason: "NeverConnected" }]);
+    view.set(connected());
+    expect((await fleet.listAgents({})).agents).toMatchObject([
+      { cluster: TENANT, connected: true, replica: "hub-0", term: 3n, auditBacklog: 7n, degradedReason: "" },
+    ]);
+    expect((await fleet.listAgents({ clusters: ["tenant-9"] })).agents).toEqual([]);
+  });
+
+  it("explains an item at every step, by its pack's name too", async () => {
+    const digest = digestOf("v1");
+    await desire(1, digest);
+    const explain = async (): Promise<readonly [string, string]> => {
+      const { steps, blockingReason } = await fleet.explainItem({ cluster: TENANT, name: "web" });
+      return [steps.map(({ state }) => state).join(" "), blockingReason];
+    };
+    expect(await explain()).toEqual([
+      "done pending pending pending pending pending",
+      "the index that names it was not offered yet",
+    ]);
+    view.set(connected({ offered: { epoch: 1, sequence: 1, digest: "", atMs: Date.now() } }));
+    expect(await explain()).toEqual([
+      "done done pending pending pending pending",
+      "the agent has not reported received yet",
+    ]);
+    await facts.items(TENANT, [report(1, digest, Level.APPLIED, { waitingFor: "Deployment web/web" })]);
+    await vi.waitFor(async () =>
+      expect(await explain()).toEqual(["done done done done done pending", "the agent waits for Deployment web/web"]),
+    );
+    await facts.items(TENANT, [report(1, digest, Level.HEALTHY)]);
+    await vi.waitFor(async () => expect(await explain()).toEqual(["done done done done done done", ""]));
+    const whole = await fleet.explainItem({ cluster: TENANT, kind: "PackInstalled", name: PACK });
+    expect(whole.steps.every(({ at, name }) => at !== undefined || name === "desired")).toBe(true);
+    expect(whole.item).toMatchObject({ version: 1n, digest, level: Level.HEALTHY, quarantined: false });
+    const row = (await fleet.listAgents({})).agents[0];
+    expect(row?.items).toMatchObject({ desired: 1, healthy: 1, quarantined: 0 });
+  });
+
+  it("shows a refusal with its reason, what is still in force, and lifts it on request", async () => {
+    await facts.packReceipt(
+      TENANT,
+      create(PackReceiptReportSchema, {
+        receiptName: PACK,
+        clusterPackRef: "web-v1",
+        version: "v1",
+        serial: 1n,
+        manifestDigest: digestOf("v1"),
+        verified: true,
+        driftStatus: "InSync",
+      }),
+    );
+    const digest = digestOf("v2");
+    await desire(2, digest);
+    const nack = { class: NackClass.UNTRUSTED, retryable: false, reason: "SIGNATURE_INVALID", detail: "key 1f…" };
+    await facts.items(TENANT, [report(2, digest, Level.RECEIVED, { nack })]);
+    await vi.waitFor(async () => {
+      const answer = await fleet.explainItem({ cluster: TENANT, name: PACK });
+      expect(answer.steps.map(({ state }) => state)).toEqual(["done", "done", "done", "refused", "pending", "pending"]);
+      expect(answer).toMatchObject({ lastError: "SIGNATURE_INVALID: key 1f…", lastGood: "v1 (serial 1)" });
+      expect(answer.blockingReason).toContain("refused by the agent: SIGNATURE_INVALID");
+      expect(answer.item?.quarantined).toBe(true);
+    });
+    expect(await fleet.retryItem({ cluster: TENANT, name: PACK })).toMatchObject({ lifted: true });
+    expect(view.retried).toEqual([`${TENANT}/PackInstalled/${PACK}`]);
+  });
+
+  it("says what stands in the way while the agent is away", async () => {
+    view.set(connected({ connected: false, lastDisconnect: "heartbeat missed at 10:00" }));
+    await desire(3, digestOf("v3"));
+    const { blockingReason } = await fleet.explainItem({ cluster: TENANT, name: PACK });
+    expect(blockingReason).toBe("the agent is not connected (heartbeat missed at 10:00)");
+    view.set(connected());
+  });
+
+  it("names what was not found", async () => {
+    await expect(fleet.explainItem({ cluster: "tenant-9", name: "x" })).rejects.toThrow(
+      'cluster "tenant-9": a TalosCluster with role tenant; list them: seamctl agents',
+    );
+    await expect(fleet.explainItem({ cluster: TENANT, name: "x" })).rejects.toMatchObject({
+      parts: { reason: "ItemNotFound" },
+    });
+  });
+
+  it("watches: all agents first, then changes, until the caller leaves", async () => {
+    const leave = new AbortController();
+    const seen: boolean[] = [];
+    const watching = (async () => {
+      for await (const { agents } of fleet.watchAgents({}, { signal: leave.signal })) {
+        seen.push(...agents.map((agent) => agent.connected));
+        if (seen.length === 1) view.set(connected({ connected: false }));
+        if (seen.at(-1) === false) leave.abort();
+      }
+    })();
+    await expect(watching).rejects.toMatchObject({ details: expect.stringContaining("ancel") });
+    expect(seen[0]).toBe(true);
+    expect(seen.at(-1)).toBe(false);
+    view.set(connected());
+  });
+});
+
+describe("who may call the internal port", () => {
+  it("refuses a tenant's certificates: they are of other CAs", async () => {
+    const tenant = trust.tenants.get(TENANT);
+    if (tenant === undefined) throw new Error("the tenant has trust material");
+    for (const files of [tenant.federation, tenant.operator]) {
+      const stranger = await client(FleetService, { ...files, ca: trust.operator.ca });
+      await expect(stranger.listAgents({}, { deadlineMs: 3000 })).rejects.toMatchObject({ code: 14 });
+      stranger.close();
+    }
+  });
+
+  it("answers health for each service", async () => {
+    const health = await client(Health, trust.operator);
+    expect((await health.check({ service: FleetService.typeName })).status).toBe(1);
+    health.close();
+  });
+});
+
+describe("ReceiptService", () => {
+  it("shows the mirror, filters by pack, and names what is missing", async () => {
+    const { receipt } = await receipts.getReceipt({ cluster: TENANT, name: PACK });
+    expect(receipt).toMatchObject({ cluster: TENANT, pack: "web-v1", version: "v1", serial: 1n, verified: true });
+    expect(receipt?.mirroredAt).toBeDefined();
+    expect((await receipts.listReceipts({ pack: "web" })).receipts).toHaveLength(1);
+    expect((await receipts.listReceipts({ pack: "other" })).receipts).toEqual([]);
+    await expect(receipts.getReceipt({ cluster: TENANT, name: "none" })).rejects.toMatchObject({ code: 5 });
+  });
+});
+
+describe("RevocationService", () => {
+  it("stores a revocation durably and idempotently, and shows its progress", async () => {
+    const order = { revocationId: "r-1", target: "Pack", name: "web", reason: "CVE" };
+    const { revocation } = await revocations.revoke(order);
+    expect(revocation).toMatchObject({ revocationId: "r-1", target: "Pack", createdBy: "operator", reason: "CVE" });
+    expect(revocation?.progress).toMatchObject([{ cluster: TENANT, state: Progress.SENT }]);
+    await revocations.revoke(order);
+    expect((await revocations.listRevocations({})).revocations).toHaveLength(1);
+    view.set(connected({ connected: false }));
+    const offline = await revocations.getRevocation({ revocationId: "r-1" });
+    expect(offline.revocation?.progress[0]).toMatchObject({ state: Progress.OFFLINE });
+    expect(offline.revocation?.progress[0]?.boundedAt).toBeDefined();
+    view.set(connected());
+  });
+
+  it("denies a cluster, and refuses what it cannot do", async () => {
+    await expect(revocations.revoke({ target: "Pack", name: "web" })).rejects.toThrow("reason");
+    await expect(revocations.revoke({ target: "Pack", name: "none", reason: "x" })).rejects.toMatchObject({ code: 5 });
+    const { revocation } = await revocations.revoke({ target: "Cluster", name: TENANT, reason: "stolen" });
+    expect(revocation?.progress).toMatchObject([{ state: Progress.EFFECTIVE }]);
+  });
+});
+
+describe("HTTP", () => {
+  it("answers liveness and readiness", async () => {
+    expect(await (await http("/healthz")).text()).toBe("ok\n");
+    expect(await (await http("/readyz")).json()).toMatchObject({ ready: true });
+    expect((await http("/nothing")).status).toBe(404);
+  });
+
+  it("exposes the metrics by their names, with what the deliveries took", async () => {
+    const text = await (await http("/metrics")).text();
+    for (const line of [
+      "federation_streams 1",
+      'federation_items{level="desired"} 1',
+      'wal_unacked_events{cluster="tenant-1"} 7',
+      'federation_degraded{cluster="tenant-1"} 0',
+    ])
+      expect(text).toContain(line);
+    expect(text).toMatch(/federation_commit_to_receipt_seconds_count\{level="received"\} [1-9]/);
+    expect(text).toMatch(/event_loop_delay_seconds\{quantile="0.99"\}/);
+    expect(text).toMatch(/process_resident_memory_bytes \d+/);
+  });
+
+  it("answers the reading half as JSON and changes nothing", async () => {
+    const post = (method: string, body: object): Promise<Response> =>
+      http(`/conductor.fleet.v1alpha1.${method}`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(body),
+      });
+    expect(await (await post("FleetService/ListAgents", {})).json()).toMatchObject({ agents: [{ cluster: TENANT }] });
+    expect(await (await post("ReceiptService/ListReceipts", {})).json()).toMatchObject({ receipts: [{ name: PACK }] });
+    const retry = await post("FleetService/RetryItem", { cluster: TENANT, name: PACK });
+    expect(retry.status).toBe(403);
+    const missing = await post("FleetService/ExplainItem", { cluster: TENANT, name: "x" });
+    expect([missing.status, await missing.json()]).toMatchObject([404, { code: "not_found" }]);
+  });
+
+  it("serves a page that needs nothing from elsewhere and lets nothing else run", async () => {
+    const response = await http("/");
+    const html = await response.text();
+    expect(response.headers.get("content-security-policy")).toContain("default-src 'none'");
+    expect(html).not.toMatch(/https?:\/\//);
+    expect(html).toContain('<html lang="en">');
+    expect(html).toContain("prefers-color-scheme:dark");
+  });
+});

@@ -1,0 +1,232 @@
+import type {
+  CapabilityDeclaration,
+  DriftReport,
+  PackReceiptReport,
+  SnapshotReceiptReport,
+} from "../../src/api/gen/conductor/federation/v1alpha1/facts_pb.ts";
+import type { RevocationPush } from "../../src/api/gen/conductor/federation/v1alpha1/commands_pb.ts";
+import type { ItemReport } from "../../src/api/gen/conductor/federation/v1alpha1/desired_pb.ts";
+import { type Clock, rfc3339 } from "../../src/base/clock.ts";
+import { type Digest, digestOf } from "../../src/base/digest.ts";
+import { signIndex } from "../../src/federation/index/encode-index.ts";
+import { type IndexItem, type ItemKind, itemKey } from "../../src/federation/index/index-document.ts";
+import type {
+  DesiredIndex,
+  DesiredStates,
+  FactStore,
+  RevocationOutbox,
+  SessionOwnership,
+  TenantDirectory,
+  TenantVerdict,
+} from "../../src/federation/hub/ports.ts";
+import type { Signer } from "../../src/trust/dsse.ts";
+
+/** Desired state in memory, signed like the real one. Survives a "restart" of the hub when the test keeps the object. */
+export class MemoryDesiredStates implements DesiredStates {
+  readonly #signer: Signer;
+  readonly #clock: Clock;
+  readonly #indexes = new Map<string, DesiredIndex>();
+  readonly #bodies = new Map<string, Uint8Array>();
+  readonly #listeners = new Set<(cluster: string) => void>();
+  readonly #epoch: number;
+
+  constructor(signer: Signer, clock: Clock) {
+    this.#signer = signer;
+    this.#clock = clock;
+    this.#epoch = Math.floor(clock.now() / 1000);
+  }
+
+  /** Signs a new index in which `kind/name` has this body and these refs; keeps every other item. */
+  put(cluster: string, kind: ItemKind, name: string, body: Uint8Array, refs: readonly Uint8Array[] = []): number {
+    const digest = this.#hold(body);
+    const held = refs.map((ref) => ({ digest: this.#hold(ref), size: ref.length }));
+    return this.#sign(cluster, (version) => ({
+      kind,
+      name,
+      version,
+      digest,
+      size: body.length,
+      ...(held.length === 0 ? {} : { refs: held }),
+    }));
+  }
+
+  /** Signs a new index in which `kind/name` is a tombstone. */
+  remove(cluster: string, kind: ItemKind, name: string): number {
+    return this.#sign(cluster, (version) => ({ kind, name, version, digest: "", size: 0, deleted: true }));
+  }
+
+  /** Replaces the bytes behind a digest: what a registry with a broken disk would serve. */
+  corrupt(digest: string, bytes: Uint8Array): void {
+    this.#bodies.set(digest, bytes);
+  }
+
+  current(cluster: string): DesiredIndex | undefined {
+    return this.#indexes.get(cluster);
+  }
+
+  subscribe(listener: (cluster: string) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async blob(_cluster: string, digest: string): Promise<Uint8Array | undefined> {
+    return this.#bodies.get(digest);
+  }
+
+  #hold(body: Uint8Array): Digest {
+    const digest = digestOf(body);
+    this.#bodies.set(digest, body);
+    return digest;
+  }
+
+  #sign(cluster: string, itemAt: (sequence: number) => IndexItem): number {
+    const before = this.#indexes.get(cluster)?.document;
+    const sequence = (before?.sequence ?? 0) + 1;
+    const item = itemAt(sequence);
+    const items = [...(before?.items ?? []).filter((other) => itemKey(other) !== itemKey(item)), item].sort((a, b) =>
+      itemKey(a) < itemKey(b) ? -1 : 1,
+    );
+    const now = this.#clock.now();
+    const document = {
+      _type: "FederationIndex/v1" as const,
+      cluster,
+      epoch: this.#epoch,
+      sequence,
+      issuedAt: rfc3339(now),
+      expiresAt: rfc3339(now + 3_600_000),
+      keyId: this.#signer.keyId,
+      items,
+      revocations: [],
+    };
+    const envelope = signIndex(document, this.#signer);
+    this.#indexes.set(cluster, { document, envelope, digest: digestOf(envelope.body) });
+    for (const listener of this.#listeners) listener(cluster);
+    return sequence;
+  }
+}
+
+/** Facts in memory, by cluster and key. */
+export class MemoryFactStore implements FactStore {
+  readonly receipts = new Map<string, PackReceiptReport>();
+  readonly snapshots = new Map<string, SnapshotReceiptReport>();
+  readonly drifts = new Map<string, DriftReport>();
+  readonly capabilities = new Map<string, CapabilityDeclaration>();
+  readonly levels = new Map<string, Map<string, ItemReport>>();
+  /** Called after each change. */
+  onChange: () => void = () => {};
+  /** Set to make stores fail, as an API server that is away does. */
+  failing = false;
+
+  async packReceipt(cluster: string, report: PackReceiptReport): Promise<void> {
+    this.#stored();
+    this.receipts.set(`${cluster}/${report.receiptName}`, report);
+    this.onChange();
+  }
+
+  async snapshotReceipt(cluster: string, report: SnapshotReceiptReport): Promise<void> {
+    this.#stored();
+    this.snapshots.set(cluster, report);
+    this.onChange();
+  }
+
+  async drift(cluster: string, report: DriftReport): Promise<void> {
+    this.#stored();
+    this.drifts.set(`${cluster}/${report.signalName}`, report);
+    this.onChange();
+  }
+
+  async capability(cluster: string, declaration: CapabilityDeclaration): Promise<void> {
+    this.#stored();
+    this.capabilities.set(cluster, declaration);
+    this.onChange();
+  }
+
+  async items(cluster: string, reports: readonly ItemReport[]): Promise<void> {
+    this.#stored();
+    let held = this.levels.get(cluster);
+    if (held === undefined) this.levels.set(cluster, (held = new Map()));
+    for (const report of reports) held.set(itemKey(report), report);
+    this.onChange();
+  }
+
+  async itemLevels(cluster: string): Promise<readonly ItemReport[]> {
+    return [...(this.levels.get(cluster)?.values() ?? [])];
+  }
+
+  /** Stored report of one item. */
+  item(cluster: string, key: string): ItemReport | undefined {
+    return this.levels.get(cluster)?.get(key);
+  }
+
+  #stored(): void {
+    if (this.failing) throw new Error("the store is away");
+  }
+}
+
+/** A directory of tenants that a test changes at will. */
+export class MemoryDirectory implements TenantDirectory {
+  readonly #clusters: Set<string>;
+  readonly #denied = new Set<string>();
+  readonly #listeners = new Set<(cluster: string) => void>();
+
+  constructor(clusters: Iterable<string>) {
+    this.#clusters = new Set(clusters);
+  }
+
+  deny(cluster: string, serial: string): void {
+    this.#denied.add(serial);
+    for (const listener of this.#listeners) listener(cluster);
+  }
+
+  check(cluster: string, certificateSerial: string): TenantVerdict {
+    if (!this.#clusters.has(cluster)) return { ok: false, reason: "UnknownCluster" };
+    if (this.#denied.has(certificateSerial)) return { ok: false, reason: "CertificateRevoked" };
+    return { ok: true };
+  }
+
+  subscribe(listener: (cluster: string) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  clusters(): readonly string[] {
+    return [...this.#clusters];
+  }
+}
+
+/** Terms that rise with each owner. */
+export class MemoryOwnership implements SessionOwnership {
+  term = 1n;
+
+  async acquire(): Promise<bigint> {
+    return this.term;
+  }
+}
+
+/** Revocations in memory. */
+export class MemoryRevocations implements RevocationOutbox {
+  readonly #pending = new Map<string, RevocationPush[]>();
+  readonly #listeners = new Set<(cluster: string) => void>();
+  readonly outcomes: string[] = [];
+
+  push(cluster: string, revocation: RevocationPush): void {
+    this.#pending.set(cluster, [...(this.#pending.get(cluster) ?? []), revocation]);
+    for (const listener of this.#listeners) listener(cluster);
+  }
+
+  pending(cluster: string, afterSerial: bigint): readonly RevocationPush[] {
+    return (this.#pending.get(cluster) ?? []).filter(({ serial }) => serial > afterSerial);
+  }
+
+  async acknowledged(cluster: string, serial: bigint, applied: boolean, detail: string): Promise<void> {
+    this.outcomes.push(`${cluster} ${serial} ${applied} ${detail}`);
+    const left = (this.#pending.get(cluster) ?? []).filter((other) => other.serial !== serial);
+    this.#pending.set(cluster, left);
+    for (const listener of this.#listeners) listener(cluster);
+  }
+
+  subscribe(listener: (cluster: string) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+}

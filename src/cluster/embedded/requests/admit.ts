@@ -15,6 +15,8 @@ export function pruneUnknown(resource: ServedResource, object: JsonMap, options:
   if (!resource.prunes) return;
   const unknown = prune(object, resource.schema);
   if (unknown.length > 0 && options.fieldValidation === "Strict") throw strictDecodingError(resource, unknown);
+  if (options.fieldValidation === "Ignore") return;
+  for (const path of unknown) options.onWarning?.(`unknown field ${JSON.stringify(path)}`);
 }
 
 /** Schema defaults, then those of the kind. */

@@ -11,6 +11,7 @@ import { badRequest, forbidden, methodNotAllowed, resourceNotServed } from "./ap
 import { Authenticator } from "./authentication.ts";
 import type { AccessAttributes, Authorizer } from "./authorizer.ts";
 import { answerDocument } from "./document-requests.ts";
+import { builtInSchemas } from "./built-in-schemas.ts";
 import { Exchange } from "./exchange.ts";
 import { negotiate } from "./negotiation.ts";
 import { ProtobufDecoder } from "./protobuf/decode.ts";
@@ -38,6 +39,7 @@ export class ApiServer {
   readonly #authenticator: Authenticator;
   readonly #requests: ResourceRequests;
   readonly #protobuf = new ProtobufDecoder();
+  readonly #builtIn = builtInSchemas();
 
   constructor(parts: ApiServerParts) {
     this.#parts = parts;
@@ -71,7 +73,7 @@ export class ApiServer {
       await this.#authorize(exchange, { type: "nonResource", verb: methodVerb(exchange), path: target.path });
       if (exchange.request.method !== "GET" && exchange.request.method !== "HEAD") throw methodNotAllowed();
       const resources = await this.#resources();
-      if (!answerDocument(exchange, this.#parts.cluster, resources))
+      if (!answerDocument(exchange, this.#parts.cluster, this.#builtIn, resources))
         exchange.sendText(404, "404 page not found\n", "text/plain; charset=utf-8");
       return;
     }

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { JsonObject } from "../../base/json.ts";
 import type { DiscoveredResource } from "../cluster.ts";
 import { REVIEW_RESOURCES } from "./access-reviews.ts";
+import type { BuiltInSchemas } from "./built-in-schemas.ts";
 import {
   AGGREGATED,
   aggregatedDiscovery,
@@ -12,7 +13,7 @@ import {
 } from "./discovery-documents.ts";
 import type { Exchange } from "./exchange.ts";
 import { negotiateDocument } from "./negotiation.ts";
-import { openApiGroupVersions, openApiV2, openApiV3 } from "./openapi.ts";
+import { openApiGroupVersions, openApiV2, openApiV3, type SchemaSource } from "./openapi.ts";
 import type { ServedCluster } from "./served-cluster.ts";
 
 /** What `/version` says. The API is that of this minor version of Kubernetes; `+seam` says that the server is not. */
@@ -47,6 +48,7 @@ const HEALTH: ReadonlySet<string> = new Set(["/healthz", "/livez", "/readyz"]);
 export function answerDocument(
   exchange: Exchange,
   cluster: ServedCluster,
+  builtIn: BuiltInSchemas,
   resources: readonly DiscoveredResource[],
 ): boolean {
   const segments = exchange.path.split("/").filter((segment) => segment !== "");
@@ -67,7 +69,7 @@ export function answerDocument(
     case "apis":
       return answerDiscovery(exchange, resources, segments, false);
     case "openapi":
-      return answerOpenApi(exchange, cluster, resources, segments);
+      return answerOpenApi(exchange, cluster, builtIn, resources, segments);
     default:
       return false;
   }
@@ -114,26 +116,30 @@ const REVIEW_SCHEMA: JsonObject = {
 function answerOpenApi(
   exchange: Exchange,
   cluster: ServedCluster,
+  builtIn: BuiltInSchemas,
   resources: readonly DiscoveredResource[],
   segments: readonly string[],
 ): boolean {
   const path = segments.slice(1).join("/");
-  const schemaOf = (resource: DiscoveredResource): JsonObject =>
-    REVIEW_RESOURCES.includes(resource)
-      ? REVIEW_SCHEMA
-      : cluster.resourceDetails(resource.group, resource.version, resource.resource).openApiSchema;
-  if (path === "v2") return sendJson(exchange, openApiV2(schemaOf, resources));
+  const source: SchemaSource = {
+    builtIn,
+    schemaOf: (resource) =>
+      REVIEW_RESOURCES.includes(resource)
+        ? REVIEW_SCHEMA
+        : cluster.resourceDetails(resource.group, resource.version, resource.resource).openApiSchema,
+  };
+  if (path === "v2") return sendJson(exchange, openApiV2(source, resources));
   if (path === "v3") {
     const paths: Record<string, JsonObject> = {};
     for (const { group, version, path } of openApiGroupVersions(resources)) {
-      const document = openApiV3(schemaOf, resources, group, version);
+      const document = openApiV3(source, resources, group, version);
       const hash = createHash("sha256").update(JSON.stringify(document)).digest("hex").toUpperCase();
       paths[path] = { serverRelativeURL: `/openapi/v3/${path}?hash=${hash}` };
     }
     return sendJson(exchange, { paths });
   }
   const found = openApiGroupVersions(resources).find((each) => `v3/${each.path}` === path);
-  const document = found === undefined ? undefined : openApiV3(schemaOf, resources, found.group, found.version);
+  const document = found === undefined ? undefined : openApiV3(source, resources, found.group, found.version);
   return document !== undefined && sendJson(exchange, document);
 }
 

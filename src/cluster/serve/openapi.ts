@@ -1,11 +1,17 @@
 import { apiVersionOf } from "../../api/resource-type.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../base/json.ts";
 import type { DiscoveredResource } from "../cluster.ts";
+import type { BuiltInSchemas } from "./built-in-schemas.ts";
 
 type Dialect = "v2" | "v3";
 
-/** OpenAPI v3 schema of a resource's objects. */
-export type SchemaOf = (resource: DiscoveredResource) => JsonObject;
+/** Where schemas come from. */
+export interface SchemaSource {
+  /** OpenAPI v3 schema of a resource's objects. */
+  schemaOf(resource: DiscoveredResource): JsonObject;
+  /** Members of built-in kinds, which the cluster keeps open. */
+  readonly builtIn: BuiltInSchemas;
+}
 
 const INFO = { title: "Kubernetes", version: "unversioned" } as const;
 const OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
@@ -85,6 +91,13 @@ function schemaName(resource: DiscoveredResource): string {
   return [...group.split(".").toReversed(), resource.version, resource.kind].join(".");
 }
 
+/** Name of the schema of a message: `corev1PodSpec` is `io.k8s.api.core.v1.PodSpec`. */
+function messageName(id: string): string {
+  if (id === "metav1ObjectMeta") return OBJECT_META;
+  const [, group = "", version = "", name = ""] = /^([a-z]+)(v\d+)(\w+)$/.exec(id) ?? [];
+  return `io.k8s.api.${group}.${version}.${name}`;
+}
+
 function reference(dialect: Dialect, name: string): JsonObject {
   return { $ref: dialect === "v3" ? `#/components/schemas/${name}` : `#/definitions/${name}` };
 }
@@ -104,15 +117,22 @@ function isSchemaMap(value: JsonObject): boolean {
   return typeof value["type"] !== "string" && Object.values(value).every(isJsonObject);
 }
 
-function objectSchema(schemaOf: SchemaOf, resource: DiscoveredResource, dialect: Dialect): JsonObject {
-  const full = schemaOf(resource);
+function objectSchema(source: SchemaSource, resource: DiscoveredResource, dialect: Dialect): JsonObject {
+  const full = source.schemaOf(resource);
   const schema = dialect === "v3" ? full : withoutV3(full);
   const open = isJsonObject(schema) ? schema : {};
-  const properties = isJsonObject(open["properties"]) ? open["properties"] : {};
+  const id = source.builtIn.idOf(apiVersionOf(resource), resource.kind);
+  const known = id === undefined ? open : source.builtIn.schema(id, (other) => reference(dialect, messageName(other)));
+  const properties = isJsonObject(known["properties"]) ? known["properties"] : {};
+  const metadata = { allOf: [reference(dialect, OBJECT_META)], description: "Metadata of the object." };
   return {
     ...open,
     type: "object",
-    properties: { ...properties, ...TYPE_META, metadata: { ...reference(dialect, OBJECT_META) } },
+    properties: {
+      ...properties,
+      ...TYPE_META,
+      metadata: dialect === "v3" ? metadata : reference(dialect, OBJECT_META),
+    },
     [GROUP_VERSION_KIND]: [{ group: resource.group, version: resource.version, kind: resource.kind }],
   };
 }
@@ -235,32 +255,37 @@ function pathsOf(resource: DiscoveredResource, dialect: Dialect): Record<string,
 
 /** OpenAPI v3 document of one group version; undefined when it is not served. */
 export function openApiV3(
-  schemaOf: SchemaOf,
+  source: SchemaSource,
   resources: readonly DiscoveredResource[],
   group: string,
   version: string,
 ): JsonObject | undefined {
   const own = resources.filter((resource) => resource.group === group && resource.version === version);
   if (own.length === 0) return undefined;
-  const { paths, schemas } = contents(schemaOf, own, "v3");
+  const { paths, schemas } = contents(source, own, "v3");
   return { openapi: "3.0.0", info: INFO, paths, components: { schemas } };
 }
 
 /** OpenAPI v2 document of everything that is served. */
-export function openApiV2(schemaOf: SchemaOf, resources: readonly DiscoveredResource[]): JsonObject {
-  const { paths, schemas } = contents(schemaOf, resources, "v2");
+export function openApiV2(source: SchemaSource, resources: readonly DiscoveredResource[]): JsonObject {
+  const { paths, schemas } = contents(source, resources, "v2");
   return { swagger: "2.0", info: INFO, paths, definitions: schemas };
 }
 
 function contents(
-  schemaOf: SchemaOf,
+  source: SchemaSource,
   resources: readonly DiscoveredResource[],
   dialect: Dialect,
 ): { readonly paths: JsonObject; readonly schemas: JsonObject } {
   const schemas: Record<string, JsonObject> = { [OBJECT_META]: OBJECT_META_SCHEMA };
   let paths: Record<string, JsonObject> = {};
   for (const resource of resources) {
-    schemas[schemaName(resource)] = objectSchema(schemaOf, resource, dialect);
+    const root = source.builtIn.idOf(apiVersionOf(resource), resource.kind);
+    for (const id of root === undefined ? [] : source.builtIn.closure(root)) {
+      if (id !== root)
+        schemas[messageName(id)] ??= source.builtIn.schema(id, (other) => reference(dialect, messageName(other)));
+    }
+    schemas[schemaName(resource)] = objectSchema(source, resource, dialect);
     if (resource.verbs.includes("list")) schemas[`${schemaName(resource)}List`] = listSchema(resource, dialect);
     paths = Object.assign(paths, pathsOf(resource, dialect));
   }

@@ -162,7 +162,7 @@ export const WORKLOAD_COLUMNS: ReadonlyMap<string, readonly TableColumn[]> = new
       NAME,
       column("Schedule", (object) => textAt(object, "spec", "schedule")),
       column("Timezone", (object) => orNone(textAt(object, "spec", "timeZone"))),
-      column("Suspend", (object) => at(object, "spec", "suspend") === true, "boolean"),
+      column("Suspend", (object) => (at(object, "spec", "suspend") === true ? "True" : "False"), "boolean"),
       column("Active", (object) => listAt(object, "status", "active").length, "integer"),
       column("Last Schedule", (object, now) => {
         const last = at(object, "status", "lastScheduleTime");

@@ -1,6 +1,8 @@
 import { readFile } from "node:fs/promises";
-import { CustomResourceDefinition, loadCrds } from "../api/kinds/crds.ts";
-import { Namespace } from "../api/builtin.ts";
+import { CustomResourceDefinition, Namespace } from "../api/builtin.ts";
+import { loadCrds } from "../api/kinds/crds.ts";
+import { invariant } from "../base/assert.ts";
+import { isJsonObject } from "../base/json.ts";
 import { NAMESPACES } from "../api/names.ts";
 import { isStatus } from "../cluster/api-status-error.ts";
 import type { Cluster } from "../cluster/cluster.ts";
@@ -11,6 +13,7 @@ import { serveCluster } from "../cluster/serve/serve-cluster.ts";
 import type { AgentOptions } from "./agent.ts";
 import type { ClosingOrder } from "./closing.ts";
 import { listenAddress, required } from "./environment.ts";
+import { aborted } from "./leading.ts";
 
 /** Field manager of what a process installs into its embedded cluster. */
 const INSTALL_MANAGER = "seam-install";
@@ -74,14 +77,13 @@ export async function openOwnCluster(options: AgentOptions, closing: ClosingOrde
 /** Installs our kinds and namespaces; a CRD of an older build is replaced by this one's. */
 async function install(cluster: Cluster): Promise<void> {
   for (const crd of loadCrds()) {
+    const body: unknown = crd;
+    invariant(isJsonObject(body), "a CRD is a JSON object");
     const key = { name: crd.metadata.name };
     await cluster.patch(
       CustomResourceDefinition,
       key,
-      {
-        type: "apply",
-        body: { apiVersion: crd.apiVersion, kind: crd.kind, metadata: { ...crd.metadata }, spec: { ...crd.spec } },
-      },
+      { type: "apply", body },
       { fieldManager: INSTALL_MANAGER, force: true },
     );
   }
@@ -97,9 +99,6 @@ async function install(cluster: Cluster): Promise<void> {
 }
 
 async function onAbort(signal: AbortSignal, close: () => Promise<void>): Promise<void> {
-  await new Promise<void>((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
+  await aborted(signal);
   await close();
 }

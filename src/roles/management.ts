@@ -1,0 +1,180 @@
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { ItemReport_Level } from "../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
+import { NAMESPACES } from "../api/names.ts";
+import { uuidV4 } from "../base/ids.ts";
+import { openSqliteAuditSink } from "../federation/audit/sqlite-audit-sink.ts";
+import { startDesiredStates } from "../federation/hub/desired-states/desired-states.ts";
+import { hubDrift } from "../federation/hub/drift/hub-drift.ts";
+import { createHubFactStore } from "../federation/hub/mirror/hub-fact-store.ts";
+import { startSessionOwnership } from "../federation/hub/ownership/session-ownership.ts";
+import { startRevocationOutbox } from "../federation/hub/revocations/revocation-outbox.ts";
+import { startHub } from "../federation/hub/start-hub.ts";
+import { startTenantDirectory } from "../federation/hub/tenant-directory/tenant-directory.ts";
+import { startGovernance } from "../governance/start-governance.ts";
+import { startSnapshotSigning } from "../governance/snapshots/start-snapshot-signing.ts";
+import { createPrometheusMetrics } from "../ops/metrics/prometheus-metrics.ts";
+import { startOps } from "../ops/start-ops.ts";
+import { openOciLayout } from "../packs/store/oci-layout.ts";
+import { startKeyRingDirectory } from "../trust/keyring/key-ring-directory.ts";
+import { loadSigner } from "../trust/keyring/signing-key.ts";
+import { watchTlsFiles } from "../trust/tls/tls-material.ts";
+import type { AgentOptions, RunningAgent } from "./agent.ts";
+import { ClosingOrder } from "./closing.ts";
+import { openOwnCluster } from "./embedded.ts";
+import { list, listenAddress, required } from "./environment.ts";
+import { aborted, startLeading } from "./leading.ts";
+import { startOperators } from "./operators.ts";
+
+/** Time over which agents are told to go at shutdown, milliseconds: `up` stops within 5 s. */
+const LAME_DUCK_MS = 1_000;
+
+/**
+ * The management role: hub, signers and drift bookkeeping, what operators look at, and the operators that were asked to run in this
+ * process. Every replica serves streams; signing follows the leader lease (architecture §6.4).
+ *
+ * @throws SeamError for configuration, keys or a state directory that cannot be used
+ */
+export async function startManagement(clusterId: string, options: AgentOptions): Promise<RunningAgent> {
+  const closing = new ClosingOrder();
+  try {
+    await compose(clusterId, options, closing);
+  } catch (error) {
+    await closing.closeOn(AbortSignal.abort(error), options.log);
+    throw error;
+  }
+  return { closed: closing.closeOn(options.signal, options.log) };
+}
+
+async function compose(clusterId: string, options: AgentOptions, closing: ClosingOrder): Promise<void> {
+  const { env, clock, random, log } = options;
+  const { cluster } = await openOwnCluster(options, closing);
+  const parts = { cluster, clock, random, log };
+  const metrics = createPrometheusMetrics();
+
+  const data = closing.stage("data");
+  const signer = await loadSigner({
+    privateKeyPath: required(env, "SIGNING_PRIVATE_KEY_PATH", "the Ed25519 private key that signs desired state"),
+    publicKeyPath: required(env, "SIGNING_PUBLIC_KEY_PATH", "its public half"),
+  });
+  const keyRing = await startKeyRingDirectory({
+    paths: [required(env, "SIGNING_KEYS_DIR", "folder of trusted public keys")],
+    clock,
+    random,
+    log,
+    signal: data,
+  });
+  closing.add(keyRing.closed);
+  const keys = keyRing.ring;
+  const packs = await openOciLayout(required(env, "PACK_STORE_DIR", "OCI image layout of packs"), clock);
+  const audit = await openSqliteAuditSink({
+    path: join(required(env, "AUDIT_SINK_DIR", "folder of the audit sink"), "audit.db"),
+    clock,
+  });
+  closing.add(closeWith(data, () => audit.close()));
+  const [desired, directory, ownership, revocations] = await Promise.all([
+    startDesiredStates({ ...parts, packs, keys, metrics, signal: data }),
+    startTenantDirectory({ ...parts, signal: data }),
+    startSessionOwnership({
+      ...parts,
+      identity: `${env["POD_NAME"] ?? hostname()}-${uuidV4(random).slice(0, 8)}`,
+      signal: data,
+    }),
+    startRevocationOutbox({ ...parts, signer, signal: data }),
+  ]);
+  for (const part of [desired, directory, ownership, revocations]) closing.add(part.closed);
+  const drift = await hubDrift({ ...parts, signal: data });
+  closing.add(drift.closed);
+  const facts = createHubFactStore({ ...parts, drift: (tenant, report) => drift.report(tenant, report) });
+
+  const serving = closing.stage("hub");
+  const federation = listenAddress(env, "FEDERATION_PORT", ":9443");
+  const replica = env["POD_NAME"] ?? hostname();
+  const hub = await startHub({
+    ...parts,
+    ...federation,
+    tls: await watchedTls(options, closing, serving, "FEDERATION", "FEDERATION_SERVER"),
+    replica,
+    endpoints: [],
+    desired,
+    facts,
+    audit,
+    directory,
+    ownership,
+    revocations,
+    onChannel: (tenant, state) => facts.channel(tenant, state),
+    limits: { lameDuckMs: LAME_DUCK_MS },
+    metrics,
+    signal: serving,
+  });
+  closing.add(hub.closed);
+
+  const leader = closing.stage("leader-only loops");
+  const leading = startLeading(
+    { ...parts, namespace: NAMESPACES.ont, name: `conductor-${clusterId}`, identity: replica, signal: leader },
+    async (election, signal) => {
+      const own = { ...parts, signer, keys, assertFenced: () => election.assertFenced(), signal };
+      const itemPositions = async (tenant: string) =>
+        (await facts.itemLevels(tenant)).map(({ kind, name, version, level }) => ({
+          kind,
+          name,
+          version: Number(version),
+          applied: level >= ItemReport_Level.APPLIED,
+        }));
+      const started = await Promise.all([
+        startGovernance({ ...own, packStore: packs, itemPositions }),
+        startSnapshotSigning(own),
+        startOperators(list(env, "OPERATORS_CONTROLLERS"), own),
+      ]);
+      return { ended: Promise.all(started.map((each) => each.closed)) };
+    },
+  );
+  closing.add(leading.closed);
+
+  const looking = closing.stage("ops");
+  const ops = await startOps({
+    ...parts,
+    internal: {
+      ...listenAddress(env, "INTERNAL_PORT", ":9444"),
+      tls: await watchedTls(options, closing, looking, "INTERNAL", "INTERNAL_SERVER"),
+    },
+    http: listenAddress(env, "METRICS_ADDR", ":8080"),
+    view: hub.view,
+    desired,
+    directory,
+    revocations,
+    owner: (tenant) => ownership.owner(tenant),
+    metrics,
+    signal: looking,
+  });
+  closing.add(ops.closed);
+  log.info({ federation: hub.port, internal: ops.internalPort, http: ops.httpPort }, "management is up");
+}
+
+async function watchedTls(
+  options: AgentOptions,
+  closing: ClosingOrder,
+  signal: AbortSignal,
+  ca: string,
+  server: string,
+) {
+  const { env, clock, random, log } = options;
+  const watched = await watchTlsFiles({
+    files: {
+      caFile: required(env, `${ca}_CA_CERT_PATH`, "CA bundle that clients are verified against"),
+      certificateFile: required(env, `${server}_CERT_PATH`, "server certificate"),
+      privateKeyFile: required(env, `${server}_KEY_PATH`, "its private key"),
+    },
+    clock,
+    random,
+    log,
+    signal,
+  });
+  closing.add(watched.closed);
+  return watched;
+}
+
+async function closeWith(signal: AbortSignal, close: () => Promise<void>): Promise<void> {
+  await aborted(signal);
+  await close();
+}

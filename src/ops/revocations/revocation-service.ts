@@ -10,16 +10,15 @@ import { NAMESPACES } from "../../api/names.ts";
 import type { Clock } from "../../base/clock.ts";
 import { uuidV7 } from "../../base/ids.ts";
 import type { Random } from "../../base/random.ts";
-import { isStatus } from "../../cluster/api-status-error.ts";
 import type { Cluster } from "../../cluster/cluster.ts";
+import { retryConflicts } from "../../federation/hub/mirror/retry-conflicts.ts";
+import { ifPresent } from "../../federation/hub/mirror/storing.ts";
 import type { RunningRevocationOutbox } from "../../federation/hub/revocations/revocation-outbox.ts";
 import { DENIED_CLUSTERS, DENY_LIST_NAME, withDenied } from "../../federation/hub/tenant-directory/deny-list.ts";
 import type { FleetSources } from "../fleet/fleet-sources.ts";
 import { revocationOrders } from "./revocation-order.ts";
 import { isComplete, revocationRows } from "./revocation-row.ts";
 
-/** Other writers of the deny list that may get in between one read and its write. */
-const MAX_CONFLICTS = 8;
 /** Shape of a caller's revocation id. */
 const REVOCATION_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 
@@ -58,7 +57,7 @@ async function revoke(parts: RevocationServiceParts, request: RevokeRequest, ord
   const orders = revocationOrders(parts.sources, { ...request, revocationId, orderedBy });
   for (const [cluster, order] of orders) {
     // Cut off first: the deny list acts on live streams, the record tells how it came about.
-    if (order.target === "Cluster") await deny(parts.cluster, cluster, `${revocationId}: ${order.reason}`);
+    if (order.target === "Cluster") await deny(parts, cluster, `${revocationId}: ${order.reason}`);
     await parts.outbox.add(cluster, order);
   }
   return find(parts, revocationId);
@@ -78,35 +77,20 @@ function find(parts: RevocationServiceParts, revocationId: string): Revocation {
   });
 }
 
-async function deny(cluster: Cluster, id: string, remark: string): Promise<void> {
+async function deny(parts: RevocationServiceParts, id: string, remark: string): Promise<void> {
+  const { cluster } = parts;
   const key = { namespace: NAMESPACES.ont, name: DENY_LIST_NAME };
-  for (let attempt = 1; ; attempt++) {
-    try {
-      const held = await cluster.get(ConfigMap, key);
-      const text = withDenied(held.data?.[DENIED_CLUSTERS], id, remark);
-      if (text === held.data?.[DENIED_CLUSTERS]) return;
+  await retryConflicts(parts, async () => {
+    const held = await ifPresent(cluster.get(ConfigMap, key));
+    const text = withDenied(held?.data?.[DENIED_CLUSTERS], id, remark);
+    if (held === undefined)
+      await cluster.create(ConfigMap, {
+        apiVersion: "v1",
+        kind: "ConfigMap",
+        metadata: key,
+        data: { [DENIED_CLUSTERS]: text },
+      });
+    else if (text !== held.data?.[DENIED_CLUSTERS])
       await cluster.update(ConfigMap, { ...held, data: { ...held.data, [DENIED_CLUSTERS]: text } });
-      return;
-    } catch (error) {
-      if (isStatus(error, "NotFound")) {
-        if (await createDenyList(cluster, withDenied(undefined, id, remark))) return;
-      } else if (!isStatus(error, "Conflict") || attempt >= MAX_CONFLICTS) throw error;
-    }
-  }
-}
-
-/** True when created; false when somebody else was first. */
-async function createDenyList(cluster: Cluster, text: string): Promise<boolean> {
-  try {
-    await cluster.create(ConfigMap, {
-      apiVersion: "v1",
-      kind: "ConfigMap",
-      metadata: { namespace: NAMESPACES.ont, name: DENY_LIST_NAME },
-      data: { [DENIED_CLUSTERS]: text },
-    });
-    return true;
-  } catch (error) {
-    if (isStatus(error, "AlreadyExists")) return false;
-    throw error;
-  }
+  });
 }

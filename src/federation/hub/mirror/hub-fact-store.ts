@@ -3,6 +3,7 @@ import { PermissionSnapshot } from "../../../api/kinds/permission-snapshot.ts";
 import { FIELD_MANAGERS, NAMESPACES, snapshotName } from "../../../api/names.ts";
 import { type Clock, rfc3339Seconds } from "../../../base/clock.ts";
 import type { Log } from "../../../base/log.ts";
+import { type Random, systemRandom } from "../../../base/random.ts";
 import type { Cluster } from "../../../cluster/cluster.ts";
 import { applyStatus } from "../../../controller/status.ts";
 import { FactRefused, type FactStore } from "../ports.ts";
@@ -22,6 +23,7 @@ export interface HubFactStoreOptions {
   /** Stores a drift report: the DriftSignal state machine (conductor §9.3). Resolves when durable. */
   readonly drift: (cluster: string, report: DriftReport) => Promise<void>;
   readonly clock: Clock;
+  readonly random?: Random;
   readonly log: Log;
 }
 
@@ -38,7 +40,7 @@ export function createHubFactStore(options: HubFactStoreOptions): HubFactStore {
   const parts = { cluster, clock, serial };
   const receipts = new PackReceiptMirror({ ...parts, signed: new SignedManifests(cluster) });
   const agents = new AgentStatus(parts);
-  const levels = new ItemLevelStore(cluster, log);
+  const levels = new ItemLevelStore({ cluster, clock, random: options.random ?? systemRandom, log });
   return {
     packReceipt: (id, report) => receipts.store(id, report),
     snapshotReceipt: (id, report) =>

@@ -5,10 +5,12 @@ import {
 } from "../../../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
 import { FIELD_MANAGERS, LABELS, tenantNamespace } from "../../../api/names.ts";
 import type { JsonValue } from "../../../base/json.ts";
+import type { Clock } from "../../../base/clock.ts";
 import type { Log } from "../../../base/log.ts";
-import { isStatus } from "../../../cluster/api-status-error.ts";
+import type { Random } from "../../../base/random.ts";
 import type { Cluster } from "../../../cluster/cluster.ts";
 import { type StoredItemLevel, itemLevelJson, nextStoredLevel, parseItemLevel } from "./item-level-text.ts";
+import { retryConflicts } from "./retry-conflicts.ts";
 import { ifPresent, storing } from "./storing.ts";
 
 /** ConfigMap in `seam-tenant-{cluster}` with the last level of every item. */
@@ -19,8 +21,15 @@ export const ITEM_LEVELS_KEY = "items";
 export const MAX_ITEM_LEVELS = 4000;
 /** Largest text, bytes: below the API server's 1 MiB with room for metadata. */
 const MAX_TEXT_BYTES = 900 * 1024;
-/** Other writers that may get in between one read and its write. */
-const MAX_CONFLICTS = 8;
+
+/** What the store writes with. */
+export interface ItemLevelStoreParts {
+  /** The management cluster. */
+  readonly cluster: Cluster;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
 
 interface Flush {
   readonly reports: Map<string, ItemReport>;
@@ -32,14 +41,12 @@ interface Flush {
  * levels costs two writes.
  */
 export class ItemLevelStore {
-  readonly #cluster: Cluster;
-  readonly #log: Log;
+  readonly #parts: ItemLevelStoreParts;
   readonly #running = new Map<string, Promise<void>>();
   readonly #next = new Map<string, Flush>();
 
-  constructor(cluster: Cluster, log: Log) {
-    this.#cluster = cluster;
-    this.#log = log;
+  constructor(parts: ItemLevelStoreParts) {
+    this.#parts = parts;
   }
 
   /** Resolves when all `reports` are durable. */
@@ -69,35 +76,29 @@ export class ItemLevelStore {
 
   /** Every stored level of a tenant; empty when there is none. */
   async read(cluster: string): Promise<readonly ItemReport[]> {
-    const held = await ifPresent(this.#cluster.get(ConfigMap, this.#key(cluster)));
+    const held = await ifPresent(this.#parts.cluster.get(ConfigMap, this.#key(cluster)));
     return parseItemLevels(held).map(({ report }) => report);
   }
 
-  async #write(cluster: string, reports: ReadonlyMap<string, ItemReport>): Promise<void> {
-    for (let attempt = 1; ; attempt++) {
-      const held = await ifPresent(this.#cluster.get(ConfigMap, this.#key(cluster)));
+  #write(cluster: string, reports: ReadonlyMap<string, ItemReport>): Promise<void> {
+    return retryConflicts(this.#parts, async () => {
+      const held = await ifPresent(this.#parts.cluster.get(ConfigMap, this.#key(cluster)));
       const levels = new Map(parseItemLevels(held).map((item) => [keyOf(item.report), item]));
       for (const [key, report] of reports) levels.set(key, nextStoredLevel(levels.get(key), report));
       const text = this.#encode(cluster, [...levels.values()]);
-      if (held?.data?.[ITEM_LEVELS_KEY] === text) return;
-      try {
-        await this.#put(cluster, held, text);
-        return;
-      } catch (error) {
-        if (!isStatus(error, "Conflict", "AlreadyExists") || attempt >= MAX_CONFLICTS) throw error;
-      }
-    }
+      if (held?.data?.[ITEM_LEVELS_KEY] !== text) await this.#put(cluster, held, text);
+    });
   }
 
   async #put(cluster: string, held: ConfigMapObject | undefined, text: string): Promise<void> {
     const options = { fieldManager: FIELD_MANAGERS.hub };
     const data = { [ITEM_LEVELS_KEY]: text };
     if (held !== undefined) {
-      await this.#cluster.update(ConfigMap, { ...held, data }, options);
+      await this.#parts.cluster.update(ConfigMap, { ...held, data }, options);
       return;
     }
     const metadata = { ...this.#key(cluster), labels: { [LABELS.cluster]: cluster } };
-    await this.#cluster.create(ConfigMap, { apiVersion: "v1", kind: "ConfigMap", metadata, data }, options);
+    await this.#parts.cluster.create(ConfigMap, { apiVersion: "v1", kind: "ConfigMap", metadata, data }, options);
   }
 
   /** Sorted, so that equal levels have equal text. Over the limit, what is healthy and oldest is left out: the agent reports it again. */
@@ -112,7 +113,10 @@ export class ItemLevelStore {
       kept.push([keyOf(item.report), line]);
     }
     if (kept.length < items.length)
-      this.#log.warn({ cluster, items: items.length, kept: kept.length }, "more item levels than one ConfigMap holds");
+      this.#parts.log.warn(
+        { cluster, items: items.length, kept: kept.length },
+        "more item levels than one ConfigMap holds",
+      );
     return kept
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([, line]) => `${line}\n`)

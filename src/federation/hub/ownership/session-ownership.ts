@@ -1,17 +1,15 @@
 import { Lease, type LeaseObject } from "../../../api/builtin.ts";
 import { NAMESPACES, assertClusterName } from "../../../api/names.ts";
 import type { Clock } from "../../../base/clock.ts";
-import { SeamError } from "../../../base/errors.ts";
 import type { Log } from "../../../base/log.ts";
 import type { Random } from "../../../base/random.ts";
-import { isStatus } from "../../../cluster/api-status-error.ts";
 import type { Cluster } from "../../../cluster/cluster.ts";
 import { type Informer, startInformer } from "../../../controller/cache/informer.ts";
+import { retryConflicts } from "../mirror/retry-conflicts.ts";
+import { ifPresent } from "../mirror/storing.ts";
 import type { SessionOwnership } from "../ports.ts";
 
 const PREFIX = "federation-";
-/** Writers that may get in between one read and its write before the attempt is given up. */
-const MAX_CONFLICTS = 8;
 const MANAGER = "conductor-hub";
 
 /** Options of {@link startSessionOwnership}. */
@@ -79,43 +77,24 @@ export async function startSessionOwnership(options: SessionOwnershipOptions): P
   };
 }
 
-async function acquire(
-  options: SessionOwnershipOptions,
-  leases: Informer<LeaseObject>,
-  cluster: string,
-): Promise<bigint> {
+function acquire(options: SessionOwnershipOptions, leases: Informer<LeaseObject>, cluster: string): Promise<bigint> {
   const key = { namespace: NAMESPACES.ont, name: ownershipLeaseName(cluster) };
-  let lease = leases.get(key);
+  let seen = leases.get(key);
   // The watch may not have seen yet that another replica took over: own name is believed only from a fresh read.
-  if (lease !== undefined && holderOf(lease) === options.identity) lease = await read(options, key);
-  for (let attempt = 0; attempt < MAX_CONFLICTS; attempt++) {
-    try {
-      if (lease === undefined) return termOf(await createLease(options, key.name));
-      if (holderOf(lease) === options.identity) return termOf(lease);
-      return termOf(await takeOver(options, lease));
-    } catch (error) {
-      if (!isStatus(error, "Conflict", "AlreadyExists", "NotFound")) throw error;
-      lease = await read(options, key);
-    }
-  }
-  throw new SeamError({
-    reason: "OwnershipContested",
-    object: `Lease ${key.namespace}/${key.name}`,
-    expected: `at most ${MAX_CONFLICTS} other writers while it is taken over`,
-    remedy: "look for two hubs that fight over one tenant",
+  if (seen !== undefined && holderOf(seen) === options.identity) seen = undefined;
+  return retryConflicts(options, async () => {
+    const lease = seen ?? (await read(options, key));
+    seen = undefined;
+    if (lease === undefined) return termOf(await createLease(options, key.name));
+    return termOf(holderOf(lease) === options.identity ? lease : await takeOver(options, lease));
   });
 }
 
-async function read(
+function read(
   options: SessionOwnershipOptions,
-  key: { namespace: string; name: string },
+  key: { readonly namespace: string; readonly name: string },
 ): Promise<LeaseObject | undefined> {
-  try {
-    return await options.cluster.get(Lease, key);
-  } catch (error) {
-    if (isStatus(error, "NotFound")) return undefined;
-    throw error;
-  }
+  return ifPresent(options.cluster.get(Lease, key));
 }
 
 function createLease(options: SessionOwnershipOptions, name: string): Promise<LeaseObject> {

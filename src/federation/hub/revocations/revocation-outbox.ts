@@ -5,10 +5,10 @@ import type { Clock } from "../../../base/clock.ts";
 import { errorMessage } from "../../../base/errors.ts";
 import type { Log } from "../../../base/log.ts";
 import type { Random } from "../../../base/random.ts";
-import { isStatus } from "../../../cluster/api-status-error.ts";
 import type { Cluster } from "../../../cluster/cluster.ts";
 import { startInformer } from "../../../controller/cache/informer.ts";
 import type { Signer } from "../../../trust/dsse.ts";
+import { retryConflicts } from "../mirror/retry-conflicts.ts";
 import { ifPresent } from "../mirror/storing.ts";
 import type { RevocationOutbox } from "../ports.ts";
 import {
@@ -26,8 +26,6 @@ import {
 const PREFIX = "federation-revocations-";
 /** Label of the ledgers, so that one watch follows them all. */
 const LEDGER_LABEL = "seam.ontai.dev/federation-revocations";
-/** Other writers that may get in between one read and its write. */
-const MAX_CONFLICTS = 8;
 
 /** Options of {@link startRevocationOutbox}. */
 export interface RevocationOutboxOptions {
@@ -124,24 +122,20 @@ class WatchedRevocationOutbox implements RunningRevocationOutbox {
     }));
   }
 
-  async #change<T>(
+  #change<T>(
     cluster: string,
     edit: (ledger: RevocationLedger) => { readonly next: RevocationLedger; readonly result: T },
   ): Promise<T> {
     const key = { namespace: NAMESPACES.ont, name: PREFIX + assertClusterName(cluster) };
-    for (let attempt = 1; ; attempt++) {
+    return retryConflicts(this.#options, async () => {
       const held = await ifPresent(this.#options.cluster.get(ConfigMap, key));
       const before = readLedger(held);
       const { next, result } = edit(before);
       if (next === before) return result;
-      try {
-        this.#hold(cluster, await this.#write(cluster, key, held, next));
-        this.#notify(cluster);
-        return result;
-      } catch (error) {
-        if (!isStatus(error, "Conflict", "AlreadyExists") || attempt >= MAX_CONFLICTS) throw error;
-      }
-    }
+      this.#hold(cluster, await this.#write(cluster, key, held, next));
+      this.#notify(cluster);
+      return result;
+    });
   }
 
   #write(

@@ -9,6 +9,7 @@ import { MAX_BLOB_BYTES } from "../../federation/index/index-document.ts";
 import { parseCorrection } from "../../packs/manifest/correction.ts";
 import { parsePackManifest } from "../../packs/manifest/pack-manifest.ts";
 import { parseTombstone } from "../../packs/manifest/tombstone.ts";
+import { parseChunkList } from "../../permissions/snapshot/content-chunks.ts";
 import { PAYLOAD_TYPES, type SignedEnvelope, decodeEnvelope } from "../../trust/dsse.ts";
 import { envelopeBytesOf } from "../signing/signed-secret.ts";
 
@@ -88,17 +89,30 @@ function parseSnapshot(secret: SecretObject, cluster: string, body: Uint8Array):
   const statement = parseCanonicalJson(body);
   if (!isJsonObject(statement)) return "the statement is no object";
   if (statement["cluster"] !== cluster) return otherCluster(JSON.stringify(statement["cluster"]));
-  const content = secret.data?.["content"];
-  if (content === undefined) return "data.content is missing";
-  const bytes = Buffer.from(content, "base64");
-  const digest = digestOf(bytes);
-  if (statement["contentHash"] !== digest) return "data.content is not what the statement's contentHash names";
+  const ref = snapshotContent(secret, cluster, statement["contentHash"]);
+  if (typeof ref === "string") return ref;
   return {
     kind: "PermissionSnapshot",
     name: snapshotName(cluster),
     order: Number(statement["sequence"]),
-    refs: [{ digest, size: bytes.length }],
+    refs: [ref],
   };
+}
+
+/** The content blob of a snapshot. In chunks it is checked by whoever puts them together: the signed hash is its name. */
+function snapshotContent(secret: SecretObject, cluster: string, contentHash: unknown): BlobRef | string {
+  const { content, chunks } = secret.data ?? {};
+  if (content === undefined) {
+    if (chunks === undefined) return "data.content is missing";
+    const list = parseChunkList(Buffer.from(chunks, "base64").toString(), cluster);
+    if (list === undefined) return "data.chunks is no list of this cluster's chunks";
+    if (typeof contentHash !== "string" || !isDigest(contentHash)) return "the statement's contentHash is no digest";
+    return { digest: contentHash, size: list.reduce((sum, { bytes }) => sum + bytes, 0) };
+  }
+  const bytes = Buffer.from(content, "base64");
+  const digest = digestOf(bytes);
+  if (contentHash !== digest) return "data.content is not what the statement's contentHash names";
+  return { digest, size: bytes.length };
 }
 
 function refsOf(secret: SecretObject): readonly BlobRef[] | string {

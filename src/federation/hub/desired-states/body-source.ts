@@ -10,6 +10,7 @@ import { type Digest, digestOf } from "../../../base/digest.ts";
 import { isStatus } from "../../../cluster/api-status-error.ts";
 import type { Cluster } from "../../../cluster/cluster.ts";
 import type { PackBlobReader } from "../../../packs/artifact/pack-blob-reader.ts";
+import { parseChunkList } from "../../../permissions/snapshot/content-chunks.ts";
 import type { BlobRef, IndexDocument, IndexItem } from "../../index/index-document.ts";
 
 /** Where the body of one digest of an index lies. */
@@ -64,11 +65,24 @@ export async function readBody(
   try {
     const secret = await parts.cluster.get(Secret, { namespace: tenantNamespace(cluster), name: place.name });
     const encoded = secret.data?.[place.key];
-    if (encoded === undefined) return undefined;
-    const body = Buffer.from(encoded, "base64");
-    return digestOf(body) === digest ? body : undefined;
+    const chunks = secret.data?.["chunks"];
+    if (encoded === undefined && (place.key !== "content" || chunks === undefined)) return undefined;
+    const body =
+      encoded === undefined
+        ? await readChunks(parts.cluster, cluster, Buffer.from(chunks ?? "", "base64").toString())
+        : Buffer.from(encoded, "base64");
+    return body !== undefined && digestOf(body) === digest ? body : undefined;
   } catch (error) {
     if (isStatus(error, "NotFound")) return undefined;
     throw error;
   }
+}
+
+/** Content that is too large for one Secret, put together. A chunk that is gone throws NotFound like the Secret itself. */
+async function readChunks(cluster: Cluster, tenant: string, list: string): Promise<Uint8Array | undefined> {
+  const chunks = parseChunkList(list, tenant);
+  if (chunks === undefined) return undefined;
+  const namespace = tenantNamespace(tenant);
+  const secrets = await Promise.all(chunks.map(({ name }) => cluster.get(Secret, { namespace, name })));
+  return Buffer.concat(secrets.map(({ data }) => Buffer.from(data?.["chunk"] ?? "", "base64")));
 }

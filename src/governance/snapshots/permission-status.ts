@@ -1,0 +1,126 @@
+import { findCondition, type ConditionUpdate } from "../../api/conditions.ts";
+import { PermissionSet } from "../../api/kinds/permission-set.ts";
+import { RBACPolicy } from "../../api/kinds/rbac-policy.ts";
+import { RBACProfile } from "../../api/kinds/rbac-profile.ts";
+import { FIELD_MANAGERS } from "../../api/names.ts";
+import { type Clock, rfc3339Seconds } from "../../base/clock.ts";
+import type { Cluster } from "../../cluster/cluster.ts";
+import { applyStatus } from "../../controller/status.ts";
+import type { ProfileVerdict } from "../../permissions/validation/validate-rbac-profile.ts";
+import { type Verdict, summaryText } from "../../permissions/validation/verdict.ts";
+import { rulesHash } from "../../permissions/rules/canonical.ts";
+import type { PermissionView } from "./permission-engine.ts";
+
+/** Most warnings and profile versions shown. */
+const MAX_SHOWN = 20;
+
+interface Parts {
+  readonly cluster: Cluster;
+  readonly clock: Clock;
+}
+
+const MANAGER = FIELD_MANAGERS.permissionEngine;
+
+function condition(type: string, verdict: Verdict, generation: number): ConditionUpdate {
+  return {
+    type,
+    status: verdict.ok ? "True" : "False",
+    reason: verdict.reason,
+    message: verdict.message,
+    observedGeneration: generation,
+  };
+}
+
+/** Status of a PermissionSet (permissions §2.1). */
+export async function writeSetStatus(
+  parts: Parts,
+  set: PermissionSet,
+  verdict: Verdict,
+  view: PermissionView,
+): Promise<void> {
+  const { generation = 0, namespace, name } = set.metadata;
+  const references = [...view.profiles.values()].filter(
+    ({ object }) =>
+      object.metadata.namespace === namespace &&
+      object.spec.permissionDeclarations.some(({ permissionSetRef }) => permissionSetRef === name),
+  ).length;
+  const fields = {
+    observedGeneration: generation,
+    profileReferenceCount: references,
+    rulesHash: rulesHash(set.spec.permissions),
+    ...(verdict.warnings.length > 0 && { warnings: verdict.warnings.slice(0, MAX_SHOWN) }),
+  };
+  const conditions = [condition("PermissionSetValid", verdict, generation)];
+  await applyStatus(parts, PermissionSet, set, { fields, conditions }, MANAGER);
+}
+
+/** Status of an RBACPolicy (permissions §2.2). */
+export async function writePolicyStatus(
+  parts: Parts,
+  policy: RBACPolicy,
+  verdict: Verdict,
+  view: PermissionView,
+): Promise<void> {
+  const { generation = 0, namespace, name } = policy.metadata;
+  const profileCount = [...view.profiles.values()].filter(
+    ({ object }) => object.metadata.namespace === namespace && object.spec.rbacPolicyRef === name,
+  ).length;
+  const fields = { observedGeneration: generation, validationSummary: summaryText(verdict), profileCount };
+  const degraded: ConditionUpdate = {
+    type: "RBACPolicyDegraded",
+    status: verdict.ok ? "False" : "True",
+    reason: verdict.reason,
+    message: verdict.message,
+    observedGeneration: generation,
+  };
+  const conditions = [condition("RBACPolicyValid", verdict, generation), degraded];
+  await applyStatus(parts, RBACPolicy, policy, { fields, conditions }, MANAGER);
+}
+
+/**
+ * Status of an RBACProfile: the one writer of `provisioned` (permissions §7.3).
+ *
+ * @param versions published snapshot version per cluster that includes the profile
+ */
+export async function writeProfileStatus(
+  parts: Parts,
+  profile: RBACProfile,
+  verdict: ProfileVerdict,
+  versions: ReadonlyMap<string, string>,
+): Promise<void> {
+  const { generation = 0 } = profile.metadata;
+  const before = findCondition(profile.status?.conditions, "Provisioned");
+  const since = before?.status === "True" ? profile.status?.lastProvisionedAt : undefined;
+  const epgVersion = [...versions]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .slice(0, MAX_SHOWN)
+    .map(([cluster, version]) => `${cluster}=${version}`)
+    .join(",");
+  const fields = {
+    observedGeneration: generation,
+    provisioned: verdict.ok,
+    validationSummary: summaryText(verdict),
+    ...(verdict.ok && { lastProvisionedAt: since ?? rfc3339Seconds(parts.clock.now()) }),
+    ...(verdict.ok && epgVersion !== "" && { epgVersion }),
+  };
+  const wellFormed: ConditionUpdate = {
+    type: "ProfileValidated",
+    status: verdict.wellFormed ? "True" : "False",
+    reason: verdict.wellFormed ? "Validated" : verdict.reason,
+    message: verdict.wellFormed ? "" : verdict.message,
+    observedGeneration: generation,
+  };
+  const { compliance } = verdict;
+  const conditions: ConditionUpdate[] = [
+    condition("Provisioned", verdict, generation),
+    wellFormed,
+    {
+      type: "PolicyCompliant",
+      status: compliance === undefined ? "Unknown" : compliance.ok ? "True" : "False",
+      reason: compliance?.reason ?? "NotEvaluated",
+      message: compliance?.message ?? "an earlier check failed",
+      observedGeneration: generation,
+    },
+  ];
+  await applyStatus(parts, RBACProfile, profile, { fields, conditions }, MANAGER);
+}

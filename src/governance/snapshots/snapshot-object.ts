@@ -1,0 +1,112 @@
+import { PermissionSnapshot } from "../../api/kinds/permission-snapshot.ts";
+import { ANNOTATIONS, FIELD_MANAGERS, LABELS, NAMESPACES, snapshotName } from "../../api/names.ts";
+import { type Clock, rfc3339Seconds } from "../../base/clock.ts";
+import { sha256Hex } from "../../base/digest.ts";
+import type { JsonObject } from "../../base/json.ts";
+import type { Cluster } from "../../cluster/cluster.ts";
+import { applyStatus } from "../../controller/status.ts";
+import type { ContentChunk } from "../../permissions/snapshot/content-chunks.ts";
+import { contentToJson } from "../../permissions/snapshot/content.ts";
+import type { SnapshotStatement } from "../../permissions/snapshot/statement.ts";
+import { type SignedEnvelope, shortKeyId } from "../../trust/dsse.ts";
+import type { ComputedSnapshot } from "./permission-engine.ts";
+
+/** A statement that is stored, with everything that the object shows of it. */
+export interface PublishedSnapshot {
+  readonly computed: ComputedSnapshot;
+  readonly statement: SnapshotStatement;
+  readonly envelope: SignedEnvelope;
+  /** Empty when the content stands inline. */
+  readonly chunks: readonly ContentChunk[];
+}
+
+function specOf({ computed, statement, chunks }: PublishedSnapshot, generatedAt: string): JsonObject {
+  const { content, contentHash } = computed;
+  const header = {
+    targetCluster: content.targetCluster,
+    version: statement.version,
+    epoch: statement.epoch,
+    sequence: statement.sequence,
+    contentHash,
+    schemaVersion: content.schemaVersion,
+    generatedAt,
+    snapshotTimestamp: generatedAt,
+    freshnessWindowSeconds: content.freshnessWindowSeconds,
+    maxOfflineSeconds: content.maxOfflineSeconds,
+    minSequence: statement.minSequence,
+  };
+  if (chunks.length > 0) return { ...header, contentRef: { chunks: chunks.map((chunk) => ({ ...chunk })) } };
+  return { ...header, ...contentToJson(content) };
+}
+
+/** Annotations of R-5.5: they show the signature, and nobody trusts them. */
+function annotationsOf({ envelope }: PublishedSnapshot): Record<string, string> {
+  const [first] = envelope.signatures;
+  const signature = Buffer.from(first?.signature ?? new Uint8Array()).toString("base64");
+  return {
+    [ANNOTATIONS.managementSignature]: signature,
+    [ANNOTATIONS.snapshotSignature]: signature,
+    [ANNOTATIONS.managementSpecHash]: sha256Hex(envelope.body),
+    [ANNOTATIONS.signingKeyId]: shortKeyId(first?.keyId ?? ""),
+  };
+}
+
+/** Writes `PermissionSnapshot/snapshot-{cluster}` and its signer's part of the status. Sends nothing that already stands there. */
+export async function publishSnapshot(
+  parts: { readonly cluster: Cluster; readonly clock: Clock },
+  existing: PermissionSnapshot | undefined,
+  published: PublishedSnapshot,
+): Promise<void> {
+  const { statement, computed } = published;
+  const tenant = computed.content.targetCluster;
+  const key = { namespace: NAMESPACES.seam, name: snapshotName(tenant) };
+  const sameVersion =
+    existing?.spec.version === statement.version && existing.spec.contentHash === computed.contentHash;
+  const generatedAt =
+    (sameVersion ? existing.spec.snapshotTimestamp : undefined) ?? rfc3339Seconds(statement.issuedAtMs);
+  const annotations = annotationsOf(published);
+  const shown = existing?.metadata.annotations?.[ANNOTATIONS.managementSpecHash];
+  let object = existing;
+  if (object === undefined || !sameVersion || shown !== annotations[ANNOTATIONS.managementSpecHash])
+    object = await parts.cluster.patch(
+      PermissionSnapshot,
+      key,
+      {
+        type: "apply",
+        body: {
+          apiVersion: "guardian.ontai.dev/v1alpha1",
+          kind: "PermissionSnapshot",
+          metadata: { ...key, labels: { [LABELS.cluster]: tenant }, annotations },
+          spec: specOf(published, generatedAt),
+        },
+      },
+      { fieldManager: FIELD_MANAGERS.permissionEngine, force: true },
+    );
+  const fresh = parts.clock.now() <= statement.freshUntilMs;
+  await applyStatus(
+    parts,
+    PermissionSnapshot,
+    object,
+    {
+      fields: {
+        expectedVersion: statement.version,
+        signed: true,
+        signedVersion: statement.version,
+        signingKeyID: shortKeyId(statement.keyId),
+        issuedAt: rfc3339Seconds(statement.issuedAtMs),
+        freshUntil: rfc3339Seconds(statement.freshUntilMs),
+        expiresAt: rfc3339Seconds(statement.expiresAtMs),
+      },
+      conditions: [
+        {
+          type: "Fresh",
+          status: fresh ? "True" : "False",
+          reason: fresh ? "SnapshotFresh" : "SnapshotStale",
+          message: `statement of ${rfc3339Seconds(statement.issuedAtMs)}`,
+          observedGeneration: object.metadata.generation ?? 0,
+        },
+      ],
+    },
+    FIELD_MANAGERS.signer,
+  );
+}

@@ -1,0 +1,197 @@
+import { PermissionSnapshot } from "../../api/kinds/permission-snapshot.ts";
+import { NAMESPACES, signedSnapshotSecretName, snapshotName, tenantNamespace } from "../../api/names.ts";
+import type { ObjectKey } from "../../api/object.ts";
+import type { Clock } from "../../base/clock.ts";
+import type { Log } from "../../base/log.ts";
+import type { Random } from "../../base/random.ts";
+import { isStatus } from "../../cluster/api-status-error.ts";
+import type { Cluster } from "../../cluster/cluster.ts";
+import type { Result } from "../../controller/controller.ts";
+import { comparePositions } from "../../permissions/snapshot/snapshot-version.ts";
+import { type SnapshotStatement, parseStatement, signStatement } from "../../permissions/snapshot/statement.ts";
+import { type KeyLookup, type Signer, decodeEnvelope } from "../../trust/dsse.ts";
+import type { PermissionCaches } from "./permission-caches.ts";
+import type { ComputedSnapshot } from "./permission-engine.ts";
+import { type LedgerEntry, type StoredLedger, readLedger, writeLedger } from "./snapshot-ledger.ts";
+import {
+  type StoredSnapshot,
+  carriesContent,
+  chunksNamedBy,
+  readSignedSnapshot,
+  removeSignedSnapshot,
+  writeSignedSnapshot,
+} from "./signed-snapshot.ts";
+import { publishSnapshot } from "./snapshot-object.ts";
+
+/** Share of the freshness window after which a statement is issued again. */
+const RENEW_AT = 0.5;
+/** Renewals of a fleet are spread over this share of the window. */
+const RENEW_SPREAD = 0.1;
+
+/** What the signer works with. */
+export interface SnapshotSignerParts {
+  readonly cluster: Cluster;
+  readonly signer: Signer;
+  readonly keys: KeyLookup;
+  readonly caches: PermissionCaches;
+  /** Content that was computed in this process; undefined for a cluster that gets none. The only content that is ever signed. */
+  readonly computed: (cluster: string) => ComputedSnapshot | undefined;
+  /** Revocation floor of a cluster; 0 when nothing was revoked. */
+  readonly minSequence: (cluster: string) => number;
+  /** Fencing check before leader-only writes. @throws NotLeading */
+  readonly assertFenced: () => void;
+  /** Called after a version was published. */
+  readonly published: (cluster: string, version: string) => void;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/**
+ * Signs the snapshot of one cluster (permissions §8.4, §9.2): not an oracle, since what it signs never comes from an object. A changed
+ * content gets the next sequence, durable in the ledger before it is signed; unchanged content gets a new statement at half of the
+ * freshness window. Anything that stands in the Secret and does not verify is replaced.
+ */
+export class SnapshotSigner {
+  readonly #parts: SnapshotSignerParts;
+
+  constructor(parts: SnapshotSignerParts) {
+    this.#parts = parts;
+  }
+
+  readonly reconcile = async ({ name: tenant }: ObjectKey): Promise<Result | void> => {
+    const { cluster, keys, caches, log, clock, assertFenced } = this.#parts;
+    const computed = this.#parts.computed(tenant);
+    if (computed === undefined) {
+      await this.#retire(tenant);
+      return;
+    }
+    const [ledger, stored] = await Promise.all([
+      readLedger(cluster, tenant),
+      readSignedSnapshot(cluster, tenant, keys),
+    ]);
+    if (stored.forged)
+      log.error({ cluster: tenant, secret: signedSnapshotSecretName(tenant) }, "signature.forged: replaced");
+    const minSequence = this.#parts.minSequence(tenant);
+    const entry = await this.#position(tenant, computed, ledger, stored, minSequence);
+    const held = this.#heldEnvelope(stored, entry, computed, minSequence);
+    if (held === undefined) assertFenced();
+    const signed = held ?? (await this.#sign(tenant, computed, stored, entry, minSequence));
+    const object = caches.snapshots.get({ namespace: NAMESPACES.seam, name: snapshotName(tenant) });
+    await publishSnapshot({ cluster, clock }, object, { computed, ...signed });
+    this.#parts.published(tenant, signed.statement.version);
+    return { requeueAfterMs: Math.max(1_000, this.#renewAtMs(signed.statement, computed) - clock.now()) };
+  };
+
+  /** The position of this content: the one it already has, or the next one, made durable first. */
+  async #position(
+    tenant: string,
+    computed: ComputedSnapshot,
+    ledger: StoredLedger,
+    stored: StoredSnapshot,
+    minSequence: number,
+  ): Promise<LedgerEntry> {
+    const { cluster, clock, caches, log } = this.#parts;
+    const last = furthest(ledger.entry, stored.statement);
+    const object = caches.snapshots.get({ namespace: NAMESPACES.seam, name: snapshotName(tenant) });
+    if (last !== undefined && last.contentHash === computed.contentHash && last.sequence >= minSequence) {
+      if (ledger.entry === undefined || comparePositions(last, ledger.entry) !== 0)
+        await writeLedger(cluster, tenant, ledger, last);
+      return last;
+    }
+    // A lost ledger begins a new epoch, higher than anything that was ever published (permissions §8.4).
+    const epoch = last?.epoch ?? Math.max(Math.floor(clock.now() / 1000), (object?.spec.epoch ?? 0) + 1);
+    const sequence = Math.max((last?.sequence ?? 0) + 1, minSequence);
+    const next: LedgerEntry = { epoch, sequence, contentHash: computed.contentHash };
+    this.#parts.assertFenced();
+    await writeLedger(cluster, tenant, ledger, next);
+    log.info({ cluster: tenant, epoch, sequence, contentHash: computed.contentHash }, "permission snapshot changed");
+    return next;
+  }
+
+  /** The stored envelope when it says exactly what should be said and is not due for renewal. */
+  #heldEnvelope(stored: StoredSnapshot, entry: LedgerEntry, computed: ComputedSnapshot, minSequence: number) {
+    const { statement, secret } = stored;
+    const { signer, clock } = this.#parts;
+    if (statement === undefined || secret === undefined) return undefined;
+    const current =
+      comparePositions(statement, entry) === 0 &&
+      statement.contentHash === computed.contentHash &&
+      statement.minSequence === minSequence &&
+      statement.keyId === signer.keyId &&
+      statement.issuedAtMs <= clock.now() &&
+      carriesContent(secret, computed.bytes, computed.contentHash);
+    if (!current || clock.now() >= this.#renewAtMs(statement, computed) - 500) return undefined;
+    const envelope = decodeEnvelope(Buffer.from(secret.data?.["envelope"] ?? "", "base64"));
+    return envelope && { statement, envelope, chunks: chunksNamedBy(secret) };
+  }
+
+  async #sign(
+    tenant: string,
+    computed: ComputedSnapshot,
+    stored: StoredSnapshot,
+    entry: LedgerEntry,
+    minSequence: number,
+  ) {
+    const { cluster, signer, clock, log } = this.#parts;
+    const { content, bytes, contentHash } = computed;
+    const envelope = signStatement(
+      {
+        cluster: tenant,
+        epoch: entry.epoch,
+        sequence: entry.sequence,
+        contentHash,
+        issuedAtMs: clock.now(),
+        freshnessWindowSeconds: content.freshnessWindowSeconds,
+        maxOfflineSeconds: content.maxOfflineSeconds,
+        minSequence,
+      },
+      signer,
+    );
+    const chunks = await writeSignedSnapshot(cluster, tenant, stored, { envelope, content: bytes, contentHash });
+    const statement = parseStatement(envelope.body);
+    const renewal = stored.statement?.version === statement.version;
+    log[renewal ? "debug" : "info"]({ cluster: tenant, version: statement.version }, "permission snapshot signed");
+    return { statement, envelope, chunks };
+  }
+
+  #renewAtMs(statement: SnapshotStatement, { content }: ComputedSnapshot): number {
+    const windowMs = content.freshnessWindowSeconds * 1000;
+    // The spread follows from the content, so that one cluster's renewals keep their distance and a fleet's do not meet.
+    const spread = (Number.parseInt(statement.contentHash.slice(-4), 16) + hashOf(statement.cluster)) % 1000;
+    return statement.issuedAtMs + windowMs * (RENEW_AT - (RENEW_SPREAD * spread) / 1000);
+  }
+
+  /** A cluster that is no longer governed: its snapshot is withdrawn, so no new statement keeps it alive. */
+  async #retire(tenant: string): Promise<void> {
+    const { cluster, caches, log, assertFenced } = this.#parts;
+    const key = { namespace: NAMESPACES.seam, name: snapshotName(tenant) };
+    const secret = caches.secrets.get({ namespace: tenantNamespace(tenant), name: signedSnapshotSecretName(tenant) });
+    const object = caches.snapshots.get(key);
+    if (secret === undefined && object?.spec.targetCluster !== tenant) return;
+    assertFenced();
+    if (secret !== undefined) await removeSignedSnapshot(cluster, tenant, secret);
+    try {
+      if (object?.spec.targetCluster === tenant) await cluster.delete(PermissionSnapshot, key);
+    } catch (error) {
+      if (!isStatus(error, "NotFound")) throw error;
+    }
+    log.info({ cluster: tenant }, "permission snapshot withdrawn: the cluster is not governed any more");
+  }
+}
+
+/** The further of what the ledger gave out and what was signed; equal positions with two contents count as no content. */
+function furthest(entry: LedgerEntry | undefined, statement: SnapshotStatement | undefined): LedgerEntry | undefined {
+  if (statement === undefined) return entry;
+  const signed = { epoch: statement.epoch, sequence: statement.sequence, contentHash: statement.contentHash };
+  if (entry === undefined) return signed;
+  const order = comparePositions(entry, signed);
+  if (order === 0) return entry.contentHash === signed.contentHash ? entry : { ...entry, contentHash: "" };
+  return order > 0 ? entry : signed;
+}
+
+function hashOf(text: string): number {
+  let hash = 0;
+  for (let i = 0; i < text.length; i++) hash = (hash * 31 + text.charCodeAt(i)) % 65_536;
+  return hash;
+}

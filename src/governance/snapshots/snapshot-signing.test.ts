@@ -1,0 +1,294 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { testKey } from "../../../test/oracle/signed-snapshots.ts";
+import { ConfigMap, Secret } from "../../api/builtin.ts";
+import { PermissionSet } from "../../api/kinds/permission-set.ts";
+import { PermissionSnapshot } from "../../api/kinds/permission-snapshot.ts";
+import { RBACPolicy } from "../../api/kinds/rbac-policy.ts";
+import { RBACProfile, type RBACProfileSpec } from "../../api/kinds/rbac-profile.ts";
+import { TalosCluster } from "../../api/kinds/talos-cluster.ts";
+import { findCondition } from "../../api/conditions.ts";
+import { signedSnapshotSecretName, tenantNamespace } from "../../api/names.ts";
+import { silentLog } from "../../base/log.ts";
+import { systemClock } from "../../base/clock.ts";
+import { SeededRandom } from "../../base/random.ts";
+import { isStatus } from "../../cluster/api-status-error.ts";
+import { parseContent } from "../../permissions/snapshot/parse-content.ts";
+import { type SnapshotStatement } from "../../permissions/snapshot/statement.ts";
+import { verifyStatement } from "../../permissions/snapshot/verify-statement.ts";
+import { decodeEnvelope } from "../../trust/dsse.ts";
+import { type TestManagementCluster, openManagementCluster } from "../../../test/support/management-cluster.ts";
+import { readItem } from "../index/desired-items.ts";
+import { SNAPSHOT_LEDGER } from "./snapshot-ledger.ts";
+import { type SnapshotSigning, startSnapshotSigning } from "./start-snapshot-signing.ts";
+
+const key = testKey();
+const home = tenantNamespace("tenant-1");
+let management: TestManagementCluster;
+let stop: AbortController;
+let signing: SnapshotSigning;
+
+async function start(): Promise<void> {
+  stop = new AbortController();
+  signing = await startSnapshotSigning({
+    cluster: management.cluster,
+    signer: key.signer,
+    keys: key.ring,
+    managementCluster: "management-1",
+    clock: systemClock,
+    random: new SeededRandom(1),
+    log: silentLog,
+    signal: stop.signal,
+  });
+  await signing.ready;
+}
+
+async function secretOf(tenant: string) {
+  try {
+    return await management.cluster.get(Secret, {
+      namespace: tenantNamespace(tenant),
+      name: signedSnapshotSecretName(tenant),
+    });
+  } catch (error) {
+    if (isStatus(error, "NotFound")) return undefined;
+    throw error;
+  }
+}
+
+async function statementOf(tenant: string): Promise<SnapshotStatement | undefined> {
+  const secret = await secretOf(tenant);
+  const envelope = decodeEnvelope(Buffer.from(secret?.data?.["envelope"] ?? "", "base64"));
+  if (envelope === undefined) return undefined;
+  const checks = { cluster: tenant, keys: key.ring, floor: { minimumSequence: 0 }, nowMs: systemClock.now() };
+  return verifyStatement(envelope, checks).statement;
+}
+
+async function contentOf(tenant: string) {
+  const secret = await secretOf(tenant);
+  return parseContent(Buffer.from(secret?.data?.["content"] ?? "", "base64"));
+}
+
+async function sequenceOf(tenant: string): Promise<number | undefined> {
+  return (await statementOf(tenant))?.sequence;
+}
+
+async function permissionSet(name: string, verbs: readonly string[]): Promise<void> {
+  await management.cluster.create(PermissionSet, {
+    apiVersion: "guardian.ontai.dev/v1alpha1",
+    kind: "PermissionSet",
+    metadata: { name, namespace: home },
+    spec: { permissions: [{ apiGroups: [""], resources: ["pods"], verbs }] },
+  });
+}
+
+async function profile(name: string, spec: Partial<RBACProfileSpec> = {}): Promise<void> {
+  await management.cluster.create(RBACProfile, {
+    apiVersion: "guardian.ontai.dev/v1alpha1",
+    kind: "RBACProfile",
+    metadata: { name, namespace: home },
+    spec: {
+      principalRef: `system:serviceaccount:${name}:${name}`,
+      targetClusters: ["tenant-1"],
+      permissionDeclarations: [{ permissionSetRef: "reader", scope: "cluster" }],
+      rbacPolicyRef: "cluster-policy",
+      ...spec,
+    },
+  });
+}
+
+async function provisioned(name: string) {
+  const { status } = await management.cluster.get(RBACProfile, { namespace: home, name });
+  const condition = findCondition(status?.conditions, "Provisioned");
+  return [status?.provisioned, condition?.reason, condition?.message];
+}
+
+beforeAll(async () => {
+  management = await openManagementCluster();
+  await management.addTenant("tenant-1");
+  await start();
+});
+
+afterAll(async () => {
+  stop.abort();
+  await signing.closed;
+  await management.close();
+});
+
+describe("snapshot signing", () => {
+  it("signs an empty snapshot for a tenant without grants, as an item of its index", async () => {
+    await expect.poll(() => sequenceOf("tenant-1")).toBe(1);
+    expect(await contentOf("tenant-1")).toMatchObject({ targetCluster: "tenant-1", subjects: [], ruleSets: [] });
+    const secret = await secretOf("tenant-1");
+    if (secret === undefined) throw new Error("no Secret");
+    const { contentHash } = (await statementOf("tenant-1")) ?? { contentHash: "" };
+    expect(readItem(secret, "tenant-1")).toMatchObject({
+      ok: true,
+      item: { kind: "PermissionSnapshot", name: "snapshot-tenant-1", refs: [{ digest: contentHash }] },
+    });
+  });
+
+  it("provisions what is valid and publishes it; status and object tell the version", async () => {
+    await permissionSet("reader", ["get", "list"]);
+    await management.cluster.create(RBACPolicy, {
+      apiVersion: "guardian.ontai.dev/v1alpha1",
+      kind: "RBACPolicy",
+      metadata: { name: "cluster-policy", namespace: home },
+      spec: {
+        subjectScope: "tenant",
+        allowedClusters: ["tenant-1"],
+        maximumPermissionSetRef: "reader",
+        enforcementMode: "strict",
+      },
+    });
+    await profile("web");
+    await expect.poll(async () => (await contentOf("tenant-1")).subjects.map(({ name }) => name)).toEqual(["web"]);
+    await expect.poll(() => provisioned("web")).toEqual([true, "ProvisioningComplete", "every check passed"]);
+    const statement = await statementOf("tenant-1");
+    const snapshotKey = { namespace: "seam-system", name: "snapshot-tenant-1" };
+    await expect
+      .poll(async () => (await management.cluster.get(PermissionSnapshot, snapshotKey)).status?.signedVersion)
+      .toBe(statement?.version);
+    const { spec, status } = await management.cluster.get(PermissionSnapshot, snapshotKey);
+    expect(spec).toMatchObject({ version: statement?.version, contentHash: statement?.contentHash });
+    expect(spec.subjects?.[0]).toMatchObject({ subjectKind: "ServiceAccount", subjectName: "web", namespace: "web" });
+    expect(status).toMatchObject({ signed: true, expectedVersion: statement?.version });
+    expect(findCondition(status?.conditions, "Fresh")).toMatchObject({ status: "True", reason: "SnapshotFresh" });
+    await expect
+      .poll(
+        async () => (await management.cluster.get(RBACProfile, { namespace: home, name: "web" })).status?.epgVersion,
+      )
+      .toBe(`tenant-1=${statement?.version}`);
+    const set = await management.cluster.get(PermissionSet, { namespace: home, name: "reader" });
+    expect(set.status?.rulesHash).toMatch(/^[0-9a-f]{64}$/);
+    expect(findCondition(set.status?.conditions, "PermissionSetValid")?.status).toBe("True");
+  });
+
+  it("says every failed check with object, field and remedy, and leaves the others alone", async () => {
+    await profile("broken", {
+      permissionDeclarations: [
+        { permissionSetRef: "nowhere", scope: "cluster" },
+        { permissionSetRef: "missing", scope: "cluster" },
+      ],
+    });
+    await profile("stranger", { targetClusters: ["tenant-2"] });
+    await expect
+      .poll(() => provisioned("broken"))
+      .toEqual([
+        false,
+        "PermissionSetMissing",
+        [
+          `PermissionSetExists[0]: RBACProfile ${home}/broken: spec.permissionDeclarations[0].permissionSetRef: PermissionSet ${home}/nowhere exists, found none; create it or name another`,
+          `PermissionSetExists[1]: RBACProfile ${home}/broken: spec.permissionDeclarations[1].permissionSetRef: PermissionSet ${home}/missing exists, found none; create it or name another`,
+        ].join("; "),
+      ]);
+    await expect
+      .poll(() => provisioned("stranger"))
+      .toEqual([
+        false,
+        "PolicyViolation",
+        `ClusterAllowed[0]: RBACProfile ${home}/stranger: spec.targetClusters[0]: a cluster that RBACPolicy cluster-policy allows in this namespace, found tenant-2; remove it or change the policy`,
+      ]);
+    await expect
+      .poll(async () => (await contentOf("tenant-1")).profiles.map((p) => [p.name, p.provisioned]))
+      .toEqual([
+        ["broken", false],
+        ["web", true],
+      ]);
+    expect((await contentOf("tenant-1")).subjects.map(({ name }) => name)).toEqual(["web"]);
+  });
+
+  it("takes a revoked set out at once and regresses the profile", async () => {
+    const before = (await sequenceOf("tenant-1")) ?? 0;
+    await management.cluster.delete(PermissionSet, { namespace: home, name: "reader" });
+    await expect.poll(async () => (await contentOf("tenant-1")).subjects).toEqual([]);
+    await expect.poll(async () => (await provisioned("web"))[1]).toBe("PolicyNotReady");
+    expect(await sequenceOf("tenant-1")).toBeGreaterThan(before);
+    await permissionSet("reader", ["get"]);
+    await expect.poll(async () => (await contentOf("tenant-1")).subjects.length).toBe(1);
+    await expect.poll(async () => (await provisioned("web"))[0]).toBe(true);
+  });
+
+  it("replaces a forged or deleted Secret without a new version", async () => {
+    const statement = await statementOf("tenant-1");
+    const secret = await secretOf("tenant-1");
+    if (secret === undefined) throw new Error("no Secret");
+    const other = Buffer.from('{"payload":"","payloadType":"x","signatures":[]}').toString("base64");
+    await management.cluster.update(Secret, { ...secret, data: { ...secret.data, envelope: other } });
+    await expect.poll(async () => (await statementOf("tenant-1"))?.version).toBe(statement?.version);
+    await management.cluster.delete(Secret, { namespace: home, name: signedSnapshotSecretName("tenant-1") });
+    await expect.poll(async () => (await statementOf("tenant-1"))?.version).toBe(statement?.version);
+  });
+
+  it("goes on where it was after a restart, and begins a higher epoch when ledger and Secret are lost", async () => {
+    const statement = await statementOf("tenant-1");
+    stop.abort();
+    await signing.closed;
+    await start();
+    await permissionSet("unused", ["get"]);
+    await expect
+      .poll(async () => (await management.cluster.get(PermissionSet, { namespace: home, name: "unused" })).status)
+      .toBeDefined();
+    expect(await statementOf("tenant-1")).toEqual(statement);
+    stop.abort();
+    await signing.closed;
+    await management.cluster.delete(ConfigMap, { namespace: home, name: SNAPSHOT_LEDGER });
+    await management.cluster.delete(Secret, { namespace: home, name: signedSnapshotSecretName("tenant-1") });
+    await start();
+    await expect.poll(async () => (await statementOf("tenant-1"))?.sequence).toBe(1);
+    expect((await statementOf("tenant-1"))?.epoch).toBeGreaterThan(statement?.epoch ?? 0);
+  });
+
+  it("puts large content into chunks that the index still names as one blob", async () => {
+    await management.addTenant("tenant-9");
+    await expect.poll(() => sequenceOf("tenant-9")).toBe(1);
+    const permissions = Array.from({ length: 20 }, (_, rule) => ({
+      apiGroups: [""],
+      resources: ["pods"],
+      verbs: ["get"],
+      resourceNames: Array.from({ length: 450 }, (_, i) => `${"n".repeat(60)}-${rule}-${i}`),
+    }));
+    await management.cluster.create(PermissionSet, {
+      apiVersion: "guardian.ontai.dev/v1alpha1",
+      kind: "PermissionSet",
+      metadata: { name: "huge", namespace: tenantNamespace("tenant-9") },
+      spec: { permissions },
+    });
+    await management.cluster.create(RBACPolicy, {
+      apiVersion: "guardian.ontai.dev/v1alpha1",
+      kind: "RBACPolicy",
+      metadata: { name: "p", namespace: tenantNamespace("tenant-9") },
+      spec: {
+        subjectScope: "tenant",
+        allowedClusters: ["tenant-9"],
+        maximumPermissionSetRef: "huge",
+        enforcementMode: "audit",
+      },
+    });
+    await management.cluster.create(RBACProfile, {
+      apiVersion: "guardian.ontai.dev/v1alpha1",
+      kind: "RBACProfile",
+      metadata: { name: "huge", namespace: tenantNamespace("tenant-9") },
+      spec: {
+        principalRef: "robot",
+        targetClusters: ["tenant-9"],
+        permissionDeclarations: [{ permissionSetRef: "huge", scope: "namespaced", namespaces: ["default"] }],
+        rbacPolicyRef: "p",
+      },
+    });
+    await expect.poll(async () => (await secretOf("tenant-9"))?.data?.["chunks"]).toBeDefined();
+    const secret = await secretOf("tenant-9");
+    if (secret === undefined) throw new Error("no Secret");
+    const { contentHash } = (await statementOf("tenant-9")) ?? { contentHash: "" };
+    expect(readItem(secret, "tenant-9")).toMatchObject({ ok: true, item: { refs: [{ digest: contentHash }] } });
+    const snapshot = { namespace: "seam-system", name: "snapshot-tenant-9" };
+    await expect
+      .poll(async () => (await management.cluster.get(PermissionSnapshot, snapshot)).spec.contentRef?.chunks.length)
+      .toBe(2);
+  });
+
+  it("withdraws the snapshot of a cluster that is not governed any more", async () => {
+    await management.cluster.delete(TalosCluster, { namespace: tenantNamespace("tenant-9"), name: "tenant-9" });
+    await expect.poll(() => secretOf("tenant-9")).toBeUndefined();
+    const left = await management.cluster.list(Secret, { namespace: tenantNamespace("tenant-9") });
+    expect(left.items.map(({ metadata }) => metadata.name)).toEqual([]);
+  });
+});

@@ -65,5 +65,8 @@ function serverEndings(
     destroy: () => {
       connection?.destroy();
     },
+    onHangUp: (listener) => {
+      connection?.onClosed(listener);
+    },
   };
 }

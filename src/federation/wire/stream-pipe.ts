@@ -3,10 +3,9 @@ import type { PipeListener, WirePipe } from "./pipe.ts";
 
 /** The part of grpc-js's duplex streams, client's and server's, that a pipe uses. */
 export interface RawStream extends EventEmitter {
-  write(bytes: Uint8Array): boolean;
+  write(bytes: Uint8Array, written: () => void): boolean;
   pause(): unknown;
   resume(): unknown;
-  readonly writableLength: number;
 }
 
 /** How the two ends differ. */
@@ -15,6 +14,11 @@ export interface StreamEndings {
   finish(reason: string): void;
   /** Destroys the socket beneath. */
   destroy(): void;
+  /**
+   * Calls back when the connection is gone. Set by the server, whose library reports its own last word as a cancellation long before
+   * the bytes have left: what ends a finishing stream there is the peer hanging up, or the linger time.
+   */
+  readonly onHangUp?: (listener: () => void) => void;
 }
 
 /** A pipe over one grpc-js stream. If either half fails or ends, the whole is destroyed (lessons §1.4). */
@@ -27,6 +31,9 @@ export class StreamPipe implements WirePipe {
   #ending: NodeJS.Timeout | undefined;
   #endReason: string | undefined;
   #closed = false;
+  #finishing = false;
+  /** Frames the transport has not taken yet. */
+  #unwritten = 0;
   #received = 0;
   #sent = 0;
 
@@ -44,10 +51,11 @@ export class StreamPipe implements WirePipe {
     stream.on("data", this.#onData);
     stream.on("drain", this.#onDrain);
     // What ends a stream: the peer half-closed it, it was cancelled or reset, or a status or transport error arrived.
-    stream.once("end", () => this.ended("the peer ended the stream"));
-    stream.once("cancelled", () => this.ended("the stream was cancelled or its connection ended"));
-    stream.on("error", (error: Error) => this.ended(error.message));
-    stream.once("close", () => this.ended("the stream closed"));
+    stream.once("end", () => this.#over("the peer ended the stream"));
+    stream.once("cancelled", () => this.#over("the stream was cancelled or its connection ended"));
+    stream.on("error", (error: Error) => this.#over(error.message));
+    stream.once("close", () => this.#over("the stream closed"));
+    endings.onHangUp?.(() => this.#ended("the connection ended"));
   }
 
   get bytesReceived(): number {
@@ -61,7 +69,8 @@ export class StreamPipe implements WirePipe {
   send(bytes: Uint8Array): boolean {
     if (this.#closed || this.#endReason !== undefined) return true;
     this.#sent += bytes.length;
-    return this.#stream.write(bytes);
+    this.#unwritten++;
+    return this.#stream.write(bytes, this.#onWritten);
   }
 
   pause(): void {
@@ -76,17 +85,22 @@ export class StreamPipe implements WirePipe {
     if (this.#closed) return;
     if (this.#endReason === undefined) {
       this.#endReason = reason;
-      if (lingerMs > 0) this.#finishWhenDrained();
+      if (lingerMs > 0) this.#finishWhenWritten();
     }
     if (lingerMs <= 0) {
-      this.ended(reason);
+      this.#ended(reason);
       return;
     }
-    this.#ending ??= setTimeout(() => this.ended(reason), lingerMs);
+    this.#ending ??= setTimeout(() => this.#ended(reason), lingerMs);
+  }
+
+  #over(reason: string): void {
+    if (this.#finishing && this.#endings.onHangUp !== undefined) return;
+    this.#ended(reason);
   }
 
   /** The stream is over: destroys what is left of it and tells the owner, once. */
-  ended(reason: string): void {
+  #ended(reason: string): void {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#ending);
@@ -109,11 +123,15 @@ export class StreamPipe implements WirePipe {
     if (this.#endReason === undefined) this.#listener.drained();
   };
 
-  #finishWhenDrained(): void {
-    const finish = (): void => {
-      if (!this.#closed) this.#endings.finish(this.#endReason ?? "");
-    };
-    if (this.#stream.writableLength === 0) finish();
-    else this.#stream.once("drain", finish);
+  /** One for all frames: no closure per message. */
+  readonly #onWritten = (): void => {
+    this.#unwritten--;
+    if (this.#endReason !== undefined) this.#finishWhenWritten();
+  };
+
+  #finishWhenWritten(): void {
+    if (this.#closed || this.#finishing || this.#unwritten > 0) return;
+    this.#finishing = true;
+    this.#endings.finish(this.#endReason ?? "");
   }
 }

@@ -22,6 +22,8 @@ export interface TlsConnection {
   readonly principal: Principal | undefined;
   /** Destroys the socket at once, never gracefully (lessons §1.6). Why is the caller's to log. */
   destroy(): void;
+  /** Calls `listener` when the socket is closed. */
+  onClosed(listener: () => void): void;
   /** Says that the peer made a call: ends the first-call deadline. */
   called(): void;
 }
@@ -230,6 +232,10 @@ class LiveConnection implements TlsConnection {
     if (this.#timer === undefined) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;
+  }
+
+  onClosed(listener: () => void): void {
+    this.#socket.once("close", listener);
   }
 
   destroy(): void {

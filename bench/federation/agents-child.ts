@@ -1,0 +1,58 @@
+import { createPublicKey } from "node:crypto";
+import { systemClock } from "../../src/base/clock.ts";
+import { silentLog } from "../../src/base/log.ts";
+import { systemRandom } from "../../src/base/random.ts";
+import { memoryOutbox } from "../../src/federation/outbox/outbox.ts";
+import type { ItemHandler } from "../../src/federation/spoke/ports.ts";
+import { startSpoke } from "../../src/federation/spoke/start-spoke.ts";
+import { keyIdOf } from "../../src/trust/dsse.ts";
+import { type Answer, type Command, memory, serve } from "./protocol.ts";
+
+/** A handler that has nothing to do: the bench measures the channel. */
+const handler: ItemHandler = {
+  kind: "PackInstalled",
+  verify: async () => ({ ok: true }),
+  apply: async () => ({ ok: true }),
+  healthy: async () => ({ ok: true }),
+  remove: async () => ({ ok: true }),
+};
+const controller = new AbortController();
+
+serve(async (command: Command): Promise<Answer> => {
+  switch (command.type) {
+    case "startClients": {
+      const key = createPublicKey(command.publicKeyPem);
+      const keyId = keyIdOf(key);
+      for (const { cluster, tls } of command.agents)
+        await startSpoke({
+          endpoints: [`127.0.0.1:${command.port}`],
+          tls: async () => tls,
+          cluster,
+          agentVersion: "bench",
+          store: { outbox: memoryOutbox(systemClock, systemRandom) },
+          keys: { empty: false, key: (id) => (id === keyId ? key : undefined) },
+          handlers: [handler],
+          events: {
+            driftUpdate: () => {},
+            revoke: async () => ({ applied: true, detail: "" }),
+            channel: () => {},
+          },
+          clock: systemClock,
+          random: systemRandom,
+          log: silentLog,
+          signal: controller.signal,
+        });
+      return {};
+    }
+    case "memory":
+      return memory();
+    case "stop":
+      process.exit(0);
+      break;
+    case "startServer":
+    case "awaitConnected":
+    case "change":
+      throw new Error("this child dials");
+  }
+  return {};
+});

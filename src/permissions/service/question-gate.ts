@@ -125,7 +125,10 @@ export class QuestionGate {
     },
   ): void {
     const { always = false, matchedPolicy = "", request, ...rest } = answered;
-    this.parts.metrics.count("permission_decisions_total", { code: answered.code });
+    this.parts.metrics.count("permission_checks_total", {
+      result: answered.code,
+      freshness: this.parts.store.state().freshness,
+    });
     this.parts.audit.record(
       {
         ...rest,

@@ -71,7 +71,8 @@ export async function startPermissionService(options: PermissionServiceOptions):
   };
   show();
   const stop = store.subscribe((event) => {
-    if (event.type === "refused") metrics.count("snapshot_verify_failures_total", { code: event.rejection.code });
+    if (event.type === "refused")
+      metrics.count("verify_failures_total", { kind: "PermissionSnapshot", reason: event.rejection.code });
     show();
   });
   const server: GrpcServer = await startGrpcServer({

@@ -20,7 +20,7 @@ export interface StatusContent {
  * (R2 of resources-seam §14). Nothing is sent when the object already says all of it and nothing more for this manager (R-7.6).
  *
  * @returns the object as it is now
- * @throws ApiStatusError 404 when it is gone, 409 when the name now belongs to another object
+ * @throws ApiStatusError 404 when it is gone
  */
 export async function applyStatus<T extends KubeObject & { readonly status?: object }>(
   parts: { readonly cluster: Cluster; readonly clock: Clock },
@@ -42,7 +42,7 @@ export async function applyStatus<T extends KubeObject & { readonly status?: obj
     ...(conditions.length === 0 ? {} : { conditions: plain({ conditions })["conditions"] }),
   };
   if (says(status, desired) && !ownsMore(current, desired, types, manager)) return current;
-  const { name, namespace, uid } = current.metadata;
+  const { name, namespace } = current.metadata;
   return parts.cluster.patch(
     type,
     keyOf(current),
@@ -51,7 +51,7 @@ export async function applyStatus<T extends KubeObject & { readonly status?: obj
       body: {
         apiVersion: apiVersionOf(type),
         kind: type.kind,
-        metadata: { name, ...(namespace === undefined ? {} : { namespace }), ...(uid === undefined ? {} : { uid }) },
+        metadata: { name, ...(namespace === undefined ? {} : { namespace }) },
         status: desired,
       },
     },

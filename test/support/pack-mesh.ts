@@ -237,12 +237,7 @@ export class PackMesh {
             serial: manifest.serial,
             manifestDigest: item.digest,
             workloadDigest: manifest.artifact.workloadDigest,
-            deployedResources: manifest.deployedResources.map(({ apiVersion, kind, namespace, name }) => ({
-              apiVersion,
-              kind,
-              name,
-              ...(namespace === undefined ? {} : { namespace }),
-            })),
+            deployedResources: manifest.deployedResources.map(({ specHash: _specHash, ...ref }) => ref),
           }
         : {}),
     };

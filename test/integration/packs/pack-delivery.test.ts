@@ -90,7 +90,9 @@ describe("the way of one pack (architecture §8)", () => {
     expect(manifest).toMatchObject({ version: "v1.1.0", serial: 2, supersedes: { serial: 1, version: "v1.0.0" } });
     const logs = (await mesh.cluster.list(PackLog, { namespace: HOME })).items;
     expect(
-      logs.map(({ spec, metadata }) => [spec.revision, metadata.labels?.["seam.ontai.dev/superseded"]]).toSorted(),
+      logs
+        .toSorted((a, b) => a.spec.revision - b.spec.revision)
+        .map(({ spec, metadata }) => [spec.revision, metadata.labels?.["seam.ontai.dev/superseded"]]),
     ).toEqual([
       [1, "true"],
       [2, undefined],

@@ -1,0 +1,183 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { ConfigMap, type ConfigMapObject, Namespace } from "../../api/builtin.ts";
+import { ManualClock, systemClock } from "../../base/clock.ts";
+import { silentLog } from "../../base/log.ts";
+import { SeededRandom, systemRandom } from "../../base/random.ts";
+import { ApiStatusError } from "../../cluster/api-status-error.ts";
+import type { Cluster, WatchEvent, WatchOptions } from "../../cluster/cluster.ts";
+import { type EmbeddedCluster, openEmbeddedCluster } from "../../cluster/embedded/embedded-cluster.ts";
+import type { CacheEvent } from "./indexed-store.ts";
+import { type Informer, startInformer } from "./informer.ts";
+
+let directory: string;
+let cluster: EmbeddedCluster;
+let stop: AbortController;
+let space = 0;
+let namespace: string;
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), "seam-informer-"));
+  cluster = await openEmbeddedCluster({ directory, clock: systemClock, random: systemRandom, log: silentLog });
+});
+afterAll(async () => {
+  await cluster.close();
+  await rm(directory, { recursive: true, force: true });
+});
+beforeEach(async () => {
+  stop = new AbortController();
+  namespace = `space-${++space}`;
+  await cluster.create(Namespace, { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
+});
+afterEach(() => stop.abort(new Error("test ends")));
+
+function start(
+  source: Cluster = cluster,
+  clock: ManualClock | typeof systemClock = systemClock,
+): Informer<ConfigMapObject> {
+  return startInformer({
+    cluster: source,
+    type: ConfigMap,
+    namespace,
+    indexes: { colour: (object) => (object.data?.["colour"] === undefined ? [] : [object.data["colour"]]) },
+    clock,
+    random: new SeededRandom(1),
+    log: silentLog,
+    signal: stop.signal,
+  });
+}
+
+async function put(name: string, colour: string): Promise<void> {
+  await cluster.patch(
+    ConfigMap,
+    { namespace, name },
+    {
+      type: "apply",
+      body: { apiVersion: "v1", kind: "ConfigMap", metadata: { name, namespace }, data: { colour } },
+    },
+    { fieldManager: "test", force: true },
+  );
+}
+
+/** A cluster whose watches a test can break. */
+function breakable(failWatch: (options: WatchOptions, count: number) => Error | undefined): {
+  readonly cluster: Cluster;
+  readonly watches: WatchOptions[];
+} {
+  const watches: WatchOptions[] = [];
+  const wrapped = new Proxy<Cluster>(cluster, {
+    get(target, property) {
+      if (property !== "watch") {
+        const value: unknown = Reflect.get(target, property, target);
+        return typeof value === "function" ? value.bind(target) : value;
+      }
+      return (...[type, options, signal]: Parameters<Cluster["watch"]>): AsyncIterable<WatchEvent<ConfigMapObject>> => {
+        watches.push(options);
+        const error = failWatch(options, watches.length);
+        if (error !== undefined) return failing(error);
+        return target.watch(type as typeof ConfigMap, options, signal);
+      };
+    },
+  });
+  return { cluster: wrapped, watches };
+}
+
+function failing(reason: Error): AsyncIterable<never> {
+  return { [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(reason) }) };
+}
+
+describe("informer", () => {
+  it("holds what exists, follows changes and keeps its indexes", async () => {
+    await put("a", "red");
+    const informer = start();
+    await informer.synced;
+    expect(informer.byIndex("colour", "red").map(({ metadata }) => metadata.name)).toEqual(["a"]);
+    const events: string[] = [];
+    informer.subscribe((event: CacheEvent<ConfigMapObject>) => {
+      events.push(`${event.type} ${event.object.metadata.name} ${event.object.data?.["colour"] ?? ""}`);
+    });
+    await put("b", "red");
+    await put("a", "blue");
+    await cluster.delete(ConfigMap, { namespace, name: "b" });
+    await eventually(() => expect(events).toHaveLength(4));
+    expect(events).toEqual(["ADDED a red", "ADDED b red", "MODIFIED a blue", "DELETED b red"]);
+    expect(informer.byIndex("colour", "red")).toEqual([]);
+    expect(informer.byIndex("colour", "blue")).toHaveLength(1);
+    stop.abort(new Error("over"));
+    await informer.closed;
+  });
+
+  it("resumes where it was after a broken watch, without listing again", async () => {
+    const { cluster: broken, watches } = breakable((_options, count) => (count === 1 ? new Error("reset") : undefined));
+    const list = vi.spyOn(cluster, "list");
+    const clock = new ManualClock();
+    const informer = start(broken, clock);
+    await informer.synced;
+    await eventually(() => expect(clock.sleeping).toBe(1));
+    await put("late", "green");
+    await clock.advance(1000);
+    await eventually(() => expect(informer.get({ namespace, name: "late" })).toBeDefined());
+    expect(watches[1]?.resourceVersion).toBe(watches[0]?.resourceVersion);
+    expect(list).toHaveBeenCalledTimes(1);
+    list.mockRestore();
+  });
+
+  it("lists again after 410 and says what changed meanwhile, deletions too", async () => {
+    await put("old", "red");
+    let expired = false;
+    const { cluster: broken } = breakable(() =>
+      expired ? undefined : new ApiStatusError(410, "Expired", "too old resource version"),
+    );
+    const clock = new ManualClock();
+    const informer = start(broken, clock);
+    const events: string[] = [];
+    await informer.synced;
+    informer.subscribe((event) => events.push(`${event.type} ${event.object.metadata.name}`));
+    await eventually(() => expect(clock.sleeping).toBe(1));
+    await cluster.delete(ConfigMap, { namespace, name: "old" });
+    await put("new", "red");
+    expired = true;
+    await clock.advance(30_000);
+    await eventually(() => expect(events).toEqual(["ADDED old", "DELETED old", "ADDED new"]));
+  });
+
+  it("never stops trying, with growing pauses", async () => {
+    const { cluster: broken, watches } = breakable(() => new ApiStatusError(503, "ServiceUnavailable", "not now"));
+    const clock = new ManualClock();
+    const informer = start(broken, clock);
+    await informer.synced;
+    for (let i = 0; i < 20; i++) {
+      await eventually(() => expect(clock.sleeping).toBe(1));
+      await clock.advance(30_000);
+    }
+    await eventually(() => expect(watches.length).toBeGreaterThan(20));
+    stop.abort(new Error("over"));
+    await informer.closed;
+    expect(clock.sleeping).toBe(0);
+  });
+
+  it("keeps serving its other listeners when one throws", async () => {
+    const informer = start();
+    await informer.synced;
+    const seen: string[] = [];
+    informer.subscribe(() => {
+      throw new Error("a listener's bug");
+    });
+    informer.subscribe((event) => seen.push(event.object.metadata.name));
+    await put("a", "red");
+    await eventually(() => expect(seen).toEqual(["a"]));
+  });
+
+  it("rejects synced when it is stopped before the first list", async () => {
+    stop.abort(new Error("early"));
+    const informer = start();
+    await expect(informer.synced).rejects.toThrow("early");
+    await informer.closed;
+  });
+});
+
+function eventually(check: () => Promise<void> | void): Promise<void> {
+  return vi.waitFor(check, { timeout: 10_000, interval: 5 });
+}

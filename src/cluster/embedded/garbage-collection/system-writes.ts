@@ -27,7 +27,7 @@ export async function editMetadata(
         return current;
       },
       track: () => {},
-      status: false,
+      subresource: "",
     },
   );
 }

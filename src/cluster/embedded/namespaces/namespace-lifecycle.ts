@@ -89,7 +89,7 @@ export class NamespaceLifecycle {
             const spec = memberMap(changed, "spec");
             if (spec) delete spec["finalizers"];
           },
-          status: false,
+          subresource: "",
         },
       ),
     );

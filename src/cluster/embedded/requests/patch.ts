@@ -24,7 +24,7 @@ import { createObject } from "./create.ts";
 import { decodeJson, decodeObject } from "./decode.ts";
 import { managerOf } from "./field-manager.ts";
 import { nowText, type RequestContext } from "./request-context.ts";
-import { changeObject } from "./update.ts";
+import { changeObject, subresourceOf } from "./update.ts";
 
 /** Applies a patch of any type (see `Cluster.patch`). */
 export function patchObject(
@@ -39,7 +39,7 @@ export function patchObject(
   return changeObject(context, resource, key, options, {
     mutate: (current) => patched(resource, current, patch),
     track: (changed, current) => trackUpdate(resource, changed, current, id, nowText(context)),
-    status: options.subresource === "status",
+    subresource: subresourceOf(resource, options.subresource),
   });
 }
 
@@ -87,14 +87,14 @@ async function apply(
   const id = managerOf(resource, options, "Apply");
   const time = nowText(context);
   const application = { config, id, force: options.force === true, time };
-  const status = options.subresource === "status";
+  const subresource = subresourceOf(resource, options.subresource);
   pruneUnknown(resource, config, options);
 
   const stored = context.store
     .collection(resource.collection)
     .tip(storageKey(resource.namespaced ? key.namespace : undefined, key.name));
   if (!stored) {
-    if (status || options.subresource === "scale") throw notFound(resource, key.name);
+    if (subresource !== "") throw notFound(resource, key.name);
     if (memberText(metadataOf(config), "uid") !== "" || memberText(metadataOf(config), "resourceVersion") !== "") {
       throw conflict(resource, key.name, MODIFIED_MESSAGE);
     }
@@ -112,7 +112,7 @@ async function apply(
     track: (object) => {
       if (applied) recordManagers(object, applied.managers);
     },
-    status,
+    subresource,
   });
 }
 

@@ -5,7 +5,7 @@ import type { ServedResource } from "../resources/served-resource.ts";
 import { decodeObject } from "./decode.ts";
 import { managerOf } from "./field-manager.ts";
 import { nowText, type RequestContext } from "./request-context.ts";
-import { changeObject } from "./update.ts";
+import { changeObject, subresourceOf } from "./update.ts";
 
 /** Replaces an object, or only its status (see `Cluster.update` and `Cluster.updateStatus`). */
 export function replaceObject(
@@ -20,6 +20,6 @@ export function replaceObject(
   return changeObject(context, resource, namespace ? { name, namespace } : { name }, options, {
     mutate: () => replacement,
     track: (changed, current) => trackUpdate(resource, changed, current, id, nowText(context)),
-    status: options.subresource === "status",
+    subresource: subresourceOf(resource, options.subresource),
   });
 }

@@ -1,11 +1,21 @@
 import type { ObjectKey, Unstructured } from "../../../api/object.ts";
 import { apiVersionOf } from "../../../api/resource-type.ts";
 import type { WriteOptions } from "../../cluster.ts";
-import { cloneJson, cloneMap, ensureMap, jsonEqual, type JsonMap, member, memberText } from "../json/mutable-json.ts";
+import {
+  cloneJson,
+  cloneMap,
+  ensureMap,
+  isMap,
+  type Json,
+  jsonEqual,
+  type JsonMap,
+  member,
+  memberText,
+} from "../json/mutable-json.ts";
 import { finalizersOf, metadataOf } from "../metadata/validate-metadata.ts";
 import { NAMESPACE_FINALIZER } from "../resources/rules/namespace.ts";
 import { inVersion, type ServedResource } from "../resources/served-resource.ts";
-import { badRequest, conflict, MODIFIED_MESSAGE, notFound } from "../status-errors.ts";
+import { badRequest, conflict, MODIFIED_MESSAGE, notFound, notServed } from "../status-errors.ts";
 import { storageKey } from "../store/collection.ts";
 import { fillDefaults, pruneUnknown, validateObject } from "./admit.ts";
 import { kindContext, type RequestContext } from "./request-context.ts";
@@ -16,7 +26,8 @@ export interface Change {
   readonly mutate: (current: JsonMap) => JsonMap;
   /** Sets `metadata.managedFields` of the changed object, given the stored one. */
   readonly track: (changed: JsonMap, current: JsonMap) => void;
-  readonly status: boolean;
+  /** Which part of the object may change. */
+  readonly subresource: "" | "status" | "scale";
 }
 
 /** Fields of metadata that only the server sets. */
@@ -41,8 +52,8 @@ export async function changeObject(
   let changed = change.mutate(cloneMap(current));
   checkIdentity(resource, changed, current, key);
   pruneUnknown(resource, changed, options);
-  changed = keepServerFields(resource, changed, current, change.status);
-  if (!change.status) resource.rules.prepareUpdate?.(changed, current, kindContext(context));
+  changed = keepServerFields(resource, changed, current, change.subresource);
+  if (change.subresource !== "status") resource.rules.prepareUpdate?.(changed, current, kindContext(context));
   fillDefaults(context, resource, changed);
   countGeneration(resource, changed, current);
   if (jsonEqual(changed, current)) {
@@ -111,8 +122,14 @@ function checkIdentity(resource: ServedResource, changed: JsonMap, current: Json
 }
 
 /** Puts back what the request may not change: server fields always, and everything but status (or status) by subresource. */
-function keepServerFields(resource: ServedResource, changed: JsonMap, current: JsonMap, status: boolean): JsonMap {
-  if (status) {
+function keepServerFields(
+  resource: ServedResource,
+  changed: JsonMap,
+  current: JsonMap,
+  subresource: Change["subresource"],
+): JsonMap {
+  if (subresource === "scale") return withReplicas(resource, cloneMap(current), changed);
+  if (subresource === "status") {
     const kept = cloneMap(current);
     if (changed["status"] === undefined) delete kept["status"];
     else kept["status"] = changed["status"];
@@ -149,4 +166,26 @@ function countGeneration(resource: ServedResource, changed: JsonMap, current: Js
     metadata["generation"] = Number(metadata["generation"] ?? 0) + 1;
     return;
   }
+}
+
+/** A scale write changes the replica count and nothing else. */
+function withReplicas(resource: ServedResource, kept: JsonMap, changed: JsonMap): JsonMap {
+  const path = resource.scale?.specReplicas ?? [];
+  let from: Json | undefined = changed;
+  for (const name of path) from = isMap(from) ? member(from, name) : undefined;
+  if (typeof from !== "number") return kept;
+  let target = kept;
+  for (const name of path.slice(0, -1)) target = ensureMap(target, name);
+  target[path.at(-1) ?? ""] = from;
+  return kept;
+}
+
+/** Which part a request addresses. @throws ApiStatusError 404 when the resource has no such subresource */
+export function subresourceOf(
+  resource: ServedResource,
+  subresource: WriteOptions["subresource"],
+): Change["subresource"] {
+  if (subresource === "status" && !resource.statusSubresource) throw notServed();
+  if (subresource === "scale" && !resource.scale) throw notServed();
+  return subresource ?? "";
 }

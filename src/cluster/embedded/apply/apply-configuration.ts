@@ -126,8 +126,10 @@ function unowned(last: FieldSet, owned: FieldSet | undefined): FieldSet {
 
 function managerText(manager: Manager): string {
   const subresource = manager.subresource === "" ? "" : ` with subresource ${JSON.stringify(manager.subresource)}`;
-  const at = manager.operation === "Update" && manager.time !== undefined ? ` at ${manager.time}` : "";
-  return `${JSON.stringify(manager.manager)}${subresource} using ${manager.apiVersion}${at}`;
+  const name = `${JSON.stringify(manager.manager)}${subresource}`;
+  // One manager applies in one version at a time: only updates say which (structured-merge-diff `printManager`).
+  if (manager.operation === "Apply") return name;
+  return `${name} using ${manager.apiVersion}${manager.time === undefined ? "" : ` at ${manager.time}`}`;
 }
 
 function conflictError(conflicts: readonly [Manager, FieldSet][]): ApiStatusError {

@@ -1,0 +1,17 @@
+import type { Clock } from "../../../../base/clock.ts";
+import type { Log } from "../../../../base/log.ts";
+import type { Cluster } from "../../../../cluster/cluster.ts";
+import type { SnapshotStore } from "../../../../permissions/store/snapshot-store.ts";
+import type { FactOutbox } from "../../ports.ts";
+
+/** What the handler of permission snapshots works with. */
+export interface SnapshotParts {
+  /** Own cluster id. */
+  readonly clusterId: string;
+  /** The tenant cluster. */
+  readonly cluster: Cluster;
+  readonly store: SnapshotStore;
+  readonly facts: Pick<FactOutbox, "snapshotReceipt" | "audit">;
+  readonly clock: Clock;
+  readonly log: Log;
+}

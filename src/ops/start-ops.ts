@@ -23,7 +23,7 @@ import { connectRoutes } from "./http/connect-routes.ts";
 import { type HttpHandler, startOpsHttpServer } from "./http/ops-http-server.ts";
 import type { ReadinessCheck } from "./http/readiness.ts";
 import { statusPage } from "./http/status-page.ts";
-import { CommitToReceipt } from "./metrics/commit-to-receipt.ts";
+import { DeliveryObserver } from "./metrics/delivery-observer.ts";
 import { collectFleetMetrics } from "./metrics/fleet-metrics.ts";
 import { collectProcessMetrics } from "./metrics/process-metrics.ts";
 import type { PrometheusMetrics } from "./metrics/prometheus-metrics.ts";
@@ -182,7 +182,7 @@ function connectHandler(fleet: FleetQueries, receipts: ReceiptQueries, signal: A
 }
 
 function followDeliveries(sources: FleetSources, fleet: FleetQueries, options: OpsOptions): void {
-  const deliveries = new CommitToReceipt({ desired: sources.desired, clock: options.clock, metrics: options.metrics });
+  const deliveries = new DeliveryObserver({ desired: sources.desired, clock: options.clock, metrics: options.metrics });
   const observe = (cluster: string): void => deliveries.observe(cluster, fleet.progress(cluster));
   for (const cluster of sources.directory.clusters()) observe(cluster);
   sources.desired.subscribe(observe);

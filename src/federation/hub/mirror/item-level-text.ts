@@ -39,7 +39,8 @@ function levelText(level: Level): PackReceiptDelivery["level"] | undefined {
   }
 }
 
-function classText(nackClass: NackClass): PackReceiptDeliveryNack["class"] {
+/** Class of a refusal as status and metrics name it. */
+export function nackClassText(nackClass: NackClass): PackReceiptDeliveryNack["class"] {
   switch (nackClass) {
     case NackClass.INVALID:
       return "Invalid";
@@ -72,7 +73,7 @@ export function receiptDelivery(item: ItemReport): PackReceiptDelivery {
       ? {}
       : {
           nack: {
-            class: classText(item.nack.class),
+            class: nackClassText(item.nack.class),
             retryable: item.nack.retryable,
             reason: item.nack.reason,
             ...(item.nack.detail === "" ? {} : { detail: item.nack.detail.slice(0, MAX_TEXT) }),

@@ -1,6 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Metrics } from "../../base/metrics.ts";
 import type { DesiredStates } from "../../federation/hub/ports.ts";
+import { nackClassText } from "../../federation/hub/mirror/item-level-text.ts";
 import { itemKey } from "../../federation/index/index-document.ts";
 import type { ItemProgress } from "../fleet/item-levels.ts";
 
@@ -14,10 +15,15 @@ interface Remembered {
   readonly issuedAtMs: Map<string, number>;
   /** Level already observed, by item and version. */
   readonly observed: Map<string, number>;
+  /** Time of the refusal already counted, by item and version. */
+  readonly refused: Map<string, bigint>;
 }
 
-/** Feeds the histogram from signing to receipt, per level (lessons §12.2). What was at rest when it started is not observed. */
-export class CommitToReceipt {
+/**
+ * Feeds the histogram from signing to receipt, per level, and counts refusals by class (lessons §12.2). What was at rest when it
+ * started is not observed.
+ */
+export class DeliveryObserver {
   readonly #parts: { readonly desired: DesiredStates; readonly clock: Clock; readonly metrics: Metrics };
   readonly #tenants = new Map<string, Remembered>();
 
@@ -36,9 +42,11 @@ export class CommitToReceipt {
     const tenant = this.#tenant(cluster);
     remember(tenant.issuedAtMs, `${index.epoch}.${index.sequence}`, Date.parse(index.issuedAt));
     const present = new Set<string>();
-    for (const { item, level } of items) {
+    for (const progress of items) {
+      const { item, level } = progress;
       const key = `${itemKey(item)}@${item.version}`;
       present.add(key);
+      this.#countRefusal(tenant, key, progress, first);
       const before = tenant.observed.get(key) ?? 0;
       if (level <= before) continue;
       tenant.observed.set(key, level);
@@ -48,13 +56,22 @@ export class CommitToReceipt {
       for (const name of LEVELS.slice(before, level))
         this.#parts.metrics.observe("federation_commit_to_receipt_seconds", seconds, { level: name });
     }
-    for (const key of tenant.observed.keys()) if (!present.has(key)) tenant.observed.delete(key);
+    for (const known of [tenant.observed, tenant.refused])
+      for (const key of known.keys()) if (!present.has(key)) known.delete(key);
+  }
+
+  #countRefusal(tenant: Remembered, key: string, { nack, stored }: ItemProgress, first: boolean): void {
+    if (nack === undefined || stored === undefined) return;
+    const { atUnixMs } = stored.report;
+    if (tenant.refused.get(key) === atUnixMs) return;
+    tenant.refused.set(key, atUnixMs);
+    if (!first) this.#parts.metrics.count("federation_nacks_total", { class: nackClassText(nack.class) });
   }
 
   #tenant(cluster: string): Remembered {
     let tenant = this.#tenants.get(cluster);
     if (tenant === undefined) {
-      tenant = { issuedAtMs: new Map(), observed: new Map() };
+      tenant = { issuedAtMs: new Map(), observed: new Map(), refused: new Map() };
       this.#tenants.set(cluster, tenant);
     }
     return tenant;

@@ -80,6 +80,12 @@ export class FactIntake {
     this.#take(`revocation/${fact.serial}`, { fact, seqs: [seq], generation }, step);
   }
 
+  /** Hello says that a revocation is in force whose acknowledgement was lost on the way. */
+  inForce(serial: bigint, generation: number, step: HubStep): void {
+    const fact: Fact = { kind: "revocation", serial, applied: true, detail: "in force at hello" };
+    this.#take(`revocation/${serial}`, { fact, seqs: [], generation }, step);
+  }
+
   /** A store ended. */
   stored(token: number, outcome: StoreOutcome, pipe: HubPipe | undefined, step: HubStep): void {
     const slot = this.#byToken.get(token);

@@ -40,7 +40,7 @@ import { zeroCounters } from "./counters.ts";
 import type { ChannelReason, HubEffect } from "./effects.ts";
 import type { HubEvent, LoadedSession } from "./events.ts";
 import { FactIntake, reject } from "./fact-intake.ts";
-import { type HeldIndex, IndexOffers } from "./index-offers.ts";
+import { type HeldIndex, IndexOffers, OFFER_BODY_BYTES } from "./index-offers.ts";
 import { RevocationLane } from "./revocation-lane.ts";
 import { Tokens } from "../tokens.ts";
 import type { HubPipe, HubStep, HubTag } from "./step.ts";
@@ -54,6 +54,8 @@ export interface HubSessionOptions {
   readonly random: Random;
   /** Period of heartbeats, milliseconds. */
   readonly heartbeatIntervalMs?: number;
+  /** Largest index body or diff that is sent in one frame, bytes; a larger one is fetched by digest. */
+  readonly offerBodyBytes?: number;
 }
 
 const NOTHING: readonly never[] = [];
@@ -94,7 +96,7 @@ export class HubSession {
     this.cluster = options.cluster;
     this.#random = options.random;
     this.#heartbeatMs = options.heartbeatIntervalMs ?? HEARTBEAT_INTERVAL_MS;
-    this.#offers = new IndexOffers(options.random, this.#counters);
+    this.#offers = new IndexOffers(options.random, this.#counters, options.offerBodyBytes ?? OFFER_BODY_BYTES);
     this.#blobs = new BlobServing(this.#tokens, this.#counters);
     this.#facts = new FactIntake(options.random, this.#tokens, this.#counters);
     this.#audit = new AuditIntake(options.random, this.#tokens, this.#counters);
@@ -117,7 +119,7 @@ export class HubSession {
     this.#apply(event, step);
     this.#tick(step);
     this.#pump(step);
-    this.#pipe?.settleAcknowledgement(step.out, nowMs);
+    if (this.#phase === "live") this.#pipe?.settleAcknowledgement(step.out, nowMs);
     this.#deadlineMs = this.#nextDeadline(nowMs);
     return { persist: NOTHING, afterPersist: step.out };
   }
@@ -253,13 +255,14 @@ export class HubSession {
   }
 
   #check(pipe: HubPipe, envelope: Envelope): Violation | undefined {
-    if (envelope.sessionId !== pipe.sessionId && envelope.payload.case !== "goodbye")
+    const { case: name } = envelope.payload;
+    const ends = name === "goodbye" || name === "protocolError";
+    if (envelope.sessionId !== pipe.sessionId && !ends)
       return violation(
         ProtocolError_Code.INVALID,
         `envelope session_id: "${pipe.sessionId}", found "${clip(envelope.sessionId)}"`,
       );
-    const { case: name } = envelope.payload;
-    const early = this.#phase !== "live" && name !== "hello" && name !== "goodbye" && name !== "protocolError";
+    const early = this.#phase !== "live" && name !== "hello" && !ends;
     if (early && !(this.#phase === "loading" && name === "heartBeat"))
       return violation(
         ProtocolError_Code.UNEXPECTED,
@@ -391,6 +394,8 @@ export class HubSession {
     this.#offers.opened(held, hello.agentVersion, loaded.itemLevels);
     this.#audit.opened(hello.audit?.epoch ?? 0n, loaded.audit.contiguousThrough);
     this.#revocations.opened(hello.lastRevocationSerial);
+    for (const serial of this.#revocations.upTo(hello.lastRevocationSerial))
+      this.#facts.inForce(serial, pipe.generation, step);
     for (const retry of this.#retries.values()) retry.sent = false;
     const value = create(WelcomeSchema, {
       sessionId: loaded.sessionId,

@@ -47,7 +47,7 @@ export interface QuarantinedItem {
 }
 
 /** Share of a frame for an index body or diff that is not sent by reference, bytes. */
-const OFFER_BODY_BYTES = MAX_FRAME_BYTES - INLINE_TOTAL_BYTES - 2 * FRAME_OVERHEAD_BYTES;
+export const OFFER_BODY_BYTES = MAX_FRAME_BYTES - INLINE_TOTAL_BYTES - 2 * FRAME_OVERHEAD_BYTES;
 /** Estimate of one item in a diff besides its name and refs, bytes. */
 const ITEM_BYTES = 192;
 /** Estimate of one ref, bytes. */
@@ -67,14 +67,16 @@ export class IndexOffers {
   readonly quarantine: Map<string, QuarantinedItem> = new Map();
   readonly #random: Random;
   readonly #counters: HubCounters;
+  readonly #bodyBytes: number;
   #outstanding: { readonly plan: OfferPlan; readonly sentMs: number } | undefined = undefined;
   #offeredOnStream = false;
   #needsFull = false;
   #agentVersion = "";
 
-  constructor(random: Random, counters: HubCounters) {
+  constructor(random: Random, counters: HubCounters, bodyBytes: number) {
     this.#random = random;
     this.#counters = counters;
+    this.#bodyBytes = bodyBytes;
   }
 
   /** A stream went live: what the agent holds is what it said in Hello. */
@@ -239,9 +241,9 @@ export class IndexOffers {
     const bodyBytes = desired.envelope.body.length;
     if (diffable) {
       const bytes = diffBytes(changed);
-      if (bytes < bodyBytes && bytes <= OFFER_BODY_BYTES) return { form: "diff", desired, base, inline };
+      if (bytes < bodyBytes && bytes <= this.#bodyBytes) return { form: "diff", desired, base, inline };
     }
-    return { form: bodyBytes <= OFFER_BODY_BYTES ? "full" : "reference", desired, base: undefined, inline };
+    return { form: bodyBytes <= this.#bodyBytes ? "full" : "reference", desired, base: undefined, inline };
   }
 
   /** Item versions are the sequences of their index, so what is newer than the held position changed since. */

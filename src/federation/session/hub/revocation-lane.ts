@@ -23,6 +23,11 @@ export class RevocationLane {
     return this.#pending.filter((push) => push.serial > serial).length;
   }
 
+  /** Pending serials up to `serial`. */
+  upTo(serial: bigint): bigint[] {
+    return this.#pending.filter((push) => push.serial <= serial).map((push) => push.serial);
+  }
+
   /** Revocations without acknowledgement. */
   get length(): number {
     return this.#pending.length;

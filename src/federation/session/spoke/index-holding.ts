@@ -187,7 +187,7 @@ export class IndexHolding {
     const [document, stored] = [this.#document, this.#stored];
     if (document === undefined || stored === undefined) return undefined;
     const { epoch, sequence } = document;
-    return { epoch, sequence, digest: stored.digest, issuedAtMs: Date.parse(document.issuedAt) };
+    return { epoch, sequence, digest: stored.digest };
   }
 }
 

@@ -23,11 +23,14 @@ export class RevocationLane {
   #serial: bigint;
   readonly #waiting: Waiting[] = [];
   #running = false;
-  /** Lowest serial that failed in this process; 0n when none did. */
-  #failed = 0n;
+  /** Serials that failed in this process and were not put in force since. Bounded by what the hub may have pending. */
+  readonly #failed: Set<bigint> = new Set();
+  /** Highest serial put in force. */
+  #highest: bigint;
 
   constructor(serial: bigint) {
     this.#serial = serial;
+    this.#highest = serial;
   }
 
   /** Highest serial whose effect, and that of all before, is durable. */
@@ -47,13 +50,8 @@ export class RevocationLane {
     if (!this.#running || first === undefined || first.push.serial !== serial) return;
     this.#running = false;
     this.#waiting.shift();
-    if (!applied) {
-      if (this.#failed === 0n || serial < this.#failed) this.#failed = serial;
-    } else if (serial > this.#serial && (this.#failed === 0n || serial <= this.#failed)) {
-      this.#failed = 0n;
-      this.#serial = serial;
-      step.persist.push({ type: "PutRevocationSerial", serial });
-    }
+    if (applied) this.#inForce(serial, step);
+    else this.#failed.add(serial);
     this.#answer(first, applied, detail, pipe, step);
     this.#next(pipe, step);
   }
@@ -61,6 +59,16 @@ export class RevocationLane {
   /** The stream ended: what has not started is pushed again. */
   lost(): void {
     this.#waiting.length = this.#running ? 1 : 0;
+  }
+
+  #inForce(serial: bigint, step: SpokeStep): void {
+    this.#failed.delete(serial);
+    if (serial > this.#highest) this.#highest = serial;
+    let through = this.#highest;
+    for (const failed of this.#failed) if (failed <= through) through = failed - 1n;
+    if (through <= this.#serial) return;
+    this.#serial = through;
+    step.persist.push({ type: "PutRevocationSerial", serial: through });
   }
 
   #next(pipe: SpokePipe | undefined, step: SpokeStep): void {

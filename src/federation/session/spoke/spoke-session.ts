@@ -162,7 +162,7 @@ export class SpokeSession {
     this.#apply(event, step);
     this.#tick(step);
     this.#pump(step);
-    this.#pipe?.settleAcknowledgement(step.out, nowMs);
+    if (this.#phase === "live") this.#pipe?.settleAcknowledgement(step.out, nowMs);
     this.#deadlineMs = this.#nextDeadline(nowMs);
     return { persist: step.persist, afterPersist: step.out };
   }

@@ -1,0 +1,231 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  AuditEventBatchSchema,
+  AuditEventSchema,
+  type AuditEventBatch,
+  PackReceiptReportSchema,
+} from "../../src/api/gen/conductor/federation/v1alpha1/facts_pb.ts";
+import { digestOf } from "../../src/base/digest.ts";
+import { itemKey } from "../../src/federation/index/index-document.ts";
+import { parseIndex } from "../../src/federation/index/parse-index.ts";
+import type { LoadedFact } from "../../src/federation/session/spoke/events.ts";
+import {
+  ITEM_LEVELS,
+  type ItemRecord,
+  type SpokeRecord,
+  type SpokeWrite,
+  type StoredIndex,
+} from "../../src/federation/session/spoke/record.ts";
+import { must } from "./world.ts";
+
+interface Blob {
+  data: Buffer;
+  total: number;
+  checked: boolean;
+}
+
+/** The durable store of one simulated agent: survives crashes, changes only by whole transactions, and watches its own invariants. */
+export class AgentStore {
+  readonly cluster: string;
+  readonly items: Map<string, ItemRecord> = new Map();
+  readonly blobs: Map<string, Blob> = new Map();
+  /** Newest report version of each key, and whether it waits. */
+  readonly facts: Map<string, { version: bigint; pending: boolean }> = new Map();
+  readonly auditEpoch = 1_767_225_600n;
+  readonly auditEvents: Map<bigint, string> = new Map();
+  auditLast = 0n;
+  auditAcked = 0n;
+  index: StoredIndex | undefined = undefined;
+  term = 0n;
+  revocationSerial = 0n;
+  /** Called for each acknowledgement of a fact or of audit, to compare with what the hub holds. */
+  onAcknowledged: (write: SpokeWrite) => void = () => {};
+
+  constructor(cluster: string) {
+    this.cluster = cluster;
+  }
+
+  /** One transaction. */
+  commit(writes: readonly SpokeWrite[]): void {
+    for (const write of writes) this.#write(write);
+  }
+
+  /** What a new process reads back. */
+  record(): SpokeRecord {
+    return {
+      storeId: `store-${this.cluster}`,
+      index: this.index,
+      term: this.term,
+      revocationSerial: this.revocationSerial,
+      items: [...this.items.values()],
+      blobs: [...this.blobs].map(([digest, blob]) => ({
+        digest: `sha256:${digest.slice(7)}`,
+        held: blob.data.length,
+        total: blob.total,
+        checked: blob.checked,
+      })),
+      facts: [...this.facts]
+        .filter(([, fact]) => fact.pending)
+        .map(([key, fact]) => ({ key, kind: "packReceiptReport", reportVersion: fact.version })),
+      audit: {
+        epoch: this.auditEpoch,
+        ackedThrough: this.auditAcked,
+        firstHeld: this.auditAcked + 1n,
+        last: this.auditLast,
+        backlogBytes: 0n,
+      },
+    };
+  }
+
+  /** The outbox takes a new report of a key. */
+  putFact(name: string): { readonly key: string; readonly version: bigint } {
+    const key = `packReceiptReport/${name}`;
+    const version = (this.facts.get(key)?.version ?? 0n) + 1n;
+    this.facts.set(key, { version, pending: true });
+    return { key, version };
+  }
+
+  /** Reads pending reports. */
+  loadFacts(keys: readonly string[]): LoadedFact[] {
+    const loaded: LoadedFact[] = [];
+    for (const key of keys) {
+      const fact = this.facts.get(key);
+      if (fact?.pending !== true) continue;
+      const receiptName = key.slice("packReceiptReport/".length);
+      const value = create(PackReceiptReportSchema, { receiptName, reportVersion: fact.version });
+      const payload = { case: "packReceiptReport", value } as const;
+      loaded.push({ key, kind: "packReceiptReport", reportVersion: fact.version, payload, bytes: 200 });
+    }
+    return loaded;
+  }
+
+  /** Appends audit events. */
+  appendAudit(count: number, text: string): bigint {
+    for (let i = 0; i < count; i++) this.auditEvents.set(++this.auditLast, `${text}/${i}`);
+    return this.auditLast;
+  }
+
+  /** Reads a batch of consecutive events. */
+  loadAudit(from: bigint, maxEvents: number, maxBytes: number): { batch: AuditEventBatch | undefined; bytes: number } {
+    const events = [];
+    let bytes = 0;
+    for (let sequence = from; events.length < maxEvents; sequence++) {
+      const text = this.auditEvents.get(sequence);
+      if (text === undefined || bytes + text.length > maxBytes) break;
+      bytes += text.length;
+      events.push(create(AuditEventSchema, { sequence, event: Buffer.from(text) }));
+    }
+    if (events.length === 0) return { batch: undefined, bytes: 0 };
+    return {
+      batch: create(AuditEventBatchSchema, { epoch: this.auditEpoch, events }),
+      bytes: bytes + events.length * 96,
+    };
+  }
+
+  #write(write: SpokeWrite): void {
+    switch (write.type) {
+      case "PutIndex": {
+        const before = positionOf(this.index);
+        const after = positionOf(write.index);
+        must(
+          after.epoch > before.epoch || after.sequence > before.sequence,
+          `${this.cluster}: index position goes down`,
+        );
+        this.index = write.index;
+        return;
+      }
+      case "PutTerm":
+        must(write.term > this.term, `${this.cluster}: term goes down`);
+        this.term = write.term;
+        return;
+      case "PutRevocationSerial":
+        must(write.serial > this.revocationSerial, `${this.cluster}: revocation serial goes down`);
+        this.revocationSerial = write.serial;
+        return;
+      case "PutItem":
+        this.#putItem(write.record);
+        return;
+      case "DeleteItem": {
+        const record = this.items.get(write.key);
+        must(
+          record?.item.deleted === true && record.level === "healthy",
+          `${this.cluster}: ${write.key} is forgotten before its tombstone is done`,
+        );
+        this.items.delete(write.key);
+        return;
+      }
+      case "AppendBlob": {
+        const held = this.blobs.get(write.digest);
+        must(
+          write.offset === 0 || held?.data.length === write.offset,
+          `${this.cluster}: ${write.digest} is appended at ${write.offset}, ${held?.data.length ?? 0} bytes are held`,
+        );
+        const data =
+          write.offset === 0 || held === undefined ? Buffer.from(write.data) : Buffer.concat([held.data, write.data]);
+        must(data.length <= write.total, `${this.cluster}: ${write.digest} outgrows its size`);
+        must(
+          !write.checked || digestOf(data) === write.digest,
+          `${this.cluster}: ${write.digest} is called checked and is wrong`,
+        );
+        this.blobs.set(write.digest, { data, total: write.total, checked: write.checked });
+        return;
+      }
+      case "MarkBlobChecked": {
+        const held = this.blobs.get(write.digest);
+        must(
+          held !== undefined && digestOf(held.data) === write.digest,
+          `${this.cluster}: ${write.digest} is called checked and is wrong`,
+        );
+        held.checked = true;
+        return;
+      }
+      case "DeleteBlob":
+        this.blobs.delete(write.digest);
+        return;
+      case "AcknowledgeFact": {
+        const fact = this.facts.get(write.key);
+        if (fact !== undefined && fact.version === write.reportVersion) fact.pending = false;
+        this.onAcknowledged(write);
+        return;
+      }
+      case "AcknowledgeAudit":
+        must(write.through > this.auditAcked, `${this.cluster}: audit acknowledgement goes down`);
+        must(write.through <= this.auditLast, `${this.cluster}: audit acknowledgement beyond the log`);
+        this.onAcknowledged(write);
+        for (let sequence = this.auditAcked + 1n; sequence <= write.through; sequence++)
+          this.auditEvents.delete(sequence);
+        this.auditAcked = write.through;
+        return;
+      case "AdvanceAudit":
+      case "AppendAuditGap":
+        must(false, `${this.cluster}: ${write.type} though neither side lost its store`);
+    }
+  }
+
+  #putItem(record: ItemRecord): void {
+    const key = itemKey(record.item);
+    const before = this.items.get(key);
+    if (before !== undefined) {
+      const [old, next] = [before.item, record.item];
+      must(
+        record.epoch > before.epoch || next.version >= old.version,
+        `${this.cluster}: ${key} goes from version ${old.version} to ${next.version}`,
+      );
+      if (next.version === old.version && record.epoch === before.epoch) {
+        must(next.digest === old.digest, `${this.cluster}: ${key} changes under its version`);
+        must(
+          ITEM_LEVELS.indexOf(record.level) >= ITEM_LEVELS.indexOf(before.level),
+          `${this.cluster}: ${key} goes from ${before.level} back to ${record.level}`,
+        );
+      }
+    }
+    this.items.set(key, record);
+  }
+}
+
+function positionOf(index: StoredIndex | undefined): { epoch: number; sequence: number } {
+  if (index === undefined) return { epoch: 0, sequence: 0 };
+  const parsed = parseIndex(index.body);
+  must(parsed.ok, "the stored index cannot be read");
+  return parsed.document;
+}

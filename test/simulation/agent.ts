@@ -1,0 +1,400 @@
+import { create } from "@bufbuild/protobuf";
+import { RunnerConfigValidationRequestSchema } from "../../src/api/gen/conductor/federation/v1alpha1/commands_pb.ts";
+import { Nack_Class } from "../../src/api/gen/conductor/federation/v1alpha1/desired_pb.ts";
+import type { Envelope } from "../../src/api/gen/conductor/federation/v1alpha1/federation_pb.ts";
+import { digestOf } from "../../src/base/digest.ts";
+import { SeededRandom } from "../../src/base/random.ts";
+import { itemKey } from "../../src/federation/index/index-document.ts";
+import { forEachBody } from "../../src/federation/index/plan-index.ts";
+import { frameEnvelope } from "../../src/federation/session/encode-frame.ts";
+import { type Frame, payloadCase } from "../../src/federation/session/frame.ts";
+import { IN_FLIGHT_BYTES, MAX_FRAME_BYTES, QUEUED_BYTES } from "../../src/federation/session/limits.ts";
+import type { Ready } from "../../src/federation/session/ready.ts";
+import type { SpokeEffect } from "../../src/federation/session/spoke/effects.ts";
+import type { SpokeEvent } from "../../src/federation/session/spoke/events.ts";
+import { ITEM_LEVELS, type SpokeWrite } from "../../src/federation/session/spoke/record.ts";
+import { SpokeSession } from "../../src/federation/session/spoke/spoke-session.ts";
+import { AgentStore } from "./agent-store.ts";
+import { type BlobWorld, KEYS, KEY_IDS } from "./desired-state.ts";
+import type { ItemNack } from "../../src/federation/spoke/ports.ts";
+import type { Hub } from "./hub.ts";
+import { Link, type LinkEnd, Wire } from "./link.ts";
+import { Process } from "./process.ts";
+import { Tenant } from "./tenant.ts";
+import { START_WALL_MS, type World, must } from "./world.ts";
+
+type SpokeReady = Ready<SpokeWrite, SpokeEffect>;
+
+const NO_BODIES = {
+  pinned: (): Uint8Array => new Uint8Array(),
+  inline: (): Uint8Array | undefined => undefined,
+};
+
+/** One simulated agent: the real machine, a shell around it, a store that survives, and a process that does not. */
+export class Agent {
+  readonly cluster: string;
+  readonly store: AgentStore;
+  readonly tenant: Tenant;
+  readonly wire = new Wire();
+  readonly #world: World;
+  readonly #hub: Hub;
+  readonly #process: Process;
+  #session: SpokeSession | undefined = undefined;
+  #readys: SpokeReady[] = [];
+  #committing = false;
+  #tickAtMs = Infinity;
+  #bootMs = 0;
+  #agentVersion = "v1";
+  /** Boundaries (commits and effects) until the process dies; Infinity: it lives. */
+  #dieAfter = Infinity;
+  readonly #links: Map<number, Link> = new Map();
+  readonly #aborted: Set<number> = new Set();
+  /** Requests asked and not answered: each must be answered once. */
+  readonly requests: Set<string> = new Set();
+  #requestCount = 0;
+  /** Milliseconds the wall clock is off. */
+  skewMs = 0;
+  /** Frames sent that are not heartbeats, acknowledgements or part of opening; for the livelock check. */
+  busyFrames = 0;
+  handlersRun = 0;
+
+  constructor(world: World, hub: Hub, cluster: string, blobs: BlobWorld) {
+    this.#world = world;
+    this.#process = new Process(world);
+    this.#hub = hub;
+    this.cluster = cluster;
+    this.store = new AgentStore(cluster);
+    this.tenant = new Tenant(cluster, blobs);
+    this.store.onAcknowledged = (write) => hub.checkAcknowledged(cluster, write);
+  }
+
+  get session(): SpokeSession | undefined {
+    return this.#session;
+  }
+
+  /** Starts the process from what the store holds. */
+  boot(): void {
+    const world = this.#world;
+    this.#process.start();
+    this.#bootMs = world.nowMs - world.between(0, 1000);
+    this.#dieAfter = Infinity;
+    this.#readys = [];
+    this.#committing = false;
+    this.#tickAtMs = Infinity;
+    this.#session = new SpokeSession({
+      cluster: this.cluster,
+      agentVersion: this.#agentVersion,
+      instanceId: `${this.cluster}-${this.#process.incarnation}`,
+      keys: KEYS,
+      trustedKeyIds: KEY_IDS,
+      random: new SeededRandom(world.between(1, 2 ** 30)),
+      record: this.store.record(),
+      readBackMs: START_WALL_MS + world.nowMs,
+    });
+    world.trace(this.cluster, () => `boots (process ${this.#process.incarnation})`);
+    this.#step({ type: "Start" });
+  }
+
+  /** The process dies at the `boundaries`-th commit or effect from now. */
+  crash(boundaries: number): void {
+    if (this.#session === undefined) return;
+    this.#dieAfter = boundaries;
+    if (boundaries === 0) this.#die();
+    else this.#process.after(5_000, () => this.#die()); // an idle process meets no boundary
+  }
+
+  /** SIGSTOP: nothing is handled until then. */
+  freeze(ms: number): void {
+    this.#world.trace(this.cluster, () => `is frozen for ${ms} ms`);
+    this.#process.freeze(ms);
+  }
+
+  /** The process is replaced by another build. */
+  upgrade(): void {
+    this.#agentVersion = `v${Number(this.#agentVersion.slice(1)) + 1}`;
+    this.crash(0);
+  }
+
+  /** Every connection of this agent is reset. */
+  reset(): void {
+    this.#world.trace(this.cluster, () => "connections are reset");
+    for (const link of this.#links.values()) link.reset();
+  }
+
+  /** Something on the tenant reports its state. */
+  fact(name: string): void {
+    const { key, version } = this.store.putFact(name);
+    this.#event(() => ({ type: "FactPending", fact: { key, kind: "packReceiptReport", reportVersion: version } }));
+  }
+
+  /** Audit events happen. */
+  audit(count: number): void {
+    const last = this.store.appendAudit(count, `${this.cluster}/${this.#world.nowMs}`);
+    this.#event(() => ({ type: "AuditAppended", epoch: this.store.auditEpoch, last, backlogBytes: 0n }));
+  }
+
+  /** A room of the tenant asks the hub. */
+  ask(): void {
+    if (this.#session === undefined) return;
+    const requestId = `${this.cluster}-${this.#process.incarnation}-${++this.#requestCount}`;
+    this.requests.add(requestId);
+    const value = create(RunnerConfigValidationRequestSchema, { requestId, runnerConfigName: "x" });
+    const request = { case: "runnerConfigValidationRequest", value } as const;
+    this.#event(() => ({ type: "Request", request, deadlineMs: 5_000 }));
+  }
+
+  #die(): void {
+    if (this.#session === undefined) return;
+    this.#world.trace(this.cluster, () => "crashes");
+    this.#process.end();
+    this.#session = undefined;
+    this.#readys = [];
+    this.#dieAfter = Infinity;
+    this.#aborted.clear();
+    this.requests.clear();
+    for (const link of this.#links.values()) link.agentGone("agent crashed");
+    this.#links.clear();
+    this.#world.after(this.#world.between(50, 3_000), () => this.boot());
+  }
+
+  #event(make: () => SpokeEvent): void {
+    this.#process.after(0, () => this.#step(make()));
+  }
+
+  #step(event: SpokeEvent): void {
+    const session = this.#session;
+    if (session === undefined) return;
+    const ready = session.step(event, this.#world.nowMs - this.#bootMs, this.#wallMs());
+    if (ready.persist.length > 0 || ready.afterPersist.length > 0) this.#readys.push(ready);
+    const view = session.view(this.#wallMs());
+    must(
+      view.queuedBytes <= QUEUED_BYTES + IN_FLIGHT_BYTES + MAX_FRAME_BYTES,
+      `${this.cluster}: ${view.queuedBytes} bytes queued and in flight`,
+    );
+    this.#scheduleTick(session);
+    this.#work();
+  }
+
+  #wallMs(): number {
+    return START_WALL_MS + this.#world.nowMs + this.skewMs;
+  }
+
+  #scheduleTick(session: SpokeSession): void {
+    const atMs = session.deadlineMs + this.#bootMs;
+    if (atMs >= this.#tickAtMs || atMs === Infinity) return;
+    this.#tickAtMs = atMs;
+    this.#process.after(atMs - this.#world.nowMs, () => {
+      if (this.#tickAtMs !== atMs) return;
+      this.#tickAtMs = Infinity;
+      this.#step({ type: "Tick" });
+    });
+  }
+
+  /** Handles Readys strictly in order; several may share one commit. */
+  #work(): void {
+    if (this.#committing) return;
+    while (this.#readys.length > 0) {
+      const together = this.#world.chance(0.3) ? this.#readys.length : 1;
+      const batch = this.#readys.splice(0, together);
+      if (batch.some((ready) => ready.persist.length > 0)) {
+        this.#committing = true;
+        this.#process.after(this.#world.chance(0.05) ? 60 : this.#world.between(0, 3), () => this.#commit(batch));
+        return;
+      }
+      this.#perform(batch);
+    }
+  }
+
+  #commit(batch: readonly SpokeReady[]): void {
+    if (this.#boundary()) return;
+    for (const ready of batch) this.store.commit(ready.persist);
+    this.#committing = false;
+    if (this.#boundary()) return;
+    const { incarnation } = this.#process;
+    this.#perform(batch);
+    if (incarnation === this.#process.incarnation) this.#work();
+  }
+
+  #perform(batch: readonly SpokeReady[]): void {
+    const { incarnation } = this.#process;
+    for (const ready of batch) {
+      for (const effect of ready.afterPersist) {
+        this.#effect(effect);
+        if (incarnation !== this.#process.incarnation || this.#boundary()) return;
+      }
+    }
+  }
+
+  /** A place where the process may die. */
+  #boundary(): boolean {
+    if (--this.#dieAfter > 0) return false;
+    this.#die();
+    return true;
+  }
+
+  #effect(effect: SpokeEffect): void {
+    const world = this.#world;
+    switch (effect.type) {
+      case "Dial":
+        this.#dial(effect.generation);
+        return;
+      case "Send":
+        this.#send(effect.generation, effect.frame);
+        return;
+      case "Destroy": {
+        const link = this.#links.get(effect.generation);
+        this.#links.delete(effect.generation);
+        world.trace(this.cluster, () => `destroys stream ${effect.generation}: ${effect.code} ${effect.detail}`);
+        link?.agentGone(effect.code);
+        return;
+      }
+      case "RunHandler":
+        this.#handle(effect);
+        return;
+      case "AbortHandler":
+        this.#aborted.add(effect.token);
+        return;
+      case "CheckBlob": {
+        const { digest } = effect;
+        this.#process.after(world.between(1, 10), () => {
+          const blob = this.store.blobs.get(digest);
+          this.#step({ type: "BlobChecked", digest, ok: blob !== undefined && digestOf(blob.data) === digest });
+        });
+        return;
+      }
+      case "LoadFacts": {
+        const { token, keys } = effect;
+        this.#process.after(world.between(0, 3), () =>
+          this.#step({ type: "FactsLoaded", token, facts: this.store.loadFacts(keys) }),
+        );
+        return;
+      }
+      case "LoadAudit": {
+        const { token, from, maxEvents, maxBytes } = effect;
+        this.#process.after(world.between(0, 3), () => {
+          const { batch, bytes } = this.store.loadAudit(from, maxEvents, maxBytes);
+          this.#step({ type: "AuditLoaded", token, batch, bytes });
+        });
+        return;
+      }
+      case "Revoke": {
+        const { serial } = effect.push;
+        must(serial > this.store.revocationSerial, `${this.cluster}: revocation ${serial} is put in force twice`);
+        const applied = !world.chance(0.1);
+        this.#process.after(world.between(1, 30), () => {
+          if (applied) this.tenant.revoked.add(serial);
+          this.#step({ type: "RevokeDone", serial, applied, detail: "" });
+        });
+        return;
+      }
+      case "Response":
+        must(this.requests.delete(effect.response.value.requestId), `${this.cluster}: a request is answered twice`);
+        return;
+      case "RequestFailed":
+        must(this.requests.delete(effect.requestId), `${this.cluster}: a request is answered twice`);
+        return;
+      case "IndexJudged":
+        world.trace(
+          this.cluster,
+          () => `index ${effect.sequence} ${effect.accepted ? "accepted" : `refused: ${effect.code}`}`,
+        );
+        return;
+      case "ChannelChanged":
+        world.trace(this.cluster, () => `channel ${effect.connected ? "connected" : `degraded: ${effect.reason}`}`);
+        return;
+      case "AuditRefused":
+        must(false, `${this.cluster}: the sink refused audit numbers`);
+        return;
+      case "DriftUpdated":
+      case "FactRefused":
+        return;
+    }
+  }
+
+  #dial(generation: number): void {
+    const world = this.#world;
+    world.trace(this.cluster, () => `dials (${generation})`);
+    this.#process.after(world.between(5, 60), () => {
+      if (this.wire.partitioned) {
+        this.#process.after(5_000, () =>
+          this.#step({ type: "DialFailed", generation, reason: "TCP connect timed out" }),
+        );
+        return;
+      }
+      const end: LinkEnd = {
+        frame: (envelope, bytes) => this.#received(generation, envelope, bytes),
+        closed: (reason) => this.#event(() => ({ type: "StreamClosed", generation, reason })),
+        blocked: () => this.#event(() => ({ type: "StreamBlocked", generation })),
+        drained: () => this.#event(() => ({ type: "StreamDrained", generation })),
+      };
+      const link = this.#hub.accept(this.cluster, (hubEnd) => new Link(world, this.wire, end, hubEnd));
+      if (link === undefined) {
+        this.#step({ type: "DialFailed", generation, reason: "connection refused" });
+        return;
+      }
+      this.#links.set(generation, link);
+      this.#step({ type: "StreamOpened", generation });
+    });
+  }
+
+  #received(generation: number, envelope: Envelope, bytes: number): void {
+    this.#event(() => ({ type: "FrameReceived", generation, envelope, bytes }));
+  }
+
+  #send(generation: number, frame: Frame): void {
+    const link = this.#links.get(generation);
+    if (link === undefined) return; // destroyed meanwhile: the machine learns of it by its own Destroy or StreamClosed
+    const envelope = frameEnvelope(frame, NO_BODIES);
+    if (envelope.payload.case === "itemReport") {
+      const report = envelope.payload.value;
+      const record = this.store.items.get(itemKey(report));
+      must(
+        record !== undefined &&
+          (record.item.version > Number(report.version) || ITEM_LEVELS.indexOf(record.level) >= report.level),
+        `${this.cluster}: ${itemKey(report)} reports level ${report.level} before it is durable`,
+      );
+    }
+    if (frame.seq > 1) this.busyFrames++;
+    if (frame.seq > 0 || payloadCase(frame.body) !== "heartBeat")
+      this.#world.trace(this.cluster, () => `> ${generation}#${frame.seq} ${payloadCase(frame.body)} ack ${frame.ack}`);
+    link.sendUp(envelope, frame.bytes);
+  }
+
+  #handle(effect: Extract<SpokeEffect, { type: "RunHandler" }>): void {
+    const { token, phase, item } = effect;
+    const world = this.#world;
+    const key = itemKey(item);
+    this.handlersRun++;
+    this.#checkMayRun(effect);
+    const delayMs = phase === "healthy" ? world.between(5, 1_500) : world.between(1, 120);
+    this.#process.after(delayMs, () => {
+      const aborted = this.#aborted.delete(token);
+      const nack = aborted && world.chance(0.5) ? abortedNack() : this.tenant.run(phase, item, world.chance(0.5));
+      world.trace(this.cluster, () => `${phase} ${key}@${item.version} ${nack === undefined ? "ok" : nack.reason}`);
+      if (nack === undefined && phase === "apply") this.fact(item.name);
+      this.#step({ type: "HandlerDone", token, nack });
+    });
+  }
+
+  /** Persist before effect: what the phase builds on must be durable when it starts, and not be done already. */
+  #checkMayRun(effect: Extract<SpokeEffect, { type: "RunHandler" }>): void {
+    const { phase, item } = effect;
+    const key = itemKey(item);
+    const record = this.store.items.get(key);
+    must(record !== undefined, `${this.cluster}: ${phase} of ${key} without a durable record`);
+    if (record.item.version !== item.version) return; // superseded between the step and the commit of a later one
+    const expected = { verify: "received", apply: "verified", healthy: "applied", remove: "pending" }[phase];
+    must(record.level === expected, `${this.cluster}: ${phase} of ${key} at durable level ${record.level}`);
+    must(record.quarantinedBy !== this.#agentVersion, `${this.cluster}: ${phase} of quarantined ${key}`);
+    forEachBody(item, (digest) => {
+      must(
+        this.store.blobs.get(digest)?.checked === true,
+        `${this.cluster}: ${phase} of ${key} without body ${digest}`,
+      );
+    });
+  }
+}
+
+function abortedNack(): ItemNack {
+  return { class: Nack_Class.INTERNAL, retryable: true, reason: "ABORTED", detail: "superseded" };
+}

@@ -1,0 +1,79 @@
+import { itemKey } from "../../src/federation/index/index-document.ts";
+import { forEachBody } from "../../src/federation/index/plan-index.ts";
+import { wireLevel } from "../../src/federation/session/spoke/item-work.ts";
+import type { Agent } from "./agent.ts";
+import type { DesiredState } from "./desired-state.ts";
+import type { Hub } from "./hub.ts";
+import { REFUSED_FACT } from "./hub-store.ts";
+
+/** What is still missing until one agent and the hub agree about everything; empty when nothing is. */
+export function checkConverged(agent: Agent, state: DesiredState, hub: Hub, healed: boolean): string {
+  if (!healed) return "faults go on";
+  if (agent.session?.connected !== true) return "not connected";
+  const { store } = agent;
+  const behind = hub.store(agent.cluster);
+  const { current } = state;
+  if (current === undefined || store.index?.digest !== current.digest) return "holds another index";
+  if (hub.session(agent.cluster)?.view().held?.digest !== current.digest) return "the hub does not know what it holds";
+  return (
+    checkItems(agent, state, hub) ||
+    checkBodies(agent) ||
+    checkFacts(agent, hub) ||
+    (behind.auditThrough !== store.auditLast
+      ? `audit stored through ${behind.auditThrough} of ${store.auditLast}`
+      : "") ||
+    (store.auditAcked !== store.auditLast
+      ? `audit acknowledged through ${store.auditAcked} of ${store.auditLast}`
+      : "") ||
+    (behind.audit.size !== Number(store.auditLast) ? "audit numbers are missing" : "") ||
+    (behind.pending.length > 0 ? `${behind.pending.length} revocations are pending` : "") ||
+    (agent.tenant.revoked.size !== Number(behind.serial) ? "a revocation is not in force" : "") ||
+    (agent.requests.size > 0 ? "requests without an answer" : "")
+  );
+}
+
+function checkItems(agent: Agent, state: DesiredState, hub: Hub): string {
+  const { levels } = hub.store(agent.cluster);
+  const items = state.current?.document.items ?? [];
+  for (const item of items) {
+    const key = itemKey(item);
+    const record = agent.store.items.get(key);
+    if (record === undefined || record.item.version !== item.version) return `${key} is at another version`;
+    const poison = state.blobs.poisonOf(item.digest);
+    const expected = { none: "healthy", verify: "received", apply: "verified", healthy: "applied" }[poison];
+    if (record.level !== expected)
+      return `${key} is ${record.level} (${record.nack?.reason ?? "no nack"}), not ${expected}`;
+    if (poison !== "none" && (record.nack?.reason !== "POISON" || record.quarantinedBy === ""))
+      return `${key} is poison and not quarantined`;
+    if (poison === "none" && record.nack !== undefined) return `${key} is healthy and refused`;
+    const report = levels.get(key);
+    if (report === undefined || Number(report.version) !== item.version) return `the hub has no report of ${key}`;
+    if (report.level !== wireLevel(record.level)) return `the hub has ${key} at level ${report.level}`;
+    if ((report.nack?.reason ?? "") !== (record.nack?.reason ?? "")) return `the hub has another nack of ${key}`;
+    const inForce = agent.tenant.applied.get(key);
+    if (item.deleted === true && inForce !== undefined) return `${key} is deleted and in force`;
+    const takesEffect = item.deleted !== true && (poison === "none" || poison === "healthy");
+    if (takesEffect && inForce?.digest !== item.digest) return `${key} is not in force`;
+  }
+  if (agent.store.items.size !== items.length) return "the agent knows items that are not in the index";
+  return "";
+}
+
+function checkBodies(agent: Agent): string {
+  const needed = new Set<string>();
+  for (const record of agent.store.items.values()) {
+    forEachBody(record.item, (digest) => needed.add(digest));
+    if (record.lastGood !== undefined) forEachBody(record.lastGood, (digest) => needed.add(digest));
+  }
+  for (const digest of agent.store.blobs.keys()) if (!needed.has(digest)) return `body ${digest} is held for nothing`;
+  return "";
+}
+
+function checkFacts(agent: Agent, hub: Hub): string {
+  const stored = hub.store(agent.cluster).facts;
+  for (const [key, fact] of agent.store.facts) {
+    if (fact.pending) return `${key} waits`;
+    if (!key.endsWith(REFUSED_FACT) && stored.get(key) !== fact.version) return `${key} is not what the hub has`;
+  }
+  return "";
+}

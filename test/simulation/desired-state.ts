@@ -1,0 +1,135 @@
+import { generateKeyPairSync } from "node:crypto";
+import { rfc3339 } from "../../src/base/clock.ts";
+import { type Digest, digestOf } from "../../src/base/digest.ts";
+import type { DesiredIndex } from "../../src/federation/hub/ports.ts";
+import { signIndex } from "../../src/federation/index/encode-index.ts";
+import {
+  type IndexDocument,
+  type IndexItem,
+  type ItemKind,
+  itemKey,
+} from "../../src/federation/index/index-document.ts";
+import { parseIndex } from "../../src/federation/index/parse-index.ts";
+import { type KeyLookup, ed25519Signer, keyIdOf } from "../../src/trust/dsse.ts";
+import { SimulationFailure } from "./world.ts";
+
+const pair = generateKeyPairSync("ed25519");
+const signer = ed25519Signer(pair.privateKey);
+
+/** The trust ring of every simulated agent. */
+export const KEYS: KeyLookup = {
+  empty: false,
+  key: (id) => (id === signer.keyId ? pair.publicKey : undefined),
+};
+/** Ids in {@link KEYS}. */
+export const KEY_IDS: readonly string[] = [keyIdOf(pair.publicKey)];
+
+/** How long a signed index is valid, milliseconds. */
+export const INDEX_LIFE_MS = 4 * 3_600_000;
+
+/** What a body makes its handlers do. */
+export type Poison = "none" | "verify" | "apply" | "healthy";
+
+/** All bodies of the world by digest: the blob store behind the hub. */
+export class BlobWorld {
+  readonly #bodies: Map<string, Uint8Array> = new Map();
+  readonly #poison: Map<string, Poison> = new Map();
+  /** Bodies that are delivered altered. */
+  readonly corrupt: Set<string> = new Set();
+
+  /** Creates a body of about `size` bytes. */
+  put(text: string, size: number, poison: Poison): { readonly digest: Digest; readonly size: number } {
+    const body = Buffer.alloc(Math.max(size, text.length), ".");
+    body.write(text);
+    const digest = digestOf(body);
+    this.#bodies.set(digest, body);
+    this.#poison.set(digest, poison);
+    return { digest, size: body.length };
+  }
+
+  /** The body as the hub reads it. */
+  read(digest: string): Uint8Array | undefined {
+    const body = this.#bodies.get(digest);
+    if (body === undefined || !this.corrupt.has(digest)) return body;
+    const altered = Buffer.from(body);
+    altered[0] = (altered[0] ?? 0) ^ 1;
+    return altered;
+  }
+
+  /** What the body does. */
+  poisonOf(digest: string): Poison {
+    return this.#poison.get(digest) ?? "none";
+  }
+}
+
+/** The signed desired state of one tenant, as the index builder of the management side keeps it. */
+export class DesiredState {
+  readonly cluster: string;
+  readonly blobs: BlobWorld;
+  readonly #items: Map<string, IndexItem> = new Map();
+  #sequence = 0;
+  #bodies = 0;
+  #current: DesiredIndex | undefined = undefined;
+
+  constructor(cluster: string, blobs: BlobWorld) {
+    this.cluster = cluster;
+    this.blobs = blobs;
+  }
+
+  get current(): DesiredIndex | undefined {
+    return this.#current;
+  }
+
+  /** Items as they stand in the next index. */
+  get items(): readonly IndexItem[] {
+    return [...this.#items.values()];
+  }
+
+  /** Sets an item; takes effect with the next {@link sign}. */
+  put(kind: ItemKind, name: string, size: number, refSize: number, poison: Poison): IndexItem {
+    const text = `${this.cluster}/${kind}/${name}/${++this.#bodies}`;
+    const body = this.blobs.put(text, size, poison);
+    const plain: IndexItem = { kind, name, version: this.#sequence + 1, digest: body.digest, size: body.size };
+    const item: IndexItem = refSize > 0 ? { ...plain, refs: [this.blobs.put(`${text}/ref`, refSize, "none")] } : plain;
+    this.#items.set(itemKey(item), item);
+    return item;
+  }
+
+  /** Turns an item into a tombstone. */
+  remove(key: string, withBody: boolean): void {
+    const item = this.#items.get(key);
+    if (item === undefined || item.deleted === true) return;
+    const body = withBody
+      ? this.blobs.put(`${this.cluster}/tombstone/${key}/${++this.#bodies}`, 64, "none")
+      : undefined;
+    const { kind, name } = item;
+    const version = this.#sequence + 1;
+    this.#items.set(key, { kind, name, version, digest: body?.digest ?? "", size: body?.size ?? 0, deleted: true });
+  }
+
+  /** Drops a tombstone that the agent has acknowledged. */
+  drop(key: string): void {
+    if (this.#items.get(key)?.deleted === true) this.#items.delete(key);
+  }
+
+  /** Signs what stands, by the hub's clock. */
+  sign(wallMs: number): DesiredIndex {
+    this.#sequence++;
+    const document: IndexDocument = {
+      _type: "FederationIndex/v1",
+      cluster: this.cluster,
+      epoch: 1,
+      sequence: this.#sequence,
+      issuedAt: rfc3339(wallMs),
+      expiresAt: rfc3339(wallMs + INDEX_LIFE_MS),
+      keyId: signer.keyId,
+      items: [...this.#items.values()],
+      revocations: [],
+    };
+    const envelope = signIndex(document, signer);
+    const parsed = parseIndex(envelope.body);
+    if (!parsed.ok) throw new SimulationFailure(`the builder signed a broken index: ${parsed.field}`);
+    this.#current = { document: parsed.document, envelope, digest: digestOf(envelope.body) };
+    return this.#current;
+  }
+}

@@ -1,0 +1,315 @@
+import { create } from "@bufbuild/protobuf";
+import { RunnerConfigValidationResponseSchema } from "../../src/api/gen/conductor/federation/v1alpha1/commands_pb.ts";
+import { Goodbye_Code } from "../../src/api/gen/conductor/federation/v1alpha1/session_pb.ts";
+import { SeededRandom } from "../../src/base/random.ts";
+import { forEachBody } from "../../src/federation/index/plan-index.ts";
+import { frameEnvelope } from "../../src/federation/session/encode-frame.ts";
+import { type Frame, payloadCase } from "../../src/federation/session/frame.ts";
+import type { HubEffect } from "../../src/federation/session/hub/effects.ts";
+import type { HubEvent } from "../../src/federation/session/hub/events.ts";
+import { HubSession } from "../../src/federation/session/hub/hub-session.ts";
+import { IN_FLIGHT_BYTES, MAX_FRAME_BYTES, QUEUED_BYTES } from "../../src/federation/session/limits.ts";
+import type { SpokeWrite } from "../../src/federation/session/spoke/record.ts";
+import type { DesiredState } from "./desired-state.ts";
+import { HubStore } from "./hub-store.ts";
+import type { Link, LinkEnd } from "./link.ts";
+import { Process } from "./process.ts";
+import { START_WALL_MS, SimulationFailure, type World, must } from "./world.ts";
+
+/** One tenant as the hub's process sees it; gone with the process. */
+interface Served {
+  readonly session: HubSession;
+  readonly links: Map<number, Link>;
+  readonly pins: Map<string, Uint8Array>;
+  generation: number;
+  tickAtMs: number;
+}
+
+/** The simulated hub: one real machine per tenant, a shell around them, stores that survive, and a process that does not. */
+export class Hub {
+  readonly #world: World;
+  readonly #process: Process;
+  readonly #desired: Map<string, DesiredState> = new Map();
+  readonly stores: Map<string, HubStore> = new Map();
+  readonly #served: Map<string, Served> = new Map();
+  #bootMs = 0;
+  /** While true, stores fail now and then. */
+  failing = false;
+  /** While true, ownership moves with every stream. */
+  moving = false;
+  skewMs = 0;
+  busyFrames = 0;
+
+  constructor(world: World, desired: readonly DesiredState[]) {
+    this.#world = world;
+    this.#process = new Process(world);
+    for (const state of desired) {
+      this.#desired.set(state.cluster, state);
+      this.stores.set(state.cluster, new HubStore(state.cluster));
+    }
+  }
+
+  get wallMs(): number {
+    return START_WALL_MS + this.#world.nowMs + this.skewMs;
+  }
+
+  /** The live session of a tenant. */
+  session(cluster: string): HubSession | undefined {
+    return this.#served.get(cluster)?.session;
+  }
+
+  store(cluster: string): HubStore {
+    const store = this.stores.get(cluster);
+    if (store === undefined) throw new SimulationFailure(`no such cluster ${cluster}`);
+    return store;
+  }
+
+  boot(): void {
+    this.#process.start();
+    this.#bootMs = this.#world.nowMs - this.#world.between(0, 1000);
+    this.#world.trace("hub", () => `boots (process ${this.#process.incarnation})`);
+    for (const [cluster, state] of this.#desired) {
+      this.#served.set(cluster, {
+        session: new HubSession({
+          cluster,
+          random: new SeededRandom(this.#world.between(1, 2 ** 30)),
+          // Some hubs send even small indexes by reference, so that this form is met as often as the others.
+          ...(this.#world.chance(0.2) ? { offerBodyBytes: 600 } : {}),
+        }),
+        links: new Map(),
+        pins: new Map(),
+        generation: 0,
+        tickAtMs: Infinity,
+      });
+      this.#step(cluster, { type: "DesiredChanged", desired: state.current });
+      this.#step(cluster, { type: "RevocationsChanged", pending: this.store(cluster).pending });
+    }
+  }
+
+  /** kill -9, and up again after a while. */
+  crash(): void {
+    if (!this.#process.alive) return;
+    this.#world.trace("hub", () => "crashes");
+    this.#process.end();
+    for (const served of this.#served.values()) for (const link of served.links.values()) link.hubGone("hub crashed");
+    this.#served.clear();
+    this.#world.after(this.#world.between(100, 8_000), () => this.boot());
+  }
+
+  freeze(ms: number): void {
+    this.#world.trace("hub", () => `is frozen for ${ms} ms`);
+    this.#process.freeze(ms);
+  }
+
+  /** Tells the machine that the index builder signed a new index. */
+  desiredChanged(cluster: string): void {
+    this.#event(cluster, () => ({ type: "DesiredChanged", desired: this.#desired.get(cluster)?.current }));
+  }
+
+  revoke(cluster: string): void {
+    this.store(cluster).revoke();
+    this.#event(cluster, () => ({ type: "RevocationsChanged", pending: this.store(cluster).pending }));
+  }
+
+  retry(cluster: string, kind: string, name: string): void {
+    this.#event(cluster, () => ({ type: "OperatorRetry", kind, name }));
+  }
+
+  /** Lame duck: every agent is sent away. */
+  evict(cluster: string): void {
+    const parts = { code: Goodbye_Code.SHUTDOWN, message: "lame duck", retryAfterMs: 500, endpoint: "" };
+    this.#event(cluster, () => ({ type: "Evict", ...parts }));
+  }
+
+  /** An agent takes something for stored. */
+  checkAcknowledged(cluster: string, write: SpokeWrite): void {
+    this.store(cluster).check(write);
+  }
+
+  /** An agent dials; undefined while the process is down. */
+  accept(cluster: string, connect: (end: LinkEnd) => Link): Link | undefined {
+    const served = this.#served.get(cluster);
+    if (!this.#process.alive || served === undefined) return undefined;
+    const generation = ++served.generation;
+    const link = connect({
+      frame: (envelope, bytes) => this.#event(cluster, () => ({ type: "FrameReceived", generation, envelope, bytes })),
+      closed: (reason) => this.#event(cluster, () => ({ type: "StreamClosed", generation, reason })),
+      blocked: () => this.#event(cluster, () => ({ type: "StreamBlocked", generation })),
+      drained: () => this.#event(cluster, () => ({ type: "StreamDrained", generation })),
+    });
+    served.links.set(generation, link);
+    this.#event(cluster, () => ({ type: "StreamOpened", generation }));
+    return link;
+  }
+
+  #event(cluster: string, make: () => HubEvent): void {
+    this.#process.after(0, () => this.#step(cluster, make()));
+  }
+
+  #step(cluster: string, event: HubEvent): void {
+    const served = this.#served.get(cluster);
+    if (served === undefined) return;
+    const { session } = served;
+    const ready = session.step(event, this.#world.nowMs - this.#bootMs, this.wallMs);
+    const { queuedBytes } = session.view();
+    must(
+      queuedBytes <= QUEUED_BYTES + IN_FLIGHT_BYTES + MAX_FRAME_BYTES,
+      `hub: ${queuedBytes} bytes queued and in flight for ${cluster}`,
+    );
+    this.#scheduleTick(cluster, served);
+    for (const effect of ready.afterPersist) this.#effect(cluster, served, effect);
+  }
+
+  #scheduleTick(cluster: string, served: Served): void {
+    const atMs = served.session.deadlineMs + this.#bootMs;
+    if (atMs >= served.tickAtMs || atMs === Infinity) return;
+    served.tickAtMs = atMs;
+    this.#process.after(atMs - this.#world.nowMs, () => {
+      if (served.tickAtMs !== atMs) return;
+      served.tickAtMs = Infinity;
+      this.#step(cluster, { type: "Tick" });
+    });
+  }
+
+  #effect(cluster: string, served: Served, effect: HubEffect): void {
+    const world = this.#world;
+    switch (effect.type) {
+      case "Send":
+        this.#send(cluster, served, effect.generation, effect.frame);
+        return;
+      case "Destroy": {
+        const link = served.links.get(effect.generation);
+        served.links.delete(effect.generation);
+        world.trace("hub", () => `destroys stream of ${cluster}: ${effect.code} ${effect.detail}`);
+        link?.hubGone(effect.code);
+        return;
+      }
+      case "LoadSession":
+        this.#load(cluster, effect);
+        return;
+      case "PinBlob": {
+        const { token, digest } = effect;
+        const current = this.#desired.get(cluster)?.current;
+        const named = current !== undefined && this.#names(cluster, digest);
+        const body = named ? this.#body(cluster, digest) : undefined;
+        if (body !== undefined) served.pins.set(digest, body);
+        const size = world.chance(0.03) ? undefined : body?.length;
+        this.#process.after(world.between(0, 10), () =>
+          this.#step(cluster, { type: "BlobPinned", token, size, busy: size === undefined }),
+        );
+        return;
+      }
+      case "UnpinBlob":
+        served.pins.delete(effect.digest);
+        return;
+      case "StoreFact": {
+        const { token, fact } = effect;
+        this.#process.after(world.between(1, 25), () => {
+          const fails = this.failing && world.chance(0.6);
+          const outcome = fails ? ({ kind: "failed" } as const) : this.store(cluster).store(fact);
+          this.#step(cluster, { type: "FactStored", token, outcome });
+          if (fact.kind === "revocation" && !fails)
+            this.#step(cluster, { type: "RevocationsChanged", pending: this.store(cluster).pending });
+        });
+        return;
+      }
+      case "StoreAudit": {
+        const { token, batch } = effect;
+        this.#process.after(world.between(1, 25), () => {
+          // A sink may store and then fail to say so.
+          const stored = this.failing && world.chance(0.3) ? undefined : this.store(cluster).append(batch);
+          const result = this.failing && world.chance(0.3) ? undefined : stored;
+          this.#step(cluster, { type: "AuditStored", token, result });
+        });
+        return;
+      }
+      case "HandleRequest": {
+        const { request } = effect;
+        if (request.case !== "runnerConfigValidationRequest") return;
+        const { requestId } = request.value;
+        const value = create(RunnerConfigValidationResponseSchema, { requestId, approved: true });
+        const payload = { case: "runnerConfigValidationResponse", value } as const;
+        this.#process.after(world.between(1, 50), () =>
+          this.#step(cluster, { type: "Respond", payload, key: requestId }),
+        );
+        return;
+      }
+      case "ChannelChanged":
+        world.trace(
+          "hub",
+          () => `${cluster} ${effect.connected ? "connected" : `degraded: ${effect.reason} ${effect.detail}`}`,
+        );
+        return;
+      case "Resync":
+        return;
+    }
+  }
+
+  #load(cluster: string, effect: Extract<HubEffect, { type: "LoadSession" }>): void {
+    const { generation, hello } = effect;
+    const world = this.#world;
+    this.#process.after(world.between(1, 40), () => {
+      if (this.failing && world.chance(0.2)) {
+        const code = Goodbye_Code.OVERLOADED;
+        this.#step(cluster, {
+          type: "SessionLoadFailed",
+          generation,
+          code,
+          message: "store is away",
+          retryAfterMs: 500,
+        });
+        return;
+      }
+      const store = this.store(cluster);
+      if (store.term === 0n || hello.highestTerm > store.term || this.moving) store.term++;
+      this.#step(cluster, {
+        type: "SessionLoaded",
+        generation,
+        loaded: {
+          sessionId: `${cluster}-${this.#process.incarnation}-${generation}`,
+          term: store.term,
+          replica: "hub-0",
+          audit: store.position(),
+          itemLevels: [...store.levels.values()],
+          endpoints: [],
+        },
+      });
+    });
+  }
+
+  #send(cluster: string, served: Served, generation: number, frame: Frame): void {
+    const link = served.links.get(generation);
+    if (link === undefined) return;
+    const envelope = frameEnvelope(frame, {
+      pinned: (digest) => {
+        const body = served.pins.get(digest);
+        must(body !== undefined, `hub: ${digest} is sent to ${cluster} and not pinned`);
+        return body;
+      },
+      inline: (digest) => (this.#world.chance(0.8) ? this.#desired.get(cluster)?.blobs.read(digest) : undefined),
+    });
+    const size = frame.body.kind === "chunk" ? frame.body.length : 0;
+    must(size <= 256 * 1024, "hub: a chunk is larger than 256 KiB");
+    if (frame.seq > 1) this.busyFrames++;
+    if (payloadCase(frame.body) !== "heartBeat")
+      this.#world.trace(
+        "hub",
+        () => `> ${cluster} ${generation}#${frame.seq} ${payloadCase(frame.body)} ack ${frame.ack}`,
+      );
+    link.sendDown(envelope, frame.bytes);
+  }
+
+  #names(cluster: string, digest: string): boolean {
+    const current = this.#desired.get(cluster)?.current;
+    if (current === undefined) return false;
+    if (current.digest === digest) return true;
+    let named = false;
+    for (const item of current.document.items) forEachBody(item, (body) => (named ||= body === digest));
+    return named;
+  }
+
+  #body(cluster: string, digest: string): Uint8Array | undefined {
+    const state = this.#desired.get(cluster);
+    return state?.current?.digest === digest ? state.current.envelope.body : state?.blobs.read(digest);
+  }
+}

@@ -1,0 +1,119 @@
+import type { Envelope } from "../../src/api/gen/conductor/federation/v1alpha1/federation_pb.ts";
+import type { World } from "./world.ts";
+
+/** Frames in flight in one direction after which the transport refuses more, as grpc-js does. */
+const HIGH_WATER_FRAMES = 16;
+
+/** How often a partitioned direction looks whether it may go on, milliseconds. */
+const PARTITION_POLL_MS = 250;
+
+/** One end of a stream, as a process sees it. */
+export interface LinkEnd {
+  frame(envelope: Envelope, bytes: number): void;
+  closed(reason: string): void;
+  blocked(): void;
+  drained(): void;
+}
+
+/** The wire between one agent and the hub: what every stream of that pair goes through. */
+export class Wire {
+  /** While true nothing arrives; bytes wait, as TCP keeps them. */
+  partitioned = false;
+  /** Extra delay of every frame, milliseconds. */
+  slowMs = 0;
+}
+
+interface Direction {
+  to: LinkEnd | undefined;
+  from: LinkEnd | undefined;
+  readonly queue: (() => void)[];
+  inFlight: number;
+  blocked: boolean;
+  /** No frame arrives before the one sent before it. */
+  lastArrivalMs: number;
+}
+
+/** One stream between two processes: FIFO in each direction, delayed, held back by partitions, cut by resets. */
+export class Link {
+  readonly #world: World;
+  readonly #wire: Wire;
+  readonly #up: Direction;
+  readonly #down: Direction;
+
+  constructor(world: World, wire: Wire, agent: LinkEnd, hub: LinkEnd) {
+    this.#world = world;
+    this.#wire = wire;
+    this.#up = { to: hub, from: agent, queue: [], inFlight: 0, blocked: false, lastArrivalMs: 0 };
+    this.#down = { to: agent, from: hub, queue: [], inFlight: 0, blocked: false, lastArrivalMs: 0 };
+  }
+
+  /** The agent writes. */
+  sendUp(envelope: Envelope, bytes: number): void {
+    this.#send(this.#up, envelope, bytes);
+  }
+
+  /** The hub writes. */
+  sendDown(envelope: Envelope, bytes: number): void {
+    this.#send(this.#down, envelope, bytes);
+  }
+
+  /** The agent's process or its end of the stream is gone; the hub learns of it when a packet gets through. */
+  agentGone(reason: string): void {
+    this.#down.to = undefined;
+    this.#up.from = undefined;
+    this.#announce(this.#up, reason);
+  }
+
+  /** The hub's process or its end of the stream is gone. */
+  hubGone(reason: string): void {
+    this.#up.to = undefined;
+    this.#down.from = undefined;
+    this.#announce(this.#down, reason);
+  }
+
+  /** Something on the path resets the connection; each side learns of it in its own time. */
+  reset(): void {
+    this.#announce(this.#up, "connection reset");
+    this.#announce(this.#down, "connection reset");
+  }
+
+  #send(direction: Direction, envelope: Envelope, bytes: number): void {
+    direction.inFlight++;
+    this.#arrive(direction, () => {
+      direction.inFlight--;
+      if (direction.blocked && direction.inFlight <= HIGH_WATER_FRAMES / 2) {
+        direction.blocked = false;
+        direction.from?.drained();
+      }
+      direction.to?.frame(envelope, bytes);
+    });
+    if (direction.blocked || direction.inFlight < HIGH_WATER_FRAMES) return;
+    direction.blocked = true;
+    direction.from?.blocked();
+  }
+
+  #announce(direction: Direction, reason: string): void {
+    this.#arrive(direction, () => {
+      const end = direction.to;
+      direction.to = undefined;
+      end?.closed(reason);
+    });
+  }
+
+  /** Arrivals are strictly in the order of sending; a partition holds the head of the queue back, and all behind it. */
+  #arrive(direction: Direction, run: () => void): void {
+    const world = this.#world;
+    direction.queue.push(run);
+    const arrivalMs = Math.max(direction.lastArrivalMs, world.nowMs + world.between(1, 20) + this.#wire.slowMs);
+    direction.lastArrivalMs = arrivalMs;
+    world.after(arrivalMs - world.nowMs, () => this.#deliver(direction));
+  }
+
+  #deliver(direction: Direction): void {
+    if (this.#wire.partitioned) {
+      this.#world.after(PARTITION_POLL_MS, () => this.#deliver(direction));
+      return;
+    }
+    direction.queue.shift()?.();
+  }
+}

@@ -1,0 +1,285 @@
+import type { ItemKind } from "../../src/federation/index/index-document.ts";
+import { itemKey } from "../../src/federation/index/index-document.ts";
+import { Agent } from "./agent.ts";
+import { checkConverged } from "./convergence.ts";
+import { BlobWorld, DesiredState, type Poison } from "./desired-state.ts";
+import { Hub } from "./hub.ts";
+import { type Action, DEFAULT_SIZE, type ScheduleSize, scheduleOf } from "./schedule.ts";
+import { World, must } from "./world.ts";
+
+/** Virtual time from the end of all faults to convergence, at most: retry backoff reaches five minutes. */
+const CONVERGE_LIMIT_MS = 1_500_000;
+/** Virtual time after convergence in which nothing may happen but heartbeats. */
+const QUIET_MS = 200_000;
+/** How often convergence is looked at, virtual milliseconds. */
+const LOOK_MS = 2_000;
+
+/** Outcome of one run. */
+export interface RunResult {
+  readonly seed: number;
+  /** Message of the broken invariant; undefined when all held. */
+  readonly failure: string | undefined;
+  readonly transcript: string;
+  readonly events: number;
+  /** Virtual time from the end of faults to convergence, milliseconds. */
+  readonly convergedMs: number;
+}
+
+/** Options of {@link simulate}. */
+export interface RunOptions {
+  readonly size?: ScheduleSize;
+  /** Instead of the schedule of the seed; for shrinking. */
+  readonly schedule?: readonly Action[];
+  /** Collect the transcript. */
+  readonly traced?: boolean;
+}
+
+/** Runs one seed: the same seed and options always do the same. */
+export function simulate(seed: number, options: RunOptions = {}): RunResult {
+  const size = options.size ?? DEFAULT_SIZE;
+  const run = new Run(seed, size, options.traced ?? false);
+  try {
+    run.execute(options.schedule ?? scheduleOf(seed, size));
+    return run.result(undefined);
+  } catch (error) {
+    const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    const stack = options.traced === true && error instanceof Error ? `\n${error.stack ?? ""}` : "";
+    return run.result(message + stack);
+  }
+}
+
+class Run {
+  readonly #seed: number;
+  readonly #world: World;
+  readonly #blobs = new BlobWorld();
+  readonly #desired: DesiredState[] = [];
+  readonly #agents: Agent[] = [];
+  readonly #hub: Hub;
+  #events = 0;
+  #convergedMs = 0;
+  #healed = false;
+
+  constructor(seed: number, size: ScheduleSize, traced: boolean) {
+    this.#seed = seed;
+    this.#world = new World(seed, traced);
+    for (let i = 0; i < size.agents; i++) this.#desired.push(new DesiredState(`tenant-${i + 1}`, this.#blobs));
+    this.#hub = new Hub(this.#world, this.#desired);
+    for (const state of this.#desired) this.#agents.push(new Agent(this.#world, this.#hub, state.cluster, this.#blobs));
+  }
+
+  result(failure: string | undefined): RunResult {
+    return {
+      seed: this.#seed,
+      failure,
+      transcript: this.#world.transcript,
+      events: this.#events,
+      convergedMs: this.#convergedMs,
+    };
+  }
+
+  execute(schedule: readonly Action[]): void {
+    const world = this.#world;
+    for (const state of this.#desired) {
+      this.#change(state, 2, false, false);
+      state.sign(this.#hub.wallMs);
+    }
+    this.#hub.boot();
+    for (const agent of this.#agents) world.after(world.between(0, 500), () => agent.boot());
+    for (const action of schedule) world.after(action.atMs, () => this.#act(action));
+    const endMs = (schedule.at(-1)?.atMs ?? 0) + 100;
+    this.#events += world.run(endMs);
+    this.#heal();
+    this.#converge(endMs);
+    this.#stayQuiet();
+  }
+
+  #act(action: Action): void {
+    const world = this.#world;
+    world.trace("world", () => `${action.do} ${JSON.stringify(action)}`);
+    switch (action.do) {
+      case "hubCrash":
+        this.#hub.crash();
+        return;
+      case "hubClock":
+        this.#hub.skewMs = action.byMs;
+        return;
+      case "hubFreeze":
+        this.#hub.freeze(action.forMs);
+        return;
+      case "hubFails":
+        this.#hub.failing = true;
+        world.after(action.forMs, () => (this.#hub.failing = false));
+        return;
+      case "ownershipMoves":
+        this.#hub.moving = true;
+        world.after(action.forMs, () => (this.#hub.moving = false));
+        return;
+      default:
+    }
+    const agent = this.#agents[action.agent];
+    const state = this.#desired[action.agent];
+    must(agent !== undefined && state !== undefined, "the schedule names an agent that does not exist");
+    switch (action.do) {
+      case "change":
+        this.#change(state, action.items, action.poison, action.big);
+        this.#publish(state);
+        return;
+      case "tombstone": {
+        const alive = state.items.filter((item) => item.deleted !== true);
+        const item = alive[world.between(0, Math.max(0, alive.length - 1))];
+        if (item !== undefined) state.remove(itemKey(item), action.withBody);
+        this.#publish(state);
+        return;
+      }
+      case "corrupt": {
+        const item = state.items.at(-1);
+        if (item !== undefined && item.digest !== "") this.#blobs.corrupt.add(item.digest);
+        return;
+      }
+      case "retry":
+        this.#retryQuarantined(state.cluster);
+        return;
+      case "fact":
+        agent.fact(action.name);
+        return;
+      case "audit":
+        agent.audit(action.count);
+        return;
+      case "revoke":
+        this.#hub.revoke(state.cluster);
+        return;
+      case "ask":
+        agent.ask();
+        return;
+      case "crash":
+        agent.crash(action.boundaries);
+        return;
+      case "upgrade":
+        agent.upgrade();
+        return;
+      case "freeze":
+        agent.freeze(action.forMs);
+        return;
+      case "partition":
+        agent.wire.partitioned = true;
+        world.after(action.forMs, () => (agent.wire.partitioned = false));
+        return;
+      case "slow":
+        agent.wire.slowMs = action.delayMs;
+        world.after(action.forMs, () => (agent.wire.slowMs = 0));
+        return;
+      case "reset":
+        agent.reset();
+        return;
+      case "evict":
+        this.#hub.evict(state.cluster);
+        return;
+      case "flaky":
+        agent.tenant.flaky = true;
+        world.after(action.forMs, () => (agent.tenant.flaky = false));
+        return;
+      case "agentClock":
+        agent.skewMs = action.byMs;
+    }
+  }
+
+  #change(state: DesiredState, items: number, poisoned: boolean, big: boolean): void {
+    const world = this.#world;
+    const kinds: readonly ItemKind[] = ["PackInstalled", "PermissionSnapshot", "Correction"];
+    const poisons: readonly Poison[] = ["verify", "apply", "healthy"];
+    for (let i = 0; i < items; i++) {
+      const kind = kinds[world.between(0, kinds.length - 1)] ?? "PackInstalled";
+      const poison = poisoned ? (poisons[world.between(0, poisons.length - 1)] ?? "verify") : "none";
+      const size = big ? world.between(60_000, 700_000) : world.between(50, 4_000);
+      const refSize = world.chance(0.3) ? (big ? 300_000 : 500) : 0;
+      state.put(kind, `item-${world.between(1, 6)}`, size, refSize, poison);
+    }
+  }
+
+  /** Signs and announces; drops tombstones that the agent acknowledged, as the index builder does. */
+  #publish(state: DesiredState): void {
+    const { levels } = this.#hub.store(state.cluster);
+    for (const item of state.items) {
+      if (item.deleted !== true) continue;
+      const report = levels.get(itemKey(item));
+      if (report !== undefined && Number(report.version) === item.version && report.level === 4)
+        state.drop(itemKey(item));
+    }
+    state.sign(this.#hub.wallMs);
+    this.#hub.desiredChanged(state.cluster);
+  }
+
+  #retryQuarantined(cluster: string): void {
+    for (const report of this.#hub.store(cluster).levels.values())
+      if (report.nack !== undefined && !report.nack.retryable) this.#hub.retry(cluster, report.kind, report.name);
+  }
+
+  /** The end of all faults. Clocks are set right, and every tenant gets one more index, as renewal would do. */
+  #heal(): void {
+    const world = this.#world;
+    world.trace("world", () => "heals");
+    this.#healed = true;
+    this.#hub.skewMs = 0;
+    this.#hub.failing = false;
+    this.#hub.moving = false;
+    this.#blobs.corrupt.clear();
+    for (const agent of this.#agents) {
+      agent.skewMs = 0;
+      agent.wire.partitioned = false;
+      agent.wire.slowMs = 0;
+      agent.tenant.flaky = false;
+    }
+    world.after(1_000, () => {
+      for (const state of this.#desired) this.#publish(state);
+    });
+    // Whatever was refused only because its body was altered on the way is asked for again by an operator.
+    for (const delayMs of [60_000, 400_000])
+      world.after(delayMs, () => {
+        for (const state of this.#desired)
+          for (const report of this.#hub.store(state.cluster).levels.values())
+            if (report.nack?.reason === "DIGEST_MISMATCH") this.#hub.retry(state.cluster, report.kind, report.name);
+      });
+  }
+
+  #converge(fromMs: number): void {
+    const world = this.#world;
+    let missing = "nothing was checked";
+    for (let untilMs = fromMs + LOOK_MS; untilMs <= fromMs + CONVERGE_LIMIT_MS; untilMs += LOOK_MS) {
+      this.#events += world.run(untilMs);
+      if (untilMs < fromMs + 2 * LOOK_MS) continue; // the last index is not signed yet
+      missing = this.#missing();
+      if (missing !== "") continue;
+      this.#convergedMs = untilMs - fromMs;
+      return;
+    }
+    must(false, `no convergence ${CONVERGE_LIMIT_MS} ms after all faults ended: ${missing}`);
+  }
+
+  /** After convergence only heartbeats move: anything else is a livelock. */
+  #stayQuiet(): void {
+    const world = this.#world;
+    this.#events += world.run(world.nowMs + 5_000);
+    const before = this.#busy();
+    this.#events += world.run(world.nowMs + QUIET_MS);
+    const after = this.#busy();
+    must(before === after, `not quiet after convergence: ${before} became ${after}`);
+    const missing = this.#missing();
+    must(missing === "", `converged, and then not any more: ${missing}`);
+  }
+
+  #busy(): string {
+    const frames = this.#agents.reduce((sum, agent) => sum + agent.busyFrames, 0);
+    const handlers = this.#agents.reduce((sum, agent) => sum + agent.handlersRun, 0);
+    return `${frames + this.#hub.busyFrames} frames, ${handlers} handlers`;
+  }
+
+  #missing(): string {
+    for (const [at, agent] of this.#agents.entries()) {
+      const state = this.#desired[at];
+      if (state === undefined) continue;
+      const missing = checkConverged(agent, state, this.#hub, this.#healed);
+      if (missing !== "") return `${agent.cluster}: ${missing}`;
+    }
+    return "";
+  }
+}

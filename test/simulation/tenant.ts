@@ -1,0 +1,60 @@
+import { Nack_Class } from "../../src/api/gen/conductor/federation/v1alpha1/desired_pb.ts";
+import { type IndexItem, itemKey } from "../../src/federation/index/index-document.ts";
+import type { HandlerPhase } from "../../src/federation/session/spoke/effects.ts";
+import type { ItemNack } from "../../src/federation/spoke/ports.ts";
+import type { BlobWorld } from "./desired-state.ts";
+import { must } from "./world.ts";
+
+/** The tenant cluster behind one agent: what handlers do lasts, whatever happens to the agent's process. */
+export class Tenant {
+  readonly cluster: string;
+  readonly #blobs: BlobWorld;
+  /** Version in force of each item. */
+  readonly applied: Map<string, { version: number; digest: string }> = new Map();
+  readonly #verified: Set<string> = new Set();
+  /** Highest version whose effect ever took place, tombstones included. */
+  readonly #highest: Map<string, number> = new Map();
+  /** Serials of revocations in force. */
+  readonly revoked: Set<bigint> = new Set();
+  /** While true, handlers fail now and then, retryably. */
+  flaky = false;
+
+  constructor(cluster: string, blobs: BlobWorld) {
+    this.cluster = cluster;
+    this.#blobs = blobs;
+  }
+
+  /** Runs one phase to its end. */
+  run(phase: HandlerPhase, item: IndexItem, flake: boolean): ItemNack | undefined {
+    const key = itemKey(item);
+    if (this.flaky && flake)
+      return { class: Nack_Class.BUSY, retryable: true, reason: "FLAKY", detail: "the API server did not answer" };
+    if (this.#blobs.poisonOf(item.digest) === phase)
+      return { class: Nack_Class.INVALID, retryable: false, reason: "POISON", detail: `refused in ${phase}` };
+    const id = `${key}@${item.version}`;
+    switch (phase) {
+      case "verify":
+        this.#verified.add(id);
+        return undefined;
+      case "apply":
+        must(this.#verified.has(id), `${this.cluster}: ${id} is applied without being verified`);
+        this.#rise(key, item.version);
+        this.applied.set(key, { version: item.version, digest: item.digest });
+        return undefined;
+      case "healthy":
+        must(this.applied.get(key)?.version === item.version, `${this.cluster}: ${id} is observed and not in force`);
+        return undefined;
+      case "remove":
+        must(item.deleted === true, `${this.cluster}: ${id} is removed without a tombstone`);
+        this.#rise(key, item.version);
+        this.applied.delete(key);
+        return undefined;
+    }
+  }
+
+  #rise(key: string, version: number): void {
+    const highest = this.#highest.get(key) ?? 0;
+    must(version >= highest, `${this.cluster}: ${key} takes effect at version ${version} after ${highest}`);
+    this.#highest.set(key, version);
+  }
+}

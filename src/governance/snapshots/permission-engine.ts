@@ -17,6 +17,9 @@ export interface PermissionWorld {
   readonly policies: readonly RBACPolicy[];
   readonly sets: readonly PermissionSet[];
   readonly managementCluster: string;
+  /** Seconds; the builder's defaults when absent. */
+  readonly freshnessWindowSeconds?: number;
+  readonly maxOfflineSeconds?: number;
 }
 
 /** An object with its verdict. */
@@ -86,6 +89,8 @@ export function computePermissions(world: PermissionWorld, previous?: Permission
   const built = buildSnapshots({
     clusters: tenantsOf(world),
     registry,
+    ...(world.freshnessWindowSeconds !== undefined && { freshnessWindowSeconds: world.freshnessWindowSeconds }),
+    ...(world.maxOfflineSeconds !== undefined && { maxOfflineSeconds: world.maxOfflineSeconds }),
     profiles: [...profiles.values()].map(({ object, verdict }) => ({
       profile: object,
       provisioned: verdict.ok,

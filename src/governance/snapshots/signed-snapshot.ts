@@ -67,10 +67,14 @@ function chunkList(tenant: string, content: Uint8Array, contentHash: Digest) {
   return { chunks, entries, list: Buffer.from(JSON.stringify(entries)).toString("base64") };
 }
 
+/** Chunks in which content will lie; none when it is small enough to stand inline. */
+export function chunksFor(tenant: string, content: Uint8Array, contentHash: Digest): readonly ContentChunk[] {
+  return content.length <= MAX_INLINE_CONTENT_BYTES ? [] : chunkList(tenant, content, contentHash).entries;
+}
+
 /**
  * Writes the signed snapshot: chunks first when there are any, then the Secret that names them, then chunks of older content go.
  *
- * @returns the chunks, empty when the content stands inline
  * @throws ApiStatusError 409 when another writer was quicker
  */
 export async function writeSignedSnapshot(
@@ -78,7 +82,7 @@ export async function writeSignedSnapshot(
   tenant: string,
   stored: StoredSnapshot,
   signed: { readonly envelope: SignedEnvelope; readonly content: Uint8Array; readonly contentHash: Digest },
-): Promise<readonly ContentChunk[]> {
+): Promise<void> {
   const namespace = tenantNamespace(tenant);
   const inline = signed.content.length <= MAX_INLINE_CONTENT_BYTES;
   const { chunks, entries, list } = inline
@@ -114,7 +118,6 @@ export async function writeSignedSnapshot(
   const kept = new Set(entries.map(({ name }) => name));
   for (const { name } of chunksNamedBy(stored.secret))
     if (!kept.has(name)) await deleteSecret(cluster, namespace, name);
-  return entries;
 }
 
 /** Removes the signed snapshot of a cluster that is no longer governed; the ledger stays, positions never go back. */

@@ -11,7 +11,7 @@ import type { SnapshotStatement } from "../../permissions/snapshot/statement.ts"
 import { type SignedEnvelope, shortKeyId } from "../../trust/dsse.ts";
 import type { ComputedSnapshot } from "./permission-engine.ts";
 
-/** A statement that is stored, with everything that the object shows of it. */
+/** A statement with everything that the object shows of it. */
 export interface PublishedSnapshot {
   readonly computed: ComputedSnapshot;
   readonly statement: SnapshotStatement;
@@ -51,12 +51,15 @@ function annotationsOf({ envelope }: PublishedSnapshot): Record<string, string> 
   };
 }
 
-/** Writes `PermissionSnapshot/snapshot-{cluster}` and its signer's part of the status. Sends nothing that already stands there. */
-export async function publishSnapshot(
-  parts: { readonly cluster: Cluster; readonly clock: Clock },
+/**
+ * Writes spec and annotations of `PermissionSnapshot/snapshot-{cluster}`; sends nothing that already stands there. It goes before the
+ * signed Secret, so that a quick tenant never acknowledges a version which the object does not name yet.
+ */
+export async function writeSnapshotObject(
+  cluster: Cluster,
   existing: PermissionSnapshot | undefined,
   published: PublishedSnapshot,
-): Promise<void> {
+): Promise<PermissionSnapshot> {
   const { statement, computed } = published;
   const tenant = computed.content.targetCluster;
   const key = { namespace: NAMESPACES.seam, name: snapshotName(tenant) };
@@ -66,22 +69,29 @@ export async function publishSnapshot(
     (sameVersion ? existing.spec.snapshotTimestamp : undefined) ?? rfc3339Seconds(statement.issuedAtMs);
   const annotations = annotationsOf(published);
   const shown = existing?.metadata.annotations?.[ANNOTATIONS.managementSpecHash];
-  let object = existing;
-  if (object === undefined || !sameVersion || shown !== annotations[ANNOTATIONS.managementSpecHash])
-    object = await parts.cluster.patch(
-      PermissionSnapshot,
-      key,
-      {
-        type: "apply",
-        body: {
-          apiVersion: "guardian.ontai.dev/v1alpha1",
-          kind: "PermissionSnapshot",
-          metadata: { ...key, labels: { [LABELS.cluster]: tenant }, annotations },
-          spec: specOf(published, generatedAt),
-        },
+  if (existing !== undefined && sameVersion && shown === annotations[ANNOTATIONS.managementSpecHash]) return existing;
+  return cluster.patch(
+    PermissionSnapshot,
+    key,
+    {
+      type: "apply",
+      body: {
+        apiVersion: "guardian.ontai.dev/v1alpha1",
+        kind: "PermissionSnapshot",
+        metadata: { ...key, labels: { [LABELS.cluster]: tenant }, annotations },
+        spec: specOf(published, generatedAt),
       },
-      { fieldManager: FIELD_MANAGERS.permissionEngine, force: true },
-    );
+    },
+    { fieldManager: FIELD_MANAGERS.permissionEngine, force: true },
+  );
+}
+
+/** Writes the signer's part of the status; after the signed Secret, because only then the version is signed (R-5.8). */
+export async function writeSnapshotStatus(
+  parts: { readonly cluster: Cluster; readonly clock: Clock },
+  object: PermissionSnapshot,
+  { statement }: PublishedSnapshot,
+): Promise<void> {
   const fresh = parts.clock.now() <= statement.freshUntilMs;
   await applyStatus(
     parts,

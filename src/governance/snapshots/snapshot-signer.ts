@@ -16,17 +16,20 @@ import { type LedgerEntry, type StoredLedger, readLedger, writeLedger } from "./
 import {
   type StoredSnapshot,
   carriesContent,
+  chunksFor,
   chunksNamedBy,
   readSignedSnapshot,
   removeSignedSnapshot,
   writeSignedSnapshot,
 } from "./signed-snapshot.ts";
-import { publishSnapshot } from "./snapshot-object.ts";
+import { type PublishedSnapshot, writeSnapshotObject, writeSnapshotStatus } from "./snapshot-object.ts";
 
 /** Share of the freshness window after which a statement is issued again (R-5.8). */
 const RENEW_AT = 0.5;
 /** Renewals of a fleet are spread over this share of the window. */
 const RENEW_SPREAD = 0.1;
+/** A statement this close to its renewal is renewed now, and the next look is at least this far away, milliseconds. */
+const MIN_REQUEUE_MS = 500;
 
 /** What the signer works with. */
 export interface SnapshotSignerParts {
@@ -74,13 +77,18 @@ export class SnapshotSigner {
       log.error({ cluster: tenant, secret: signedSnapshotSecretName(tenant) }, "signature.forged: replaced");
     const minSequence = this.#parts.minSequence(tenant);
     const entry = await this.#position(tenant, computed, ledger, stored, minSequence);
-    const held = this.#heldEnvelope(stored, entry, computed, minSequence);
+    const held = this.#held(stored, entry, computed, minSequence);
+    const published = held ?? this.#sign(tenant, computed, entry, minSequence);
     if (held === undefined) assertFenced();
-    const signed = held ?? (await this.#sign(tenant, computed, stored, entry, minSequence));
-    const object = caches.snapshots.get({ namespace: NAMESPACES.seam, name: snapshotName(tenant) });
-    await publishSnapshot({ cluster, clock }, object, { computed, ...signed });
-    this.#parts.published(tenant, signed.statement.version);
-    return { requeueAfterMs: Math.max(1_000, this.#renewAtMs(signed.statement, computed) - clock.now()) };
+    const existing = caches.snapshots.get({ namespace: NAMESPACES.seam, name: snapshotName(tenant) });
+    const object = await writeSnapshotObject(cluster, existing, published);
+    if (held === undefined) {
+      const { bytes: content, contentHash } = computed;
+      await writeSignedSnapshot(cluster, tenant, stored, { envelope: published.envelope, content, contentHash });
+    }
+    await writeSnapshotStatus({ cluster, clock }, object, published);
+    this.#parts.published(tenant, published.statement.version);
+    return { requeueAfterMs: Math.max(MIN_REQUEUE_MS, this.#renewAtMs(published.statement, computed) - clock.now()) };
   };
 
   /** The position of this content: the one it already has, or the next one, made durable first. */
@@ -110,7 +118,12 @@ export class SnapshotSigner {
   }
 
   /** The stored envelope when it says exactly what should be said and is not due for renewal. */
-  #heldEnvelope(stored: StoredSnapshot, entry: LedgerEntry, computed: ComputedSnapshot, minSequence: number) {
+  #held(
+    stored: StoredSnapshot,
+    entry: LedgerEntry,
+    computed: ComputedSnapshot,
+    minSequence: number,
+  ): PublishedSnapshot | undefined {
     const { statement, secret } = stored;
     const { signer, clock } = this.#parts;
     if (statement === undefined || secret === undefined) return undefined;
@@ -121,19 +134,13 @@ export class SnapshotSigner {
       statement.keyId === signer.keyId &&
       statement.issuedAtMs <= clock.now() &&
       carriesContent(secret, computed.bytes, computed.contentHash);
-    if (!current || clock.now() >= this.#renewAtMs(statement, computed) - 500) return undefined;
+    if (!current || clock.now() >= this.#renewAtMs(statement, computed) - MIN_REQUEUE_MS) return undefined;
     const envelope = decodeEnvelope(Buffer.from(secret.data?.["envelope"] ?? "", "base64"));
-    return envelope && { statement, envelope, chunks: chunksNamedBy(secret) };
+    return envelope && { computed, statement, envelope, chunks: chunksNamedBy(secret) };
   }
 
-  async #sign(
-    tenant: string,
-    computed: ComputedSnapshot,
-    stored: StoredSnapshot,
-    entry: LedgerEntry,
-    minSequence: number,
-  ) {
-    const { cluster, signer, clock, log } = this.#parts;
+  #sign(tenant: string, computed: ComputedSnapshot, entry: LedgerEntry, minSequence: number): PublishedSnapshot {
+    const { signer, clock, log } = this.#parts;
     const { content, bytes, contentHash } = computed;
     const envelope = signStatement(
       {
@@ -148,11 +155,9 @@ export class SnapshotSigner {
       },
       signer,
     );
-    const chunks = await writeSignedSnapshot(cluster, tenant, stored, { envelope, content: bytes, contentHash });
     const statement = parseStatement(envelope.body);
-    const renewal = stored.statement?.version === statement.version;
-    log[renewal ? "debug" : "info"]({ cluster: tenant, version: statement.version }, "permission snapshot signed");
-    return { statement, envelope, chunks };
+    log.debug({ cluster: tenant, version: statement.version }, "permission snapshot signed");
+    return { computed, statement, envelope, chunks: chunksFor(tenant, bytes, contentHash) };
   }
 
   #renewAtMs(statement: SnapshotStatement, { content }: ComputedSnapshot): number {

@@ -19,7 +19,7 @@ import { decodeEnvelope } from "../../trust/dsse.ts";
 import { type TestManagementCluster, openManagementCluster } from "../../../test/support/management-cluster.ts";
 import { readItem } from "../index/desired-items.ts";
 import { SNAPSHOT_LEDGER } from "./snapshot-ledger.ts";
-import { type SnapshotSigning, startSnapshotSigning } from "./start-snapshot-signing.ts";
+import { type SnapshotSigning, type SnapshotSigningOptions, startSnapshotSigning } from "./start-snapshot-signing.ts";
 
 const key = testKey();
 const home = tenantNamespace("tenant-1");
@@ -27,7 +27,7 @@ let management: TestManagementCluster;
 let stop: AbortController;
 let signing: SnapshotSigning;
 
-async function start(): Promise<void> {
+async function start(more: Partial<SnapshotSigningOptions> = {}): Promise<void> {
   stop = new AbortController();
   signing = await startSnapshotSigning({
     cluster: management.cluster,
@@ -38,6 +38,7 @@ async function start(): Promise<void> {
     random: new SeededRandom(1),
     log: silentLog,
     signal: stop.signal,
+    ...more,
   });
   await signing.ready;
 }
@@ -290,5 +291,27 @@ describe("snapshot signing", () => {
     await expect.poll(() => secretOf("tenant-9")).toBeUndefined();
     const left = await management.cluster.list(Secret, { namespace: tenantNamespace("tenant-9") });
     expect(left.items.map(({ metadata }) => metadata.name)).toEqual([]);
+  });
+
+  it("renews the statement at half of the window, quietly, and jumps over a revocation floor", async () => {
+    const before = await statementOf("tenant-1");
+    stop.abort();
+    await signing.closed;
+    await start({ freshnessWindowSeconds: 2 });
+    await expect.poll(() => sequenceOf("tenant-1")).toBe((before?.sequence ?? 0) + 1);
+    const first = await statementOf("tenant-1");
+    await expect
+      .poll(async () => ((await statementOf("tenant-1"))?.issuedAtMs ?? 0) - (first?.issuedAtMs ?? 0), {
+        timeout: 5_000,
+      })
+      .toBeGreaterThan(0);
+    const renewed = await statementOf("tenant-1");
+    expect((renewed?.issuedAtMs ?? 0) - (first?.issuedAtMs ?? 0)).toBeLessThan(1_500);
+    expect(renewed?.version).toBe(first?.version);
+    stop.abort();
+    await signing.closed;
+    await start({ freshnessWindowSeconds: 2, minSequence: (name) => (name === "tenant-1" ? 40 : 0) });
+    await expect.poll(async () => (await statementOf("tenant-1"))?.minSequence).toBe(40);
+    expect(await statementOf("tenant-1")).toMatchObject({ sequence: 40, contentHash: renewed?.contentHash });
   });
 });

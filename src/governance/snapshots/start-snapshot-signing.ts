@@ -34,6 +34,10 @@ export interface SnapshotSigningOptions {
   readonly keys: KeyLookup;
   /** Name under which profiles and policies know the management cluster, besides `management`. */
   readonly managementCluster?: string;
+  /** How long a statement counts as fresh, seconds (PERMISSION_SNAPSHOT_FRESHNESS_WINDOW); default 300. Renewed at half of it. */
+  readonly freshnessWindowSeconds?: number;
+  /** How long a tenant may decide without renewal, seconds; default 86,400. */
+  readonly maxOfflineSeconds?: number;
   /** Revocation floor of a cluster's snapshot: a lower sequence is replaced by one at the floor. */
   readonly minSequence?: (cluster: string) => number;
   /** Fencing check before leader-only writes (R-3.3). @throws NotLeading */
@@ -170,6 +174,8 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
         policies: caches.policies.list(),
         sets: caches.sets.list(),
         managementCluster,
+        ...(options.freshnessWindowSeconds !== undefined && { freshnessWindowSeconds: options.freshnessWindowSeconds }),
+        ...(options.maxOfflineSeconds !== undefined && { maxOfflineSeconds: options.maxOfflineSeconds }),
       },
       before,
     );

@@ -50,6 +50,8 @@ export interface EmbeddedClusterOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Size limit of the state on disk, bytes; default 8 GiB. */
+  readonly maxStateBytes?: number;
   /** Closes the cluster when it aborts. */
   readonly signal?: AbortSignal;
 }
@@ -260,7 +262,7 @@ class SqliteCluster implements EmbeddedCluster {
 export async function openEmbeddedCluster(options: EmbeddedClusterOptions): Promise<EmbeddedCluster> {
   // Patterns and rules come from CRDs, which anybody may bring: one that backtracks without end continues on the linear engine.
   setFlagsFromString("--enable-experimental-regexp-engine-on-excessive-backtracks");
-  const cluster = new SqliteCluster(options, await ObjectStore.open(options.directory));
+  const cluster = new SqliteCluster(options, await ObjectStore.open(options.directory, options.maxStateBytes));
   try {
     await cluster.bootstrap();
   } catch (error) {

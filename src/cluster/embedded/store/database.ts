@@ -48,6 +48,12 @@ const SQLITE_FULL = 13;
 const SQLITE_CANTOPEN = 14;
 const SQLITE_NOTADB = 26;
 
+const DISK_FULL: StoreFailure = {
+  reason: "DiskFull",
+  expected: "there is space left for the state, on the device and under the size limit",
+  remedy: "free space and try again; nothing that was stored is lost",
+};
+
 function ownerPid(directory: string): string {
   try {
     return readFileSync(join(directory, OWNER_FILE), "utf8").trim();
@@ -69,7 +75,7 @@ export function explainFailure(error: unknown, directory: string): StoreFailure 
         remedy: "stop that process or use another directory",
       };
     case SQLITE_FULL:
-      return { reason: "DiskFull", expected: "there is space left on the device", remedy: "free space and try again" };
+      return DISK_FULL;
     case SQLITE_READONLY:
     case SQLITE_CANTOPEN:
       return {
@@ -101,7 +107,7 @@ export function explainFailure(error: unknown, directory: string): StoreFailure 
         remedy: "fix its permissions or use another directory",
       };
     case "ENOSPC":
-      return { reason: "DiskFull", expected: "there is space left on the device", remedy: "free space and try again" };
+      return DISK_FULL;
     default:
       return { reason: "Failed", expected: `the database works (${message})`, remedy: "see the cause" };
   }
@@ -123,7 +129,7 @@ export class RevisionDatabase {
   readonly #setMeta: StatementSync;
 
   /** @throws StoreError or an error of SQLite or the file system; {@link explainFailure} reads both */
-  constructor(directory: string) {
+  constructor(directory: string, maxBytes: number) {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     accessSync(directory, constants.W_OK | constants.X_OK);
     this.#db = new DatabaseSync(join(directory, DATABASE_FILE));
@@ -140,6 +146,8 @@ export class RevisionDatabase {
         });
       }
       this.#db.exec("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL");
+      const pageBytes = asNumber(this.#db.prepare("PRAGMA page_size").get()?.["page_size"]);
+      this.#db.exec(`PRAGMA max_page_count=${Math.ceil(maxBytes / Math.max(pageBytes, 512))}`);
       if (layout === 0) this.#createLayout();
       writeFileSync(join(directory, OWNER_FILE), `${process.pid}\n`, { mode: 0o600 });
       this.#insert = this.#db.prepare(

@@ -9,6 +9,8 @@ import { RevisionLog } from "./revision-log.ts";
 
 /** Largest object, as etcd's default request limit. */
 export const MAX_OBJECT_BYTES = 1536 * 1024;
+/** Largest database file; beyond it writes are refused as on a full disk. */
+export const MAX_STATE_BYTES = 8 * 1024 * 1024 * 1024;
 /** Accepted writes that are not durable yet; more are refused with 429. */
 const MAX_PENDING_WRITES = 20_000;
 /** Writes and bytes in one transaction. */
@@ -64,11 +66,12 @@ export class ObjectStore {
   }
 
   /** Opens the directory and loads its state. @throws SeamError naming the directory (see {@link RevisionLog.open}) */
-  static async open(directory: string): Promise<ObjectStore> {
+  static async open(directory: string, maxBytes = MAX_STATE_BYTES): Promise<ObjectStore> {
     const collections = new Map<string, Collection>();
     const history: StoreEvent[] = [];
     const log = await RevisionLog.open({
       directory,
+      maxBytes,
       onLoad: (revisions) => {
         for (const revision of revisions) {
           let collection = collections.get(revision.collection);

@@ -5,6 +5,8 @@ import type { Compaction, Revision, StoreFailure, StoreReply, StoreRequest } fro
 /** What the log needs from its owner while it loads. */
 export interface RevisionLogOptions {
   readonly directory: string;
+  /** Size limit of the database file. */
+  readonly maxBytes: number;
   /** Called with rows in order of version before the log is open. */
   readonly onLoad: (revisions: readonly Revision[]) => void;
 }
@@ -39,7 +41,11 @@ export class RevisionLog {
   static async open(options: RevisionLogOptions): Promise<RevisionLog> {
     const log = new RevisionLog(options);
     try {
-      const reply = await log.#request({ type: "open", directory: options.directory });
+      const reply = await log.#request({
+        type: "open",
+        directory: options.directory,
+        maxBytes: options.maxBytes,
+      });
       if (reply.type === "opened") {
         log.version = reply.version;
         log.compacted = reply.compacted;

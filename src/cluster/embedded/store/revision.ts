@@ -26,7 +26,7 @@ export interface Compaction {
 
 /** Main thread to worker. */
 export type StoreRequest =
-  | { readonly type: "open"; readonly directory: string }
+  | { readonly type: "open"; readonly directory: string; readonly maxBytes: number }
   | { readonly type: "commit"; readonly revisions: readonly Revision[]; readonly compaction?: Compaction }
   | { readonly type: "close" };
 

@@ -12,7 +12,7 @@ function serve(port: NonNullable<typeof parentPort>): void {
     switch (request.type) {
       case "open":
         directory = request.directory;
-        database = new RevisionDatabase(directory);
+        database = new RevisionDatabase(directory, request.maxBytes);
         for (const revisions of database.load()) reply({ type: "rows", revisions });
         return { type: "opened", ...database.positions() };
       case "commit":

@@ -17,6 +17,7 @@ export class BlobShelf {
   readonly #desired: DesiredStates;
   readonly #small: BoundedBlobs;
   readonly #pinned = new Map<string, { readonly body: Uint8Array; pins: number }>();
+  readonly #reading = new Map<string, Promise<void>>();
   #pinnedBytes = 0;
 
   constructor(desired: DesiredStates, inlineCacheBytes: number) {
@@ -60,24 +61,37 @@ export class BlobShelf {
     this.#pinnedBytes -= entry.body.length;
   }
 
-  /** Brings those small bodies of an index into memory that another index did not name: what an offer may carry. */
-  async warm(cluster: string, document: IndexDocument, before: IndexDocument | undefined): Promise<void> {
+  /**
+   * Brings those small bodies of an index into memory that another index did not name: what an offer may carry. Undefined when nothing
+   * has to be read, which is so for all tenants but the first when they get the same content.
+   */
+  warm(cluster: string, document: IndexDocument, before: IndexDocument | undefined): Promise<void> | undefined {
     const known = new Set<string>();
     if (before !== undefined) for (const item of before.items) forEachBody(item, (digest) => known.add(digest));
-    const wanted: Digest[] = [];
+    const wanted: Promise<void>[] = [];
     let bytes = 0;
     for (const item of document.items)
       forEachBody(item, (digest, size) => {
         if (known.has(digest) || size > INLINE_BLOB_BYTES || bytes + size > 2 * INLINE_TOTAL_BYTES) return;
         if (this.#small.get(digest) !== undefined) return;
         bytes += size;
-        wanted.push(digest);
+        wanted.push(this.#read(cluster, digest));
       });
-    await Promise.all(
-      wanted.map(async (digest) => {
-        const body = await this.#desired.blob(cluster, digest);
-        if (body !== undefined) this.#small.put(digest, body);
-      }),
-    );
+    return wanted.length === 0 ? undefined : Promise.all(wanted).then(() => undefined);
+  }
+
+  /** Reads a small body once, however many tenants want it at the same time. */
+  #read(cluster: string, digest: Digest): Promise<void> {
+    let reading = this.#reading.get(digest);
+    if (reading === undefined) {
+      reading = this.#desired
+        .blob(cluster, digest)
+        .then((body) => {
+          if (body !== undefined) this.#small.put(digest, body);
+        })
+        .finally(() => this.#reading.delete(digest));
+      this.#reading.set(digest, reading);
+    }
+    return reading;
   }
 }

@@ -430,8 +430,11 @@ export class SessionHost {
         this.#desiredDirty = false;
         const before = this.#desired?.document;
         this.#desired = options.desired.current(this.cluster);
-        if (this.#desired !== undefined && this.#streams.size > 0)
-          await this.#atMost(WARM_LIMIT_MS, shelf.warm(this.cluster, this.#desired.document, before));
+        // Without a stream there is nobody to offer to; without a body to read the offer leaves in this turn.
+        if (this.#desired !== undefined && this.#streams.size > 0) {
+          const warming = shelf.warm(this.cluster, this.#desired.document, before);
+          if (warming !== undefined) await this.#atMost(WARM_LIMIT_MS, warming);
+        }
         this.step({ type: "DesiredChanged", desired: this.#desired });
       }
     } finally {
@@ -440,7 +443,8 @@ export class SessionHost {
   }
 
   /** Waits for work that only saves a round trip; its failure is the fetch's to report. */
-  async #atMost(ms: number, work: Promise<void>): Promise<void> {
+  async #atMost(ms: number, work: Promise<void> | undefined): Promise<void> {
+    if (work === undefined) return;
     const timer = new AbortController();
     const worked = work.catch((error: unknown) => {
       this.#log.debug({ err: error }, "bodies could not be read ahead");

@@ -110,7 +110,7 @@ export function tourSteps(guide: TourGuide): readonly TourStep[] {
         "Everything is signed with a key the tenants do not trust: refused by name, nothing applied, last good kept",
       commands: [
         `${seamctl} process hold management${dir}   # and put another key pair in ${layout.management}/trust/signing`,
-        publishCommand("v1.0.1", "examples/packs/hello/v1"),
+        publishCommand("v2.0.1", "examples/packs/hello/v1"),
         `${seamctl} explain tenant-1 ${PACK}${dir}`,
       ],
       run: () => refuseUntrustedKey(guide),
@@ -119,7 +119,7 @@ export function tourSteps(guide: TourGuide): readonly TourStep[] {
       title:
         "A stored blob is altered after signing: refused by name, quarantined, last good kept; restored, it is delivered",
       commands: [
-        publishCommand("v2.0.1", "examples/packs/hello/v2"),
+        publishCommand("v2.0.2", "examples/packs/hello/v2"),
         `${seamctl} explain tenant-2 ${PACK}${dir}`,
         `${seamctl} retry tenant-2 ${PACK}${dir}`,
       ],
@@ -185,7 +185,7 @@ async function refuseUntrustedKey(guide: TourGuide): Promise<readonly string[]> 
     const { hubError } = await guide.mesh.status();
     return hubError === "" ? true : new NotYet(hubError);
   });
-  await guide.publish(exampleDirectory("packs", "hello", "v1"), PACK, "v1.0.1");
+  await guide.publish(exampleDirectory("packs", "hello", "v1"), PACK, "v2.0.1");
   const refusal = await guide.until("the refusal", async () => {
     const agent = (await guide.mesh.status()).agents.find((each) => each.cluster === tenant);
     const reason = agent?.degradedReason ?? "";
@@ -199,19 +199,19 @@ async function refuseUntrustedKey(guide: TourGuide): Promise<readonly string[]> 
   await guide.hold("management");
   restore();
   guide.release("management");
-  await guide.delivered(PACK, "v1.0.1");
-  lines.push("right key restored: v1.0.1 signed again and delivered");
+  await guide.delivered(PACK, "v2.0.1");
+  lines.push("right key restored: v2.0.1 signed again and delivered");
   return lines;
 }
 
 async function refuseAlteredBlob(guide: TourGuide): Promise<readonly string[]> {
   const tenants = guide.mesh.tenantNames;
   for (const tenant of tenants) await guide.hold(tenant);
-  const published = await guide.publish(exampleDirectory("packs", "hello", "v2"), PACK, "v2.0.1");
-  await guide.until("the signed index with v2.0.1", async () => {
+  const published = await guide.publish(exampleDirectory("packs", "hello", "v2"), PACK, "v2.0.2");
+  await guide.until("the signed index with v2.0.2", async () => {
     const explained = await guide.explain("tenant-2", PACK);
     const desired = explained.steps.find((step) => step.name === "desired");
-    return desired?.version.includes("v2.0.1") === true || desired?.detail.includes("v2.0.1") === true
+    return desired?.version.includes("v2.0.2") === true || desired?.detail.includes("v2.0.2") === true
       ? explained
       : new NotYet(`desired ${desired?.version ?? ""} ${desired?.detail ?? ""}`);
   });
@@ -229,12 +229,12 @@ async function refuseAlteredBlob(guide: TourGuide): Promise<readonly string[]> {
   if (running === undefined) throw new Error("the last good Deployment is gone");
   restore();
   for (const tenant of tenants) await guide.retry(tenant, PACK);
-  await guide.delivered(PACK, "v2.0.1");
+  await guide.delivered(PACK, "v2.0.2");
   return [
     `tenant-2: ${refused.lastError}`,
     refused.item?.quarantined === true
-      ? "quarantined; the Deployment of v1.0.1 still runs"
-      : "refused; the Deployment of v1.0.1 still runs",
-    "blob restored and quarantine lifted: v2.0.1 delivered to all",
+      ? "quarantined; the Deployment of v2.0.1 still runs"
+      : "refused; the Deployment of v2.0.1 still runs",
+    "blob restored and quarantine lifted: v2.0.2 delivered to all",
   ];
 }

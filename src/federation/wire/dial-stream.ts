@@ -1,4 +1,4 @@
-import { Client, type ClientDuplexStream, Metadata } from "@grpc/grpc-js";
+import { type ChannelInterface, Client, type ClientDuplexStream, Metadata, connectivityState } from "@grpc/grpc-js";
 import type { Socket } from "node:net";
 import { errorMessage } from "../../base/errors.ts";
 import { KEEPALIVE_PING_MS, KEEPALIVE_TIMEOUT_MS } from "../../trust/tls/connection-limits.ts";
@@ -104,12 +104,9 @@ export function dialStream(options: DialOptions): Promise<WirePipe> {
     const failed = (error: Error): void => fail(errorMessage(error));
     call.once("error", failed);
     signal.addEventListener("abort", onAbort, { once: true });
-    client.waitForReady(Infinity, (error) => {
+    // Not waitForReady: it asks a channel that was closed meanwhile to connect, and such a channel dials on for ever.
+    onceReady(client.getChannel(), () => {
       if (settled) return;
-      if (error !== undefined) {
-        fail(errorMessage(error));
-        return;
-      }
       settled = true;
       clearTimeout(timer);
       signal.removeEventListener("abort", onAbort);
@@ -131,4 +128,13 @@ export function dialStream(options: DialOptions): Promise<WirePipe> {
       resolve(pipe);
     });
   });
+}
+
+/** Calls `ready` once the channel is READY; never for one that is closed before. Does not itself ask the channel to connect. */
+function onceReady(channel: ChannelInterface, ready: () => void): void {
+  const state = channel.getConnectivityState(false);
+  if (state === connectivityState.READY) ready();
+  else if (state !== connectivityState.SHUTDOWN) {
+    channel.watchConnectivityState(state, Infinity, () => onceReady(channel, ready));
+  }
 }

@@ -250,7 +250,7 @@ describe("FleetService", () => {
       "done pending pending pending pending pending",
       "the index that names it was not offered yet",
     ]);
-    view.set(connected({ offered: { epoch: 1, sequence: 1, digest: "", atMs: Date.now() } }));
+    view.set(connected({ offered: { epoch: 1, sequence: 1, digest: "", atMs: Date.now() - 1000 } }));
     expect(await explain()).toEqual([
       "done done pending pending pending pending",
       "the agent has not reported received yet",

@@ -122,7 +122,12 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
           applied: level >= ItemReport_Level.APPLIED,
         }));
       const started = await Promise.all([
-        startGovernance({ ...own, packStore: packs, itemPositions }),
+        startGovernance({
+          ...own,
+          packStore: packs,
+          itemPositions,
+          revocations: (tenant) => revocations.floors(tenant),
+        }),
         startSnapshotSigning(own),
         startOperators(list(env, "OPERATORS_CONTROLLERS"), own),
       ]);

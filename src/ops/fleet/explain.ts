@@ -75,7 +75,11 @@ function offeredStep(input: ExplainInput, offered: boolean): ExplainStep {
     return step("offered", connected ? "pending" : "blocked", undefined, connected ? "" : offlineText(input));
   const position = agent?.offered ?? agent?.held;
   const detail = position === undefined ? "" : `index ${position.epoch}.${position.sequence}`;
-  return step("offered", "done", progress.item.version, detail, agent?.offered?.atMs);
+  // A new stream offers the same index again: a time after the receipt says nothing about this item.
+  const receivedMs = progress.stored?.reachedMs[Level.RECEIVED] ?? 0;
+  const atMs = agent?.offered?.atMs;
+  const isFirst = atMs !== undefined && (!progress.current || receivedMs === 0 || atMs <= receivedMs);
+  return step("offered", "done", progress.item.version, detail, isFirst ? atMs : undefined);
 }
 
 function levelSteps(input: ExplainInput, offered: boolean): readonly ExplainStep[] {

@@ -36,7 +36,7 @@ export function findItem(
       reason: "ItemNotFound",
       object: `item ${kind === "" ? name : `${kind}/${name}`} on ${cluster}`,
       expected: `one of the ${items.length} items of the cluster's index`,
-      remedy: `list them: seamctl items ${cluster}`,
+      remedy: "the status page and FleetService/ListItems list them",
     });
   if (others.length > 0)
     throw new GrpcStatusError(Status.INVALID_ARGUMENT, {

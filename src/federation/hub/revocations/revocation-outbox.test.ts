@@ -88,6 +88,20 @@ describe("revocation outbox (R-4.50)", () => {
     expect(serials(await start())).toEqual([2n]);
   });
 
+  it("says the highest floor of each target, sorted, for the index, also after it was acknowledged", async () => {
+    const outbox = await start();
+    await outbox.add("tenant-3", order("r-1", { floor: 4 }));
+    await outbox.add("tenant-3", order("r-2", { floor: 9 }));
+    await outbox.add("tenant-3", order("r-3", { target: "Cluster", name: "tenant-3", floor: 0 }));
+    await outbox.add("tenant-3", order("r-4", { name: "db", floor: 2 }));
+    await outbox.acknowledged("tenant-3", 2n, true, "");
+    expect(outbox.floors("tenant-3")).toEqual([
+      { target: "PackInstalled", name: "db", floor: 2, serial: 4 },
+      { target: "PackInstalled", name: "web-tenant-1", floor: 9, serial: 2 },
+    ]);
+    expect(outbox.floors("tenant-9")).toEqual([]);
+  });
+
   it("signs every field for its cluster (R-4.54)", async () => {
     const outbox = await start();
     const push = outbox.pending("tenant-1", 1n)[0];

@@ -10,6 +10,7 @@ import { startInformer } from "../../../controller/cache/informer.ts";
 import type { Signer } from "../../../trust/dsse.ts";
 import { retryConflicts } from "../mirror/retry-conflicts.ts";
 import { ifPresent } from "../mirror/storing.ts";
+import type { IndexRevocation } from "../../index/index-document.ts";
 import type { RevocationOutbox } from "../ports.ts";
 import {
   LEDGER_KEY,
@@ -20,6 +21,7 @@ import {
   addRevocation,
   ledgerText,
   readLedger,
+  revocationFloors,
   revocationPush,
 } from "./revocation-record.ts";
 
@@ -43,6 +45,8 @@ export interface RevocationOutboxOptions {
 export interface RunningRevocationOutbox extends RevocationOutbox {
   /** Stores a revocation for one cluster; durable when it resolves, idempotent by its id. */
   add(cluster: string, order: RevocationOrder): Promise<RevocationRecord>;
+  /** Floors for a cluster's index. */
+  floors(cluster: string): readonly IndexRevocation[];
   /** Every record by cluster, as the watch has seen it. */
   records(): ReadonlyMap<string, readonly RevocationRecord[]>;
   /** Resolves when the watch is closed. */
@@ -100,6 +104,10 @@ class WatchedRevocationOutbox implements RunningRevocationOutbox {
   subscribe(listener: (cluster: string) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  floors(cluster: string): readonly IndexRevocation[] {
+    return revocationFloors(this.#ledgers.get(cluster)?.records ?? []);
   }
 
   records(): ReadonlyMap<string, readonly RevocationRecord[]> {

@@ -7,6 +7,8 @@ import type { ConfigMapObject } from "../../../api/builtin.ts";
 import { canonicalJson } from "../../../base/canonical-json.ts";
 import { SeamError } from "../../../base/errors.ts";
 import { type JsonObject, type JsonValue, isJsonObject } from "../../../base/json.ts";
+import type { IndexRevocation } from "../../index/index-document.ts";
+import { compareRevocations } from "../../index/index-order.ts";
 import { PAYLOAD_TYPES, type Signer, encodeEnvelope, signEnvelope } from "../../../trust/dsse.ts";
 
 /** What a revocation withdraws on one cluster. */
@@ -125,6 +127,17 @@ export function acknowledgeRevocation(
     ...ledger,
     records: ledger.records.map((record) => (record === held ? Object.assign({}, record, { outcome }) : record)),
   };
+}
+
+/** Highest floor per target: what every later index of the cluster repeats, so that a lost push heals (R-4.51). Sorted, unique. */
+export function revocationFloors(records: readonly RevocationRecord[]): readonly IndexRevocation[] {
+  const floors = new Map<string, IndexRevocation>();
+  for (const { target, name, floor, serial } of records) {
+    if (target === "Cluster") continue;
+    const key = `${target}/${name}`;
+    if (floor > (floors.get(key)?.floor ?? 0)) floors.set(key, { target, name, floor, serial });
+  }
+  return [...floors.values()].sort(compareRevocations);
 }
 
 /** The frame of a record. */

@@ -132,13 +132,13 @@ export function applyCases(h: Harness): void {
     const error = await refusal(apply("two", { replicas: 5, containers: [{ name: "c", image: "a:2" }] }));
     expect([error.code, error.reason]).toEqual([409, "Conflict"]);
     expect(error.message).toBe(
-      'Apply failed with 2 conflicts: conflicts with "one" using apps/v1:\n- .spec.replicas\n- .spec.template.spec.containers[name="c"].image',
+      'Apply failed with 2 conflicts: conflicts with "one":\n- .spec.replicas\n- .spec.template.spec.containers[name="c"].image',
     );
     expect(error.details.causes).toEqual([
-      { reason: "FieldManagerConflict", message: 'conflict with "one" using apps/v1', field: ".spec.replicas" },
+      { reason: "FieldManagerConflict", message: 'conflict with "one"', field: ".spec.replicas" },
       {
         reason: "FieldManagerConflict",
-        message: 'conflict with "one" using apps/v1',
+        message: 'conflict with "one"',
         field: '.spec.template.spec.containers[name="c"].image',
       },
     ]);

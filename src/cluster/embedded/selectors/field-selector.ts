@@ -61,7 +61,12 @@ export function parseFieldSelector(text: string, supported: ReadonlySet<string>)
     }
     const path = (parts["path"] ?? "").trim();
     if (path !== "metadata.name" && path !== "metadata.namespace" && !supported.has(path)) {
-      throw badRequest(`field label not supported: ${path}`);
+      // Kinds with fields of their own word it differently from those with none.
+      throw badRequest(
+        supported.size > 0
+          ? `field label not supported: ${path}`
+          : `${JSON.stringify(path)} is not a known field selector: only "metadata.name", "metadata.namespace"`,
+      );
     }
     return { path, equal: parts["op"] !== "!=", value: parts["value"] ?? "" };
   });

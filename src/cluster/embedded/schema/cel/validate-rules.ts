@@ -1,7 +1,7 @@
 import { errorMessage } from "../../../../base/errors.ts";
 import { itemElement } from "../../apply/merge-shape.ts";
 import { isMap, type Json, type JsonMap, member } from "../../json/mutable-json.ts";
-import type { FieldError } from "../../status-errors.ts";
+import { type FieldError, shownValue } from "../../status-errors.ts";
 import { fieldPath, itemPath, keyPath } from "../path.ts";
 import type { CelRuleSource, SchemaNode } from "../schema-node.ts";
 import type { CelEngine, CelProgram } from "./cel-engine.ts";
@@ -51,7 +51,7 @@ class RuleWalk {
       const property = schema.property(name);
       const child = property ?? additional;
       if (!child?.hasRules) continue;
-      const childPath = property || !name.includes(".") ? fieldPath(path, name) : keyPath(path, name);
+      const childPath = property ? fieldPath(path, name) : keyPath(path, name);
       this.visit(value, before ? member(before, name) : undefined, child, childPath);
     }
   }
@@ -80,7 +80,7 @@ class RuleWalk {
   ): void {
     if (++this.#evaluations > MAX_EVALUATIONS) {
       if (this.#evaluations === MAX_EVALUATIONS + 1) {
-        this.errors.push(ruleError(rule, schema, path, "validation failed due to running out of cost budget"));
+        this.errors.push(ruleError(rule, value, path, "validation failed due to running out of cost budget"));
       }
       return;
     }
@@ -98,7 +98,7 @@ class RuleWalk {
       const why = errorMessage(error).split("\n", 1)[0] ?? "";
       failure = `rule evaluation error: ${why} evaluating rule: ${rule.message ?? rule.rule.trim()}`;
     }
-    this.errors.push(ruleError(rule, schema, path, failure));
+    this.errors.push(ruleError(rule, value, path, failure));
   }
 
   #message(rule: CelRuleSource, self: unknown, oldSelf: unknown, optional: boolean): string {
@@ -116,18 +116,27 @@ class RuleWalk {
   }
 }
 
-function ruleError(rule: CelRuleSource, schema: SchemaNode, path: string, detail: string): FieldError {
+function ruleError(rule: CelRuleSource, value: Json, path: string, detail: string): FieldError {
   const below = rule.fieldPath === undefined ? path : `${path}${rule.fieldPath}`.replace(/^\./, "");
   const field = below === "" ? "<nil>" : below;
-  const shown = JSON.stringify(schema.type ?? "object");
+  // Scalars are shown; objects and lists are left out (`field.OmitValueType`).
+  const shown = typeof value === "object" && value !== null ? undefined : shownValue(value);
   switch (rule.reason) {
     case "FieldValueForbidden":
       return { reason: "FieldValueForbidden", field, message: `Forbidden: ${detail}` };
     case "FieldValueRequired":
       return { reason: "FieldValueRequired", field, message: `Required value: ${detail}` };
     case "FieldValueDuplicate":
-      return { reason: "FieldValueDuplicate", field, message: `Duplicate value: ${shown}` };
+      return {
+        reason: "FieldValueDuplicate",
+        field,
+        message: shown === undefined ? "Duplicate value" : `Duplicate value: ${shown}`,
+      };
     default:
-      return { reason: "FieldValueInvalid", field, message: `Invalid value: ${shown}: ${detail}` };
+      return {
+        reason: "FieldValueInvalid",
+        field,
+        message: shown === undefined ? `Invalid value: ${detail}` : `Invalid value: ${shown}: ${detail}`,
+      };
   }
 }

@@ -8,8 +8,10 @@ import {
   Deployment,
   Namespace,
   PersistentVolumeClaim,
+  ServiceAccount,
   StatefulSet,
 } from "../../api/builtin.ts";
+import type { KubeObject } from "../../api/object.ts";
 import type { DeployedResourceRef } from "../../api/kinds/deployed-resource-ref.ts";
 import type { LifecyclePolicies } from "../../api/kinds/lifecycle-policies.ts";
 import { systemClock } from "../../base/clock.ts";
@@ -252,6 +254,50 @@ describe("apply engine", () => {
     const late = await failure(awaitPackReady(parts, `${ns}-east`, documents, inventory, 700));
     expect(late).toMatchObject({ reason: "NotReady", retryable: true });
     expect(late.message).toMatch(new RegExp(`Deployment ${ns}/web: \\d of 2 replicas are`));
+  });
+
+  it("loses no object from the inventory, wherever the process is killed", async () => {
+    const ns = fresh();
+    const claim = `---\napiVersion: v1\nkind: ServiceAccount\nmetadata: { name: sa, namespace: ${ns} }\n`;
+    const documents = await yaml(config("a", ns, "1") + config("b", ns, "1") + claim + deployment(ns));
+    const kinds = [Namespace, ConfigMap, ServiceAccount, Deployment] as const;
+    const selector = { labelSelector: `seam.ontai.dev/pack-installed=${ns}-east` };
+    let recorded: readonly DeployedResourceRef[] = [];
+    let budget = 0;
+    for (let done = false; !done && budget < 200;) {
+      budget++;
+      let calls = 0;
+      const dying = new AbortController();
+      const mortal = () => {
+        if (++calls < budget) return;
+        dying.abort(new Error("killed"));
+        throw new Error("killed");
+      };
+      done = await applyPack(
+        { ...parts, cluster: wrap(tenant.cluster, mortal), signal: dying.signal },
+        {
+          ...application(ns),
+          documents,
+          inventory: recorded,
+          // After the kill nothing is written any more, not even the inventory.
+          record: async (inventory) => {
+            mortal();
+            recorded = inventory;
+          },
+        },
+      ).then(
+        () => true,
+        () => false,
+      );
+      const exist: string[] = [];
+      for (const type of kinds) {
+        const { items } = await tenant.cluster.list<KubeObject>(type, selector);
+        for (const item of items) exist.push(`${type.kind} ${item.metadata.name}`);
+      }
+      expect(recorded.map((ref) => `${ref.kind} ${ref.name}`)).toEqual(expect.arrayContaining(exist));
+    }
+    expect(budget).toBeGreaterThan(8);
+    expect(recorded.map((ref) => ref.uid)).not.toContain(undefined);
   });
 
   it("prunes what left the pack after the new version is ready, and keeps what policies keep", async () => {

@@ -9,6 +9,10 @@ import { type PackHandler, timeoutMs } from "./pack-handler.ts";
 import type { TenantPackParts } from "./tenant-pack-parts.ts";
 import { verifySigned } from "./verify-manifest.ts";
 
+type ReadCorrection =
+  | (Refusal & { readonly superseded?: Correction })
+  | { readonly correction: Correction; readonly pack: HeldPack };
+
 /** Handles items of kind Correction: applies the held pack again and reports the outcome with the next drift report (conductor §9.5). */
 export class CorrectionHandler implements ItemHandler {
   readonly kind = "Correction";
@@ -22,7 +26,10 @@ export class CorrectionHandler implements ItemHandler {
 
   async verify(context: ItemContext): Promise<ItemOutcome> {
     const read = await this.#read(context);
-    return "nack" in read ? read : DONE;
+    if (!("nack" in read)) return DONE;
+    // The hub waits for the end of this attempt, and a newer version has already ended it.
+    if (read.superseded !== undefined) await this.#end(read.superseded, { ok: false, nack: read.nack });
+    return { ok: false, nack: read.nack };
   }
 
   async apply(context: ItemContext): Promise<ItemOutcome> {
@@ -41,10 +48,7 @@ export class CorrectionHandler implements ItemHandler {
       if (context.signal.aborted) throw error;
       outcome = refuseApply(error);
     }
-    const ended = { id, applied: outcome.ok, error: outcome.ok ? "" : outcome.nack.detail };
-    // Durable before the item counts as handled: the hub waits for the outcome, and a crash here must not lose it.
-    await this.#parts.receipts.recordCorrection(correction.packInstalled, ended);
-    await this.#parts.attempts.ended({ packInstalled: correction.packInstalled, correction: ended });
+    await this.#end(correction, outcome);
     // The attempt is over, whatever came of it: the hub decides about another one, under a new number.
     return outcome.ok ? DONE : { ok: false, nack: { ...outcome.nack, retryable: false } };
   }
@@ -68,7 +72,15 @@ export class CorrectionHandler implements ItemHandler {
     return Promise.resolve(DONE);
   }
 
-  async #read(context: ItemContext): Promise<Refusal | { readonly correction: Correction; readonly pack: HeldPack }> {
+  /** Durable before the item counts as handled: the hub waits for the outcome, and a crash here must not lose it. */
+  async #end(correction: Correction, outcome: ItemOutcome): Promise<void> {
+    const { packInstalled } = correction;
+    const ended = { id: correctionId(correction), applied: outcome.ok, error: outcome.ok ? "" : outcome.nack.detail };
+    await this.#parts.receipts.recordCorrection(packInstalled, ended);
+    await this.#parts.attempts.ended({ packInstalled, correction: ended });
+  }
+
+  async #read(context: ItemContext): Promise<ReadCorrection> {
     const signed = verifySigned(context.body, PAYLOAD_TYPES.correction, this.#parts.keys);
     if (!signed.ok) return signed;
     let correction: Correction;
@@ -86,7 +98,10 @@ export class CorrectionHandler implements ItemHandler {
     if (pack === undefined || held < correction.serial)
       return refuse("BUSY", "PACK_NOT_HELD", `serial ${correction.serial} is not verified yet, held is ${held}`, true);
     if (held > correction.serial)
-      return refuse("UNTRUSTED", "SUPERSEDED", `serial ${correction.serial} was replaced by ${held}`);
+      return {
+        ...refuse("UNTRUSTED", "SUPERSEDED", `serial ${correction.serial} was replaced by ${held}`),
+        superseded: correction,
+      };
     return { correction, pack };
   }
 }

@@ -1,5 +1,5 @@
 import { type AddressInfo, type Server, type Socket, createServer } from "node:net";
-import { createServer as createTlsServer } from "node:tls";
+import { Server as TlsServer, createServer as createTlsServer } from "node:tls";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { systemClock } from "../../base/clock.ts";
 import { CertificateAuthority } from "../../trust/ca/certificate-authority.ts";
@@ -27,7 +27,10 @@ afterEach(async () => {
 async function listen(make: () => Server): Promise<number> {
   const each = make();
   servers.push(each);
+  // A socket that nobody reads would not see the other end go.
+  each.on("secureConnection", (socket: Socket) => socket.resume());
   each.on("connection", (socket) => {
+    if (!(each instanceof TlsServer)) socket.resume();
     sockets.add(socket);
     socket.on("error", () => {
       // the client hangs up: that is what is tested

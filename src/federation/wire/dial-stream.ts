@@ -72,11 +72,18 @@ export function dialStream(options: DialOptions): Promise<WirePipe> {
       ...(options.serverName === undefined ? {} : { serverName: options.serverName }),
       onTcp: (tcp) => {
         // A dial given up on before TCP answered: the late socket goes at once.
-        if (settled) tcp.destroy();
-        else socket = tcp;
+        if (settled) {
+          tcp.destroy();
+          return;
+        }
+        socket = tcp;
         enter("TLS handshake", deadlines.tlsMs);
       },
       onTls: (tls) => {
+        if (settled) {
+          tls.destroy();
+          return;
+        }
         socket = tls;
         enter("HTTP/2 settings", deadlines.settingsMs);
       },

@@ -69,6 +69,8 @@ class TlsClientCredentials extends ChannelCredentials {
   #handshake(tcp: Socket, host: string): Promise<TLSSocket> {
     const { serverName = host, handshakeMs = CLIENT_HANDSHAKE_MS, onTcp, onTls } = this.#options;
     onTcp?.(tcp);
+    // A socket that is already gone says so to nobody.
+    if (tcp.destroyed) return Promise.reject(new Error("the connection was given up before the TLS handshake"));
     return new Promise((resolve, reject) => {
       const tls = connect({
         socket: tcp,

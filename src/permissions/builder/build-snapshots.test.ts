@@ -1,0 +1,143 @@
+import { describe, expect, it } from "vitest";
+import type { PermissionSet } from "../../api/kinds/permission-set.ts";
+import type { RBACPolicy } from "../../api/kinds/rbac-policy.ts";
+import type { RBACProfile, RBACProfileSpec } from "../../api/kinds/rbac-profile.ts";
+import { SeededRandom } from "../../base/random.ts";
+import { encodeContent } from "../snapshot/content.ts";
+import { parseContent } from "../snapshot/parse-content.ts";
+import { type ProfileInput, buildSnapshots } from "./build-snapshots.ts";
+
+const registry = { registered: new Set(["m", "tenant-1", "tenant-2"]), managementCluster: "m" };
+
+function set(name: string, verbs: readonly string[]): PermissionSet {
+  return {
+    apiVersion: "guardian.ontai.dev/v1alpha1",
+    kind: "PermissionSet",
+    metadata: { name, namespace: "seam-system" },
+    spec: { permissions: [{ apiGroups: [""], resources: ["pods"], verbs }] },
+  };
+}
+
+const policy: RBACPolicy = {
+  apiVersion: "guardian.ontai.dev/v1alpha1",
+  kind: "RBACPolicy",
+  metadata: { name: "policy", namespace: "seam-system" },
+  spec: {
+    subjectScope: "tenant",
+    allowedClusters: ["*"],
+    maximumPermissionSetRef: "reader",
+    enforcementMode: "audit",
+  },
+};
+
+const SETS: Readonly<Record<string, PermissionSet>> = {
+  reader: set("reader", ["get", "list"]),
+  reader2: set("reader2", ["list", "get", "get"]),
+  writer: set("writer", ["update"]),
+};
+
+function input(name: string, spec: Partial<RBACProfileSpec>, more: Partial<ProfileInput> = {}): ProfileInput {
+  const namespace = "seam-system";
+  const profile: RBACProfile = {
+    apiVersion: "guardian.ontai.dev/v1alpha1",
+    kind: "RBACProfile",
+    metadata: { name, namespace, generation: 1 },
+    spec: {
+      principalRef: name,
+      targetClusters: ["tenant-1"],
+      permissionDeclarations: [{ permissionSetRef: "reader", scope: "cluster" }],
+      rbacPolicyRef: "policy",
+      ...spec,
+    },
+  };
+  return { profile, provisioned: true, policy, permissionSet: (wanted) => SETS[wanted], ...more };
+}
+
+const PROFILES = [
+  input("alice", { targetClusters: ["tenant-1", "tenant-2"] }),
+  input("bob", {
+    principalRef: "system:serviceaccount:web:web",
+    permissionDeclarations: [
+      {
+        permissionSetRef: "writer",
+        scope: "namespaced",
+        namespaces: ["b", "a", "a"],
+        expiresAt: "2027-01-01T00:00:00Z",
+      },
+      { permissionSetRef: "reader2", scope: "namespaced" },
+    ],
+  }),
+  input("carol", { suspend: true }, { provisioned: false }),
+  input("dave", { permissionDeclarations: [{ permissionSetRef: "gone", scope: "cluster" }] }),
+];
+
+const build = (profiles: readonly ProfileInput[]) =>
+  buildSnapshots({ clusters: ["tenant-1", "tenant-2", "tenant-3"], registry, profiles });
+
+describe("buildSnapshots", () => {
+  const { contents, excluded } = build(PROFILES);
+
+  it("joins what provisioned profiles declare on a cluster, sharing equal rule sets", () => {
+    const content = contents.get("tenant-1");
+    expect(content?.subjects.map(({ kind, namespace, name }) => [kind, namespace, name])).toEqual([
+      ["ServiceAccount", "web", "web"],
+      ["User", "", "alice"],
+    ]);
+    expect(content?.ruleSets).toHaveLength(2);
+    const [web, alice] = content?.subjects ?? [];
+    expect(web?.bindings.find(({ expiresAt }) => expiresAt !== "")).toMatchObject({
+      scope: "namespaced",
+      namespaces: ["a", "b"],
+      source: { profileName: "bob", declaration: 0, permissionSet: "writer", policy: "policy" },
+    });
+    // Two sets with the same canonical rules are one rule set.
+    expect(web?.bindings.some(({ ruleSet }) => ruleSet === alice?.bindings[0]?.ruleSet)).toBe(true);
+  });
+
+  it("suspends, keeps one bad profile from stopping the others, and records every gate", () => {
+    const content = contents.get("tenant-1");
+    expect(content?.suspendedPrincipals).toEqual(["carol"]);
+    expect(excluded).toEqual([
+      { namespace: "seam-system", name: "dave", problem: "PermissionSet seam-system/gone is missing" },
+    ]);
+    expect(content?.profiles.map(({ name, provisioned }) => [name, provisioned])).toEqual([
+      ["alice", true],
+      ["bob", true],
+      ["carol", false],
+      ["dave", false],
+    ]);
+  });
+
+  it("gives a cluster without grants an empty snapshot", () => {
+    expect(contents.get("tenant-3")).toMatchObject({ subjects: [], ruleSets: [], profiles: [] });
+  });
+
+  it("keeps a tenant's profiles on their own cluster and obeys the policy's clusters", () => {
+    const tenants = input("eve", { targetClusters: ["tenant-1", "tenant-2"] });
+    const own = { ...tenants.profile, metadata: { ...tenants.profile.metadata, namespace: "seam-tenant-tenant-2" } };
+    const bound = build([{ ...tenants, profile: own }]).contents;
+    expect([bound.get("tenant-1")?.subjects.length, bound.get("tenant-2")?.subjects.length]).toEqual([0, 1]);
+    const narrow = { ...policy, spec: { ...policy.spec, allowedClusters: ["tenant-1"] } };
+    const allowed = build([{ ...tenants, policy: narrow }]).contents;
+    expect([allowed.get("tenant-1")?.subjects.length, allowed.get("tenant-2")?.subjects.length]).toEqual([1, 0]);
+    const management = { ...policy, spec: { ...policy.spec, allowedClusters: [] } };
+    expect(build([{ ...tenants, policy: management }]).contents.get("tenant-1")?.subjects).toEqual([]);
+  });
+
+  it("has one content hash, whatever the order of its inputs", () => {
+    const content = contents.get("tenant-1");
+    if (content === undefined) throw new Error("no content");
+    const { bytes, contentHash } = encodeContent(content);
+    expect(parseContent(bytes)).toEqual(content);
+    // The golden value: a change here is a new version of every snapshot in every fleet.
+    expect(contentHash).toBe("sha256:b6d14e2c386c7f3fb359bcd678ac722228603f98bf6af2b0b22fd3abeafe9b2d");
+    const random = new SeededRandom(5);
+    for (let i = 0; i < 20; i++) {
+      const shuffled = PROFILES.map((profile) => ({ profile, at: random.next() }))
+        .sort((a, b) => a.at - b.at)
+        .map(({ profile }) => profile);
+      const again = build(shuffled).contents.get("tenant-1");
+      expect(again && encodeContent(again).contentHash).toBe(contentHash);
+    }
+  });
+});

@@ -71,6 +71,8 @@ export class FederationRig {
   readonly serverTls: TlsMaterial;
   readonly signer: Signer;
   readonly keys: KeyLookup;
+  /** SPKI PEM of the index signer. */
+  readonly publicKeyPem: string;
   readonly directory: string;
   readonly desired: MemoryDesiredStates;
   readonly facts = new MemoryFactStore();
@@ -95,6 +97,7 @@ export class FederationRig {
     const { privateKey } = generateKeyPairSync("ed25519");
     const publicKey = createPublicKey(createPrivateKey(privateKey.export({ type: "pkcs8", format: "pem" })));
     this.signer = ed25519Signer(privateKey);
+    this.publicKeyPem = publicKey.export({ type: "spki", format: "pem" }).toString();
     const keyId = this.signer.keyId;
     this.keys = { empty: false, key: (id) => (id === keyId ? publicKey : undefined) };
     this.desired = new MemoryDesiredStates(this.signer, systemClock);

@@ -226,6 +226,23 @@ describe("a hub among peers that misbehave", () => {
   });
 });
 
+describe("a frozen peer", () => {
+  it("is found by missing signs of life on the hub and loses its stream; it comes back by itself", async () => {
+    const rig = await FederationRig.create(["tenant-1", "tenant-2"]);
+    const { hub } = await rig.hub({ limits: { heartbeatIntervalMs: 100 } });
+    const { spoke } = await rig.spoke("tenant-2");
+    const frozen = await RawAgent.dial(rig, await rig.tenantTls("tenant-1"));
+    await frozen.welcomed("tenant-1");
+    // It never answers a heartbeat again, as after SIGSTOP.
+    await until(() => hub.view.agent("tenant-1")?.connected === false, "the hub gives it up", 5_000);
+    expect(hub.view.agent("tenant-1")?.degradedReason).toBe("HeartbeatMissed");
+    await frozen.ended();
+    expect(spoke.status().connected).toBe(true);
+    expect(hub.view.agent("tenant-2")?.rttMs).toBeGreaterThan(0);
+    await rig.close();
+  });
+});
+
 describe("admission", () => {
   it("sends agents beyond the rate away with a retry-after, and they come back by themselves", async () => {
     const clusters = Array.from({ length: 6 }, (_, i) => `tenant-${i}`);

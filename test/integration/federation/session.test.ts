@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { X509Certificate } from "node:crypto";
+import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { RevocationPushSchema } from "../../../src/api/gen/conductor/federation/v1alpha1/commands_pb.ts";
 import {
@@ -199,6 +200,38 @@ describe("ends and resumption", () => {
     const second = rig.desired.put("tenant-1", "PackInstalled", "web", Buffer.from("two"));
     await healthy("tenant-1", second);
     expect(handler.calls.filter((call) => call.startsWith("apply"))).toEqual([`apply web@${second}`]);
+  });
+
+  it("explains audit events it had to drop while it was alone, and the log goes on", async () => {
+    rig = await FederationRig.create(["tenant-1"]);
+    const before = await rig.hub();
+    const { spoke } = await rig.spoke("tenant-1", {
+      store: { directory: join(rig.directory, "agent"), auditCapBytes: 60_000 },
+    });
+    await until(() => spoke.status().connected, "connected");
+    await before.stop();
+    const padding = "x".repeat(200);
+    for (let round = 0; round < 20; round++)
+      await Promise.all(
+        Array.from({ length: 20 }, (_, i) =>
+          spoke.outbox.audit({ action: "authz.decision", decision: i % 10 === 0 ? "deny" : "allow", round, padding }),
+        ),
+      );
+    const alone = await spoke.storeStatus();
+    expect(alone.auditDropped).toBeGreaterThan(20);
+    expect(alone.auditBacklogBytes).toBeLessThanOrEqual(60_000);
+    const { hub } = await rig.hub();
+    await until(() => (hub.view.agent("tenant-1")?.auditStoredThrough ?? 0n) > 0n, "audit arrives");
+    await until(
+      () => spoke.status().session?.audit.ackedThrough === spoke.status().session?.audit.last,
+      "all is stored",
+    );
+    const last = spoke.status().session?.audit.last ?? 0n;
+    expect(last).toBeGreaterThan(100n);
+    expect(hub.view.agent("tenant-1")?.auditStoredThrough).toBe(last);
+    await spoke.outbox.audit({ action: "afterwards", decision: "deny" });
+    await until(() => hub.view.agent("tenant-1")?.auditStoredThrough === last + 1n, "and it goes on");
+    expect(rig.recorded.lines.filter((line) => line.includes("audit event refused"))).toEqual([]);
   });
 
   it("holds facts back while their store is away and delivers them afterwards", async () => {

@@ -128,7 +128,15 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
           itemPositions,
           revocations: (tenant) => revocations.floors(tenant),
         }),
-        startSnapshotSigning(own),
+        startSnapshotSigning({
+          ...own,
+          managementCluster: clusterId,
+          revocations: {
+            minSequence: (tenant) =>
+              revocations.floors(tenant).find(({ target }) => target === "PermissionSnapshot")?.floor ?? 0,
+            subscribe: (listener) => revocations.subscribe(listener),
+          },
+        }),
         startOperators(list(env, "OPERATORS_CONTROLLERS"), own),
       ]);
       return { ended: Promise.all(started.map((each) => each.closed)) };

@@ -310,7 +310,18 @@ describe("snapshot signing", () => {
     expect(renewed?.version).toBe(first?.version);
     stop.abort();
     await signing.closed;
-    await start({ freshnessWindowSeconds: 2, minSequence: (name) => (name === "tenant-1" ? 40 : 0) });
+    let floor = 0;
+    const told: ((cluster: string) => void)[] = [];
+    const revocations = {
+      minSequence: (name: string) => (name === "tenant-1" ? floor : 0),
+      subscribe: (listener: (cluster: string) => void) => {
+        told.push(listener);
+        return () => {};
+      },
+    };
+    await start({ freshnessWindowSeconds: 2, revocations });
+    floor = 40;
+    for (const listener of told) listener("tenant-1");
     await expect.poll(async () => (await statementOf("tenant-1"))?.minSequence).toBe(40);
     expect(await statementOf("tenant-1")).toMatchObject({ sequence: 40, contentHash: renewed?.contentHash });
   });

@@ -38,8 +38,8 @@ export interface SnapshotSigningOptions {
   readonly freshnessWindowSeconds?: number;
   /** How long a tenant may decide without renewal, seconds; default 86,400. */
   readonly maxOfflineSeconds?: number;
-  /** Revocation floor of a cluster's snapshot: a lower sequence is replaced by one at the floor. */
-  readonly minSequence?: (cluster: string) => number;
+  /** Revocations that were issued; absent means none. */
+  readonly revocations?: SnapshotRevocations;
   /** Fencing check before leader-only writes (R-3.3). @throws NotLeading */
   readonly assertFenced?: () => void;
   readonly clock: Clock;
@@ -48,12 +48,18 @@ export interface SnapshotSigningOptions {
   readonly signal: AbortSignal;
 }
 
+/** Revocation floors of snapshots: a lower sequence is replaced by one at the floor, so that a revoked tenant can serve again. */
+export interface SnapshotRevocations {
+  /** Lowest sequence that may be in force on a cluster; 0 when nothing was revoked. */
+  minSequence(cluster: string): number;
+  /** Calls `listener` with a cluster id after its floor may have risen. Returns the way to stop. */
+  subscribe(listener: (cluster: string) => void): () => void;
+}
+
 /** The running permission engine and signer. Leader only. */
 export interface SnapshotSigning {
   /** Resolves when the caches have synced and the first computation is done. */
   readonly ready: Promise<void>;
-  /** Looks at a cluster again now, for example after its revocation floor rose. */
-  touch(cluster: string): void;
   /** Resolves when the signal has aborted and every loop has ended. */
   readonly closed: Promise<void>;
 }
@@ -81,7 +87,7 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
     keys: options.keys,
     caches,
     computed: (name) => view?.snapshots.get(name),
-    minSequence: options.minSequence ?? (() => 0),
+    minSequence: (name) => options.revocations?.minSequence(name) ?? 0,
     assertFenced: options.assertFenced ?? (() => {}),
     published: (name, version) => {
       if (versions.get(name) === version) return;
@@ -191,6 +197,8 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
     log.debug({ clusters: now.snapshots.size, durationMs: clock.monotonic() - started }, "permissions computed");
   };
 
+  const unsubscribe = options.revocations?.subscribe((name) => snapshots.enqueue({ name }));
+  if (unsubscribe !== undefined) signal.addEventListener("abort", unsubscribe, { once: true });
   const debounce = new Debounce({ quietMs: QUIET_MS, maxMs: MAX_WAIT_MS, clock, signal, fire: compute });
   const ready = caches.synced.then(() => {
     compute();
@@ -211,7 +219,6 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
   ready.catch(() => {});
   return {
     ready,
-    touch: (name) => snapshots.enqueue({ name }),
     closed: Promise.all([caches.closed, snapshots.closed, sets.closed, policies.closed, profiles.closed]).then(
       () => {},
     ),

@@ -165,6 +165,7 @@ export class SessionHost {
       ...(view.roundTripMs === undefined ? {} : { rttMs: view.roundTripMs }),
       ...(view.held === undefined ? {} : { held: view.held }),
       ...(this.#offered === undefined ? {} : { offered: this.#offered }),
+      ...(view.refused === undefined ? {} : { refusedIndex: view.refused }),
       auditBacklog: view.auditBacklogEvents,
       auditStoredThrough: view.auditStoredThrough,
       ...(principal === undefined ? {} : { certificateNotAfterMs: principal.notAfterMs }),
@@ -208,6 +209,10 @@ export class SessionHost {
     }
     metrics.count("federation_messages_total", { type: decoded.envelope.payload.case ?? "unknown", dir: "in" });
     this.step({ type: "FrameReceived", generation, envelope: decoded.envelope, bytes: bytes.length });
+    const { payload } = decoded.envelope;
+    if (payload.case !== "heartBeat" || !payload.value.isAck) return;
+    const { roundTripMs } = this.#machine.view();
+    if (roundTripMs !== undefined) metrics.observe("federation_rtt_seconds", roundTripMs / 1000);
   }
 
   #perform(effect: HubEffect): void {
@@ -251,7 +256,6 @@ export class SessionHost {
           "channel changed",
         );
         const view = this.#machine.view();
-        if (view.roundTripMs !== undefined) metrics.observe("federation_rtt_seconds", view.roundTripMs / 1000);
         this.#channel.report({
           connected: effect.connected,
           reason: effect.reason,

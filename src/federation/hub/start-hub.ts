@@ -102,7 +102,6 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       hosts.set(cluster, host);
     }
     host.open(stream);
-    metrics.gauge("federation_streams", liveStreams(hosts));
   };
 
   let stopping = false;

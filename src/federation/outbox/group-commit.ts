@@ -59,7 +59,7 @@ function perform(store: OutboxStore, request: OutboxRequest): unknown {
       return store.putFact(request.key, request.kind, request.payload);
     case "appendAudit":
       store.appendAudit(request.event, request.droppable, request.nowMs);
-      return { ...store.auditCursor(), pressure: store.auditPressure };
+      return { ...store.auditCursor(), pressure: store.auditPressure, dropped: store.auditDropped };
     case "record":
       return store.record();
     case "loadFacts":

@@ -263,6 +263,11 @@ export class OutboxStore {
     return this.#audit.pressure;
   }
 
+  /** Events dropped since the store was created. */
+  get auditDropped(): bigint {
+    return this.#audit.dropped;
+  }
+
   status(): OutboxStatus {
     const cursor = this.#audit.cursor();
     const { n } = prepareBigint(this.#db, "SELECT count(*) AS n FROM facts WHERE payload IS NOT NULL").get() as {

@@ -37,6 +37,8 @@ export interface Outbox {
 /** Where the audit log stands after an append. */
 export interface AuditAppended extends AuditCursor {
   readonly pressure: AuditPressure;
+  /** Events dropped since the store was created. */
+  readonly dropped: bigint;
 }
 
 /** Options of {@link openOutbox}. */

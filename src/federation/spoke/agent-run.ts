@@ -194,10 +194,6 @@ export class AgentRun {
           this.#log.warn({ sequence: String(sequence), code }, "the hub refused an audit event");
         return;
       case "IndexJudged":
-        this.#metrics.count("signatures_total", {
-          kind: "federation-index",
-          result: effect.accepted ? "ok" : "failed",
-        });
         if (!effect.accepted)
           this.#metrics.count("verify_failures_total", { kind: "federation-index", reason: effect.code });
         this.#log.info({ accepted: effect.accepted, sequence: effect.sequence, code: effect.code }, "index judged");

@@ -57,6 +57,7 @@ export async function startSpoke(options: SpokeOptions): Promise<Spoke> {
   let channel: Omit<SpokeStatus, "session"> = { connected: false, degraded: false, reason: "Connecting" };
   let run: AgentRun | undefined;
   let failures = 0;
+  let droppedBefore = BigInt((await outbox.status()).auditDropped);
 
   const facts = factOutbox({
     cluster,
@@ -65,7 +66,9 @@ export async function startSpoke(options: SpokeOptions): Promise<Spoke> {
     random,
     listener: {
       factPending: (fact) => run?.step({ type: "FactPending", fact }),
-      auditAppended: ({ epoch, last, backlogBytes, firstHeld }) => {
+      auditAppended: ({ epoch, last, backlogBytes, firstHeld, dropped }) => {
+        if (dropped > droppedBefore) metrics.count("wal_dropped_total", {}, Number(dropped - droppedBefore));
+        droppedBefore = dropped;
         metrics.gauge("wal_bytes", Number(backlogBytes));
         metrics.gauge("wal_unacked_events", Number(last - firstHeld + 1n));
         run?.step({ type: "AuditAppended", epoch, last, backlogBytes });

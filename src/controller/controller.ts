@@ -73,7 +73,7 @@ export function startController(options: ControllerOptions): Controller {
     random: options.random,
     ...(options.retry === undefined ? {} : { retry: options.retry }),
   });
-  const enqueue = (key: ObjectKey): void => queue.add(keyText(key));
+  const enqueue = (key: ObjectKey, afterMs = 0): void => queue.addAfter(keyText(key), afterMs);
   const stops: (() => void)[] = [];
 
   const run = async (): Promise<void> => {
@@ -135,8 +135,8 @@ export function startController(options: ControllerOptions): Controller {
   };
 
   return {
-    enqueue,
-    enqueueAfter: (key, ms) => queue.addAfter(keyText(key), ms),
+    enqueue: (key) => enqueue(key),
+    enqueueAfter: enqueue,
     get depth() {
       return queue.depth;
     },

@@ -17,7 +17,7 @@ import type { IndexFunction } from "../controller/cache/indexed-store.ts";
 import { type Informer, startInformer } from "../controller/cache/informer.ts";
 import { type ReconcileOutcome, type Reconciler, startController } from "../controller/controller.ts";
 import { startEventRecorder } from "../controller/events.ts";
-import { type Source, ignoreStatusChanges, watchSource } from "../controller/source.ts";
+import { type Source, ignoreStatusChanges, onConditionFlips, watchSource } from "../controller/source.ts";
 import type { KeyLookup } from "../trust/dsse.ts";
 import { Corrector } from "./corrector/corrector.ts";
 import {
@@ -121,6 +121,9 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
   };
 }
 
+/** A pack for hundreds of clusters has hundreds of executions: its summary follows them at this pace, milliseconds. */
+const GATHER_MS = 100;
+
 /** Reconcilers read every cache: none starts before all are whole. */
 function allSynced(started: readonly { readonly synced: Promise<void> }[]): Source {
   const synced = Promise.all(started.map((one) => one.synced)).then(() => {});
@@ -136,11 +139,12 @@ function deliverySources(caches: DispatcherCaches): readonly Source[] {
     watchSource(caches.deliveries),
     // A new version, or one that goes, changes what is current for the whole base pack.
     watchSource(caches.deliveries, {
+      predicate: onConditionFlips("Available", "Revoked"),
       map: (delivery) => caches.deliveries.byIndex(BY_BASE_PACK, basePackOf(delivery)).map(keyOf),
     }),
-    watchSource(caches.executions, { map: (execution) => [deliveryOfExecution(execution)] }),
-    watchSource(caches.installed, { map: (installed) => [deliveryOfInstalled(installed)] }),
-    watchSource(caches.receipts, { map: (receipt) => deliveryOfReceipt(caches, receipt) }),
+    watchSource(caches.executions, { map: (execution) => [deliveryOfExecution(execution)], gatherMs: GATHER_MS }),
+    watchSource(caches.installed, { map: (installed) => [deliveryOfInstalled(installed)], gatherMs: GATHER_MS }),
+    watchSource(caches.receipts, { map: (receipt) => deliveryOfReceipt(caches, receipt), gatherMs: GATHER_MS }),
     watchSource(caches.clusters, { map: everyone, predicate: ignoreStatusChanges }),
     watchSource(caches.namespaces, {
       map: everyone,
@@ -155,6 +159,7 @@ function executionSources(caches: DispatcherCaches): readonly Source[] {
   return [
     watchSource(caches.executions),
     watchSource(caches.deliveries, {
+      predicate: onConditionFlips("Available", "Revoked"),
       map: (delivery) => caches.deliveries.byIndex(BY_BASE_PACK, basePackOf(delivery)).flatMap(ofDelivery),
     }),
     watchSource(caches.installed, {
@@ -188,6 +193,7 @@ function installedSources(caches: DispatcherCaches): readonly Source[] {
     }),
     watchSource(caches.receipts),
     watchSource(caches.deliveries, {
+      predicate: onConditionFlips("Revoked"),
       map: (delivery) => caches.installed.byIndex(BY_DELIVERY, text(keyOf(delivery))).map(keyOf),
     }),
     watchSource(caches.runnerConfigs, {
@@ -207,6 +213,7 @@ function correctorSources(caches: DispatcherCaches): readonly Source[] {
     watchSource(caches.signals),
     watchSource(caches.installed, { map: ({ metadata }) => inNamespace(metadata.namespace ?? "") }),
     watchSource(caches.deliveries, {
+      predicate: onConditionFlips("Revoked", "Paused"),
       map: ({ status }) => (status?.targets ?? []).flatMap((target) => inNamespace(tenantNamespaceOf(target.cluster))),
     }),
     watchSource(caches.runnerConfigs, {

@@ -13,7 +13,7 @@ import type { Cluster } from "../cluster/cluster.ts";
 import { type Informer, startInformer } from "../controller/cache/informer.ts";
 import { type Reconciler, startController } from "../controller/controller.ts";
 import { startEventRecorder } from "../controller/events.ts";
-import { type Source, watchSource } from "../controller/source.ts";
+import { type Source, onConditionFlips, watchSource } from "../controller/source.ts";
 import type { PackBlobReader } from "../packs/artifact/pack-blob-reader.ts";
 import type { KeyLookup, Signer } from "../trust/dsse.ts";
 import { BY_NAMESPACE, type GovernanceCaches, type GovernanceContext } from "./governance-context.ts";
@@ -101,7 +101,10 @@ export async function startGovernance(options: GovernanceOptions): Promise<Gover
     controller("pack-installed-signer", new PackInstalledSigner(context, artifacts).reconcile, [
       watchSource(caches.installed),
       watchSource(caches.executions, { map: (execution) => installedOf(caches, execution) }),
-      watchSource(caches.deliveries, { map: (delivery) => installedFrom(caches, delivery) }),
+      watchSource(caches.deliveries, {
+        map: (delivery) => installedFrom(caches, delivery),
+        predicate: onConditionFlips("Revoked"),
+      }),
       watchSource(caches.secrets, { map: (secret) => packOfSecret(secret.metadata) }),
     ]),
     controller("correction-signer", new CorrectionSigner(context).reconcile, [

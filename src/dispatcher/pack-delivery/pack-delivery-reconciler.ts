@@ -67,7 +67,8 @@ export class PackDeliveryReconciler {
     const available =
       !verdicts.tampered && !verdicts.revoked && verdicts.conflict === undefined && verdicts.signature.ok;
     const targets = this.#targets(delivery);
-    const views = targets.map((cluster) => this.#view(delivery, cluster, verdicts.signature));
+    const targetsOf = this.#memoisedTargets();
+    const views = targets.map((cluster) => this.#view(delivery, cluster, verdicts.signature, targetsOf));
     const planned = planTargets(delivery, views);
     const deploying = available && !verdicts.paused;
     if (deploying) await this.#carryOut(delivery, planned, verdicts.signature);
@@ -159,12 +160,27 @@ export class PackDeliveryReconciler {
     return [...targetSet(delivery, this.#context.caches.clusters.list())].filter(isClusterName);
   }
 
-  #view(delivery: PackDelivery, cluster: string, signature: DeliveryVerdict): TargetView {
+  /** Target sets of other PackDeliveries, computed once per pass and not once per target. */
+  #memoisedTargets(): (other: PackDelivery) => ReadonlySet<string> {
+    const known = new Map<PackDelivery, ReadonlySet<string>>();
+    return (other) => {
+      let targets = known.get(other);
+      if (targets === undefined) known.set(other, (targets = new Set(this.#targets(other))));
+      return targets;
+    };
+  }
+
+  #view(
+    delivery: PackDelivery,
+    cluster: string,
+    signature: DeliveryVerdict,
+    targetsOf: (other: PackDelivery) => ReadonlySet<string>,
+  ): TargetView {
     const { caches } = this.#context;
     const namespace = tenantNamespace(cluster);
     const execution = caches.executions.get({ namespace, name: packExecutionName(delivery.metadata.name, cluster) });
     const name = packInstalledName(basePackOf(delivery), cluster);
-    const superseder = supersederOf(caches, delivery, cluster, (other) => new Set(this.#targets(other)));
+    const superseder = supersederOf(caches, delivery, cluster, targetsOf);
     return {
       cluster,
       home: this.#home(cluster),

@@ -4,13 +4,18 @@ import type { IndexDocument } from "../index/index-document.ts";
 import { forEachBody } from "../index/plan-index.ts";
 import { INLINE_BLOB_BYTES, INLINE_TOTAL_BYTES } from "../session/limits.ts";
 import { BoundedBlobs } from "./desired-states/bounded-blobs.ts";
-import type { DesiredStates } from "./ports.ts";
+import { BodyCorrupt, type DesiredStates } from "./ports.ts";
 
 /** Bytes of bodies that may be pinned for chunks at once, over all sessions. */
 export const MAX_PINNED_BYTES = 256 * 1024 * 1024;
 
 /** Outcome of {@link BlobShelf.pin}. */
-export type Pinned = { readonly size: number | undefined; readonly busy: boolean };
+export interface Pinned {
+  readonly size: number | undefined;
+  readonly busy: boolean;
+  /** The stored bytes were altered. */
+  readonly corrupt?: true;
+}
 
 /** Bodies in memory, shared by all sessions: pinned ones while they are served in chunks, small ones to ride with offers. */
 export class BlobShelf {
@@ -40,7 +45,13 @@ export class BlobShelf {
   /** Brings a body into memory until {@link unpin}, when the cluster's current index names it or it is that index. */
   async pin(cluster: string, digest: Digest): Promise<Pinned> {
     const current = this.#desired.current(cluster);
-    const body = current?.digest === digest ? current.envelope.body : await this.#desired.blob(cluster, digest);
+    let body: Uint8Array | undefined;
+    try {
+      body = current?.digest === digest ? current.envelope.body : await this.#desired.blob(cluster, digest);
+    } catch (error) {
+      if (error instanceof BodyCorrupt) return { size: undefined, busy: false, corrupt: true };
+      throw error;
+    }
     if (body === undefined) return { size: undefined, busy: false };
     const held = this.#pinned.get(digest);
     if (held !== undefined) {
@@ -88,6 +99,10 @@ export class BlobShelf {
         .blob(cluster, digest)
         .then((body) => {
           if (body !== undefined) this.#small.put(digest, body);
+        })
+        .catch((error: unknown) => {
+          // It does not ride with the offer; the agent that fetches it is told why.
+          if (!(error instanceof BodyCorrupt)) throw error;
         })
         .finally(() => this.#reading.delete(digest));
       this.#reading.set(digest, reading);

@@ -24,8 +24,15 @@ export interface DesiredStates {
   /**
    * The body for a digest that the tenant's current index names (as item or ref); undefined when the index does not name it or the
    * body is not at hand. Bodies are shared: the same array for all tenants.
+   *
+   * @throws BodyCorrupt when it is held but its bytes are not those of the digest
    */
   blob(cluster: string, digest: string): Promise<Uint8Array | undefined>;
+}
+
+/** A stored body was altered: it cannot be delivered until a person restores it, so asking again does not help. */
+export class BodyCorrupt extends Error {
+  override readonly name = "BodyCorrupt";
 }
 
 /** One signed index, encoded once. */

@@ -11,7 +11,7 @@ import { findCondition } from "../../api/conditions.ts";
 import type { PermissionSnapshot } from "../../api/kinds/permission-snapshot.ts";
 import type { FederationStatus, RunnerConfig } from "../../api/kinds/runner-config.ts";
 import { NAMESPACES, snapshotName } from "../../api/names.ts";
-import type { AgentView, IndexPositionView } from "../../federation/hub/hub-view.ts";
+import type { AgentView, IndexPositionView, RefusedIndexView } from "../../federation/hub/hub-view.ts";
 import type { DesiredIndex } from "../../federation/hub/ports.ts";
 import { openDrift } from "./drift-row.ts";
 import type { FleetSources } from "./fleet-sources.ts";
@@ -75,9 +75,14 @@ function degradedReason(
   runnerConfig: RunnerConfig | undefined,
 ): string {
   if (view !== undefined && view.degradedReason !== "") return view.degradedReason;
-  if (connected) return "";
+  if (connected) return view?.refusedIndex === undefined ? "" : refusalText(view.refusedIndex);
   const condition = findCondition(runnerConfig?.status?.conditions, "FederationChannelDegraded");
   return condition?.status === "True" ? condition.reason : "NeverConnected";
+}
+
+/** A refusal of a whole index, for people. */
+export function refusalText({ epoch, sequence, reason, detail }: RefusedIndexView): string {
+  return `refuses index ${epoch}.${sequence}: ${reason}${detail === "" ? "" : `, ${detail}`}; the last good one stays in force`;
 }
 
 function desiredState({ document, digest }: DesiredIndex): IndexState {

@@ -6,7 +6,8 @@ import {
   type ExplainStep,
   ExplainStepSchema,
 } from "../../api/gen/conductor/fleet/v1alpha1/fleet_pb.ts";
-import type { AgentView } from "../../federation/hub/hub-view.ts";
+import type { AgentView, RefusedIndexView } from "../../federation/hub/hub-view.ts";
+import { refusalText } from "./agent-row.ts";
 import type { IndexDocument } from "../../federation/index/index-document.ts";
 import { itemRow } from "./item-row.ts";
 import type { ItemProgress } from "./item-levels.ts";
@@ -19,6 +20,8 @@ export interface ExplainInput {
   /** The agent's session; undefined when this replica never had one. */
   readonly agent: AgentView | undefined;
   readonly connected: boolean;
+  /** What people call the desired version: a pack's version and serial, a snapshot's version; empty when unknown. */
+  readonly label: string;
   /** What is still in force on the tenant when the desired version is not there yet; empty when unknown. */
   readonly lastGood: string;
   /** Wall clock, Unix milliseconds. */
@@ -46,7 +49,7 @@ export function explainItem(input: ExplainInput): ExplainItemResponse {
   return create(ExplainItemResponseSchema, {
     item: itemRow(index.cluster, progress),
     steps: [desiredStep(input), offeredStep(input, offered), ...levelSteps(input, offered)],
-    lastError: progress.nack === undefined ? "" : nackText(progress.nack),
+    lastError: lastError(input),
     blockingReason: blocking,
     lastGood: healthy ? "" : input.lastGood,
     connected,
@@ -54,18 +57,34 @@ export function explainItem(input: ExplainInput): ExplainItemResponse {
   });
 }
 
+/** The refusal of the index that names this version, while the agent holds no index that does. */
+function refusalOf({ progress, index, agent }: ExplainInput): RefusedIndexView | undefined {
+  const refused = agent?.refusedIndex;
+  if (refused === undefined || refused.epoch !== index.epoch || progress.current) return undefined;
+  return refused.sequence >= progress.item.version ? refused : undefined;
+}
+
+function lastError(input: ExplainInput): string {
+  const { nack } = input.progress;
+  if (nack !== undefined) return nackText(nack);
+  const refused = refusalOf(input);
+  return refused === undefined ? "" : `${refused.reason}: ${refused.detail}`;
+}
+
 /** A removal is done when it is applied; anything else when it is healthy. */
 export function isDone({ item, level }: ItemProgress): boolean {
   return level >= (item.deleted === true ? Level.APPLIED : Level.HEALTHY);
 }
 
-function desiredStep({ index, progress }: ExplainInput): ExplainStep {
+function desiredStep(input: ExplainInput): ExplainStep {
+  const { index, progress } = input;
   const { item } = progress;
   // Only the newest sequence has its time at hand; an item that changed earlier was signed before it.
-  const detail =
+  const since =
     item.version === index.sequence
       ? `index ${index.epoch}.${index.sequence}`
       : `since index ${index.epoch}.${item.version}, now ${index.epoch}.${index.sequence}`;
+  const detail = input.label === "" ? since : `${input.label}, ${since}`;
   return step("desired", "done", item.version, detail, item.version === index.sequence ? index.issuedAt : undefined);
 }
 
@@ -111,6 +130,8 @@ function blockingReason(input: ExplainInput, offered: boolean): string {
   if (!connected) return offlineText(input);
   if (Date.parse(index.expiresAt) <= input.nowMs)
     return `the index expired at ${index.expiresAt}: nothing new is accepted`;
+  const refused = refusalOf(input);
+  if (refused !== undefined) return `the agent ${refusalText(refused)}`;
   if (!offered) return "the index that names it was not offered yet";
   const waiting = waitingFor(progress);
   return waiting === "" ? `the agent has not reported ${nextLevel(progress)} yet` : `the agent waits for ${waiting}`;

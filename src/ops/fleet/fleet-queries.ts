@@ -107,6 +107,7 @@ export class FleetQueries {
       progress,
       agent: this.#sources.view.agent(cluster),
       connected: agentRow(this.#sources, this.#levels, cluster).connected,
+      label: this.#label(cluster, progress),
       lastGood: this.#lastGood(cluster, progress),
       nowMs: this.#clock.now(),
     });
@@ -160,6 +161,19 @@ export class FleetQueries {
       expected: "a TalosCluster with role tenant",
       remedy: "list them: seamctl agents",
     });
+  }
+
+  #label(cluster: string, { item }: ItemProgress): string {
+    if (item.deleted === true) return "removal";
+    if (item.kind === "PermissionSnapshot") {
+      const snapshot = this.#sources.snapshots.get({ namespace: NAMESPACES.seam, name: snapshotName(cluster) });
+      return snapshot?.status?.signedVersion ?? "";
+    }
+    if (item.kind !== "PackInstalled") return "";
+    const installed = this.#sources.installed.get({ namespace: tenantNamespace(cluster), name: item.name });
+    // What stands in the object may be newer than what the index names.
+    if (installed?.status?.manifestDigest !== item.digest) return "";
+    return `${installed.spec.version} (serial ${installed.status.serial ?? 0})`;
   }
 
   #lastGood(cluster: string, { item }: ItemProgress): string {

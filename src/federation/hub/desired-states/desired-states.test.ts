@@ -179,7 +179,7 @@ describe("desired states", () => {
     expect(reads).toBe(before);
   });
 
-  it("answer nothing for a body that is newer than the index, missing, or altered in the store", async () => {
+  it("answer nothing for a body that is newer than the index or missing, and say so when it was altered in the store", async () => {
     const altered: Digest = digestOf("what the index pins");
     await putIndex("tenant-2", {
       sequence: 3,
@@ -190,8 +190,10 @@ describe("desired states", () => {
     });
     await putSecret("tenant-2", signedPackSecretName("tenant-2", "web-tenant-2"), { envelope: Buffer.from("new") });
     await vi.waitFor(() => expect(sequenceOf("tenant-2")).toBe(3));
-    for (const digest of [digestOf("never stored"), digestOf("old"), altered])
+    for (const digest of [digestOf("never stored"), digestOf("old")])
       expect(await states.blob("tenant-2", digest)).toBeUndefined();
+    for (let again = 0; again < 2; again++)
+      await expect(states.blob("tenant-2", altered)).rejects.toMatchObject({ name: "BodyCorrupt" });
   });
 });
 

@@ -2,7 +2,7 @@ import { Secret, type SecretObject } from "../../../api/builtin.ts";
 import { SECRET_NAMES, clusterOfNamespace } from "../../../api/names.ts";
 import type { Clock } from "../../../base/clock.ts";
 import { isDigest } from "../../../base/digest.ts";
-import { errorMessage } from "../../../base/errors.ts";
+import { SeamError, errorMessage } from "../../../base/errors.ts";
 import type { Log } from "../../../base/log.ts";
 import type { Metrics } from "../../../base/metrics.ts";
 import type { Random } from "../../../base/random.ts";
@@ -10,7 +10,7 @@ import type { Cluster } from "../../../cluster/cluster.ts";
 import { startInformer } from "../../../controller/cache/informer.ts";
 import type { PackBlobReader } from "../../../packs/artifact/pack-blob-reader.ts";
 import type { KeyLookup } from "../../../trust/dsse.ts";
-import type { DesiredIndex, DesiredStates } from "../ports.ts";
+import { BodyCorrupt, type DesiredIndex, type DesiredStates } from "../ports.ts";
 import { BoundedBlobs } from "./bounded-blobs.ts";
 import { type BodyPlace, bodyPlaces, readBody } from "./body-source.ts";
 import { readIndexSecret } from "./index-secret.ts";
@@ -117,6 +117,8 @@ class WatchedDesiredStates implements RunningDesiredStates {
       .catch((error: unknown) => {
         this.#options.metrics.count("federation_blob_failures_total");
         this.#options.log.error({ cluster, digest, error: errorMessage(error) }, "a body cannot be read");
+        if (error instanceof SeamError && error.reason === "DigestMismatch")
+          throw new BodyCorrupt(error.message, { cause: error });
         return undefined; // the agent is told that the body is not at hand and asks again
       })
       .finally(() => this.#reads.delete(digest));

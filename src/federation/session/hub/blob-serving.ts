@@ -12,6 +12,7 @@ import { payloadBytes } from "../payload-size.ts";
 import type { Payload } from "../payload.ts";
 import { type Violation, violation } from "../violation.ts";
 import type { HubCounters } from "./counters.ts";
+import type { HubEvent } from "./events.ts";
 import type { Tokens } from "../tokens.ts";
 import type { HubPipe, HubStep } from "./step.ts";
 
@@ -67,7 +68,8 @@ export class BlobServing {
   }
 
   /** The shell holds the body, or cannot. */
-  pinned(token: number, size: number | undefined, busy: boolean, pipe: HubPipe | undefined, step: HubStep): void {
+  pinned(event: HubEvent & { readonly type: "BlobPinned" }, pipe: HubPipe | undefined, step: HubStep): void {
+    const { token, size, busy, corrupt } = event;
     const served = this.#served.find((other) => other.token === token);
     if (served === undefined) {
       return; // the stream ended meanwhile; its UnpinBlob was already said
@@ -81,6 +83,9 @@ export class BlobServing {
     if (size !== undefined)
       refuse(pipe, served.digest, Nack_Class.INVALID, "OFFSET_BEYOND_END", `the body has ${size} bytes`);
     else if (busy) refuse(pipe, served.digest, Nack_Class.BUSY, "HUB_BUSY", "too many bodies in memory");
+    else if (corrupt === true)
+      // Final: what is stored cannot be what was signed, until a person restores it and has the item retried.
+      refuse(pipe, served.digest, Nack_Class.UNTRUSTED, "DIGEST_MISMATCH", "the stored body was altered", false);
     else
       refuse(
         pipe,
@@ -134,8 +139,15 @@ export class BlobServing {
   }
 }
 
-function refuse(pipe: HubPipe, digest: string, classOf: Nack_Class, reason: string, detail: string): void {
-  const value = create(BlobUnavailableSchema, { digest, nack: nack(classOf, true, reason, detail) });
+function refuse(
+  pipe: HubPipe,
+  digest: string,
+  classOf: Nack_Class,
+  reason: string,
+  detail: string,
+  retryable = true,
+): void {
+  const value = create(BlobUnavailableSchema, { digest, nack: nack(classOf, retryable, reason, detail) });
   const payload: Payload = { case: "blobUnavailable", value };
   pipe.queue.push("acknowledgement", payload, payloadBytes(payload), `blob/${digest}`);
 }

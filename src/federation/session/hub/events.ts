@@ -34,8 +34,14 @@ export type HubEvent =
   | { readonly type: "DesiredChanged"; readonly desired: DesiredIndex | undefined }
   /** The whole list of revocations not yet acknowledged, ascending by serial. */
   | { readonly type: "RevocationsChanged"; readonly pending: readonly RevocationPush[] }
-  /** Answers PinBlob. `size` undefined: not named by the current index or not at hand. */
-  | { readonly type: "BlobPinned"; readonly token: number; readonly size: number | undefined; readonly busy: boolean }
+  /** Answers PinBlob. `size` undefined: not named by the current index or not at hand; `corrupt`: the stored bytes were altered. */
+  | {
+      readonly type: "BlobPinned";
+      readonly token: number;
+      readonly size: number | undefined;
+      readonly busy: boolean;
+      readonly corrupt?: true;
+    }
   /** Answers StoreFact. */
   | { readonly type: "FactStored"; readonly token: number; readonly outcome: StoreOutcome }
   /** Answers StoreAudit. `result` undefined: the sink failed; the batch is stored again later. */

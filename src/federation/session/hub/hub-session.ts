@@ -192,7 +192,7 @@ export class HubSession {
         this.#revocations.change(event.pending);
         return;
       case "BlobPinned":
-        this.#blobs.pinned(event.token, event.size, event.busy, this.#pipe, step);
+        this.#blobs.pinned(event, this.#pipe, step);
         return;
       case "FactStored":
         this.#facts.stored(event.token, event.outcome, this.#pipe, step);

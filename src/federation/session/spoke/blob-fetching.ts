@@ -32,7 +32,7 @@ interface Want {
   progressMs: number;
   retryAtMs: number;
   attempts: number;
-  /** Offset of the first fetch of this attempt: a mismatch of a body put together from two hubs is tried once more. */
+  /** Offset of the newest fetch: a body put together from two streams that does not match is tried once more. */
   startedAt: number;
   mismatches: number;
   /** Why the hub could not deliver it; for people. */
@@ -166,17 +166,25 @@ export class BlobFetching {
     return NONE;
   }
 
-  /** The hub could not deliver: ask again after a while. */
-  unavailable(message: BlobUnavailable, step: SpokeStep): void {
+  /** The hub could not deliver: ask again after a while, unless it says that this cannot help. */
+  unavailable(message: BlobUnavailable, step: SpokeStep): BodyOutcome {
     const want = this.#find(message.digest);
-    if (want === undefined || !want.active) return;
+    if (want === undefined || !want.active) return NONE;
+    if (message.nack?.class === Nack_Class.UNTRUSTED && !message.nack.retryable) {
+      this.#drop(want);
+      if (this.#partial.delete(want.digest)) step.persist.push({ type: "DeleteBlob", digest: want.digest });
+      const { class: nackClass, reason, detail } = message.nack;
+      return { kind: "refused", nack: { class: nackClass, retryable: false, reason, detail } };
+    }
     this.#deactivate(want);
     want.reason = message.nack?.reason ?? "";
     want.attempts++;
     want.retryAtMs = retryAtMs(FETCH_RETRY, want.attempts - 1, this.#random, step.nowMs);
-    if (want.reason !== "OFFSET_BEYOND_END") return;
-    want.held = 0;
-    want.startedAt = 0;
+    if (want.reason === "OFFSET_BEYOND_END") {
+      want.held = 0;
+      want.startedAt = 0;
+    }
+    return NONE;
   }
 
   /** The whole was hashed. */
@@ -219,6 +227,7 @@ export class BlobFetching {
       if (pipe.blocked || !pipe.sending.hasRoom("command", bytes)) return;
       pipe.send(step.out, "command", { kind: "message", payload }, bytes, step.nowMs);
       want.active = true;
+      want.startedAt = want.held;
       want.progressMs = step.nowMs;
       this.#active++;
     }

@@ -379,7 +379,9 @@ export class SpokeSession {
       case "blobUnavailable":
         pipe.durable(seq, step.nowMs);
         if (!this.#holding.expects(payload.value.digest)) {
-          this.#bodies.unavailable(payload.value, step);
+          const outcome = this.#bodies.unavailable(payload.value, step);
+          if (outcome.kind === "refused")
+            this.#items.bodyRefused(`sha256:${payload.value.digest.slice(7)}`, outcome.nack, step);
           return undefined;
         }
         this.#holding.interrupted(payload.value.digest);

@@ -27,6 +27,7 @@ import { createObject } from "./requests/create.ts";
 import { decodeObject } from "./requests/decode.ts";
 import { deleteObject } from "./requests/delete.ts";
 import { listObjects } from "./requests/list.ts";
+import { expireEvents } from "./garbage-collection/event-expiry.ts";
 import { GarbageCollector } from "./garbage-collection/garbage-collector.ts";
 import { NamespaceLifecycle } from "./namespaces/namespace-lifecycle.ts";
 import { managerOf } from "./requests/field-manager.ts";
@@ -98,6 +99,7 @@ class SqliteCluster implements EmbeddedCluster {
   readonly #store: ObjectStore;
   readonly #registry: ResourceRegistry;
   readonly #watches: WatchCache;
+  readonly #expiry: Promise<void>;
   readonly #controllers: readonly { idle(): Promise<void> }[];
   readonly #stop = new AbortController();
 
@@ -114,6 +116,7 @@ class SqliteCluster implements EmbeddedCluster {
       new NamespaceLifecycle(this.#context, this.#stop.signal),
       new CrdLifecycle(this.#context, this.#stop.signal),
     ];
+    this.#expiry = expireEvents(this.#context, this.#stop.signal);
     this.closed = this.#run();
     const { signal } = options;
     if (signal) {
@@ -130,6 +133,7 @@ class SqliteCluster implements EmbeddedCluster {
       await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
     }
     await this.#watches.closed;
+    await this.#expiry;
     await Promise.all(this.#controllers.map((controller) => controller.idle()));
     await this.#store.close();
   }

@@ -5,6 +5,7 @@ import type { ServedResource } from "../resources/served-resource.ts";
 import { validateRules } from "../schema/cel/validate-rules.ts";
 import { applyDefaults } from "../schema/defaulting.ts";
 import { prune } from "../schema/prune.ts";
+import { ratchet } from "../schema/ratchet.ts";
 import { validateSchema } from "../schema/validate.ts";
 import { type FieldError, invalidObject } from "../status-errors.ts";
 import { strictDecodingError } from "./decode.ts";
@@ -35,10 +36,11 @@ export function validateObject(
   const metadata = metadataOf(object);
   const errors: FieldError[] = validateMetadata(metadata, resource.nameRule, resource.namespaced);
   if (old) errors.push(...validateMetadataUpdate(metadata, metadataOf(old)));
-  const schemaErrors = validateSchema(object, resource.schema);
+  const found = validateSchema(object, resource.schema);
+  const schemaErrors = old && resource.custom ? ratchet(found, object, old) : found;
   errors.push(...schemaErrors);
   // Rules see only values of the right type: they run when the schema holds.
-  if (schemaErrors.length === 0) errors.push(...validateRules(context.cel, object, old, resource.schema));
+  if (found.length === 0) errors.push(...validateRules(context.cel, object, old, resource.schema));
   errors.push(...(resource.rules.validate?.(object, old, kindContext(context)) ?? []));
   if (errors.length > 0)
     throw invalidObject(resource, memberText(metadata, "name") || memberText(metadata, "generateName"), errors);

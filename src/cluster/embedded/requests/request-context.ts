@@ -27,8 +27,8 @@ export function kindContext(context: RequestContext): KindContext {
   return {
     now: context.clock.now(),
     random: () => context.random.next(),
-    compileRule: (rule) => {
-      context.cel.compile(rule);
+    compileRule: (rule, oldSelf) => {
+      context.cel.compile(rule, oldSelf);
     },
     objects: (collection) => objectsOf(context, collection),
   };

@@ -4,6 +4,7 @@ import type { JsonObject } from "../../../base/json.ts";
 import type { DiscoveredResource } from "../../cluster.ts";
 import type { JsonMap } from "../json/mutable-json.ts";
 import type { NameRule } from "../metadata/names.ts";
+import type { OldSelf } from "../schema/cel/cel-engine.ts";
 import type { SchemaNode } from "../schema/schema-node.ts";
 import type { FieldError } from "../status-errors.ts";
 
@@ -21,7 +22,7 @@ export interface KindContext {
   /** Uniform in [0, 1). */
   readonly random: () => number;
   /** Compiles a CEL rule. @throws Error naming what does not compile */
-  readonly compileRule: (rule: string) => void;
+  readonly compileRule: (rule: string, oldSelf: OldSelf) => void;
   /** Committed and accepted objects of a collection: what allocation (cluster IPs) must not collide with. */
   readonly objects: (collection: string) => Iterable<Unstructured>;
 }

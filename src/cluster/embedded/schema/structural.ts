@@ -1,3 +1,4 @@
+import type { OldSelf } from "./cel/cel-engine.ts";
 import { isMap, type Json, type JsonMap, member, memberMap, memberText } from "../json/mutable-json.ts";
 import { errorMessage } from "../../../base/errors.ts";
 import { type FieldError, forbiddenField, invalidValue, required } from "../status-errors.ts";
@@ -18,7 +19,7 @@ const FORBIDDEN_IN_LOGIC = [
 const MAX_ERRORS = 20;
 
 /** Compiles a CEL rule. @throws Error naming what does not compile */
-export type CompileRule = (rule: string) => void;
+export type CompileRule = (rule: string, oldSelf: OldSelf) => void;
 
 /** Checks that an `openAPIV3Schema` is structural (apiextensions/v1 "specifying a structural schema"). */
 export function checkStructural(schema: JsonMap, path: string, compileRule: CompileRule): FieldError[] {
@@ -101,7 +102,7 @@ function checkRules(schema: JsonMap, path: string, errors: FieldError[], compile
       return;
     }
     try {
-      compileRule(text);
+      compileRule(text, isMap(rule) && rule["optionalOldSelf"] === true ? "optional" : "value");
     } catch (error) {
       errors.push(invalidValue(at, text, `compilation failed: ${errorMessage(error)}`));
     }

@@ -10,6 +10,9 @@ import { Watcher, type WatcherOptions } from "./watcher.ts";
 /** How often a watch that asked for bookmarks gets one. */
 export const BOOKMARK_INTERVAL_MS = 60_000;
 
+/** Watches open at once; more are refused with 429. */
+const MAX_WATCHES = 20_000;
+
 /** One watch request, resolved to a collection. */
 export interface WatchRequest extends WatcherOptions {
   readonly collection: string;
@@ -92,6 +95,9 @@ export class WatchCache {
   /** The events of one watch (see `Cluster.watch`). */
   async *watch(request: WatchRequest, signal: AbortSignal): AsyncGenerator<WatchEvent<Unstructured>> {
     if (signal.aborted || this.#closing.aborted) return;
+    if (this.size >= MAX_WATCHES) {
+      throw new ApiStatusError(429, "TooManyRequests", "too many watches are open", { retryAfterSeconds: 1 });
+    }
     const watcher = new Watcher(request);
     const initial = this.#initialEvents(request, watcher);
     let watchers = this.#watchers.get(request.collection);

@@ -1,9 +1,13 @@
-import { Environment, type ParseResult } from "@marcbachmann/cel-js";
+import { Environment, Optional, type ParseResult } from "@marcbachmann/cel-js";
 import { errorMessage } from "../../../../base/errors.ts";
+import { adaptSource, mentionsOldSelf } from "./cel-source.ts";
 import { registerKubernetesFunctions } from "./functions.ts";
 
 /** Compiled expressions kept; the whole cache is dropped when it is full. */
 const MAX_CACHED_EXPRESSIONS = 5_000;
+
+/** What `oldSelf` is in an expression: the old value, or an optional that is empty on create (`optionalOldSelf`). */
+export type OldSelf = "value" | "optional";
 
 /** A compiled rule or message expression. */
 export interface CelProgram {
@@ -11,93 +15,65 @@ export interface CelProgram {
   readonly usesOldSelf: boolean;
   /** @throws Error when evaluation fails */
   run(self: unknown, oldSelf: unknown): unknown;
-  /** Runs with `oldSelf` as an optional, empty for undefined (`optionalOldSelf`). @throws Error */
-  runOptional(self: unknown, oldSelf: unknown): unknown;
 }
 
 /** Compiles the CEL expressions of schemas, once per text. */
 export class CelEngine {
-  #environment: Environment | undefined;
+  readonly #environments = new Map<OldSelf, Environment>();
   readonly #programs = new Map<string, CelProgram | Error>();
 
   /** @throws Error naming what does not compile */
-  compile(source: string): CelProgram {
-    let program = this.#programs.get(source);
+  compile(source: string, oldSelf: OldSelf = "value"): CelProgram {
+    const key = `${oldSelf} ${source}`;
+    let program = this.#programs.get(key);
     if (program === undefined) {
       if (this.#programs.size >= MAX_CACHED_EXPRESSIONS) this.#programs.clear();
-      program = this.#compile(source);
-      this.#programs.set(source, program);
+      program = this.#compile(source, oldSelf);
+      this.#programs.set(key, program);
     }
     if (program instanceof Error) throw program;
     return program;
   }
 
-  #compile(source: string): CelProgram | Error {
-    this.#environment ??= registerKubernetesFunctions(
-      new Environment({ enableOptionalTypes: true, homogeneousAggregateLiterals: false })
-        .registerVariable("self", "dyn")
-        .registerVariable("oldSelf", "dyn"),
-    );
+  /** Building an environment takes milliseconds: only clusters with rules pay for it. */
+  #environment(oldSelf: OldSelf): Environment {
+    let environment = this.#environments.get(oldSelf);
+    if (!environment) {
+      environment = registerKubernetesFunctions(
+        new Environment({ enableOptionalTypes: true, homogeneousAggregateLiterals: false })
+          .registerVariable("self", "dyn")
+          .registerVariable("oldSelf", oldSelf === "optional" ? "optional<dyn>" : "dyn"),
+      );
+      this.#environments.set(oldSelf, environment);
+    }
+    return environment;
+  }
+
+  #compile(source: string, oldSelf: OldSelf): CelProgram | Error {
     try {
-      const parsed = this.#environment.parse(withLinearMatches(source));
+      const parsed = this.#environment(oldSelf).parse(adaptSource(source));
       const checked = parsed.check();
       if (!checked.valid) return new Error(firstLine(checked.error?.message ?? "does not compile"));
-      const some = this.#environment.parse("optional.of(self)");
-      const none = this.#environment.parse("optional.none()");
-      return program(parsed, mentionsOldSelf(source), some, none);
+      return {
+        usesOldSelf: mentionsOldSelf(source),
+        run: (self, old) => evaluate(parsed, self, oldSelfOf(old, oldSelf)),
+      };
     } catch (error) {
       return new Error(firstLine(errorMessage(error)));
     }
   }
 }
 
-function program(parsed: ParseResult, usesOldSelf: boolean, some: ParseResult, none: ParseResult): CelProgram {
-  const evaluate = (self: unknown, oldSelf: unknown): unknown => {
-    const result: unknown = parsed({ self, oldSelf: oldSelf === undefined ? null : oldSelf });
-    return result;
-  };
-  return {
-    usesOldSelf,
-    run: evaluate,
-    runOptional: (self, oldSelf) => {
-      const optional: unknown = oldSelf === undefined ? none({}) : some({ self: oldSelf });
-      return evaluate(self, optional);
-    },
-  };
+function evaluate(parsed: ParseResult, self: unknown, oldSelf: unknown): unknown {
+  const result: unknown = parsed({ self, oldSelf });
+  return result;
+}
+
+function oldSelfOf(old: unknown, oldSelf: OldSelf): unknown {
+  if (oldSelf === "value") return old === undefined ? null : old;
+  return old === undefined ? Optional.none() : Optional.of(old);
 }
 
 function firstLine(text: string): string {
   return text.split("\n", 1)[0] ?? text;
-}
-
-/** Text outside string literals, with each literal kept as one piece. */
-const PIECES = /r?"""[^]*?"""|r?'''[^]*?'''|r"[^"\n]*"|r'[^'\n]*'|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|[^"'r]+|./gs;
-
-function outsideLiterals(source: string, change: (text: string) => string): string {
-  const pieces = source.match(PIECES) ?? [];
-  let result = "";
-  let plain = "";
-  for (const piece of pieces) {
-    if (/^r?["']/.test(piece) && piece.length > 1) {
-      result += change(plain) + piece;
-      plain = "";
-    } else {
-      plain += piece;
-    }
-  }
-  return result + change(plain);
-}
-
-/** The library's `matches` runs any JavaScript pattern; ours reads RE2 syntax and cannot be made to backtrack for ever. */
-function withLinearMatches(source: string): string {
-  return outsideLiterals(source, (text) => text.replaceAll(/\.matches(\s*\()/g, ".matchesRe2$1"));
-}
-
-function mentionsOldSelf(source: string): boolean {
-  let found = false;
-  outsideLiterals(source, (text) => {
-    found ||= /\boldSelf\b/.test(text);
-    return text;
-  });
-  return found;
 }

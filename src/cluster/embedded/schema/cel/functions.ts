@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import type { Environment } from "@marcbachmann/cel-js";
 import { compilePattern } from "../re2-pattern.ts";
+import { registerNamedFormats } from "./named-formats.ts";
 import { Quantity } from "./quantity.ts";
 
 /** Receiver of `sets.contains(…)` and its like. */
@@ -86,7 +87,44 @@ export function registerKubernetesFunctions(environment: Environment): Environme
   registerLists(environment);
   registerQuantities(environment);
   registerNetwork(environment);
+  registerNamedFormats(environment);
   return environment;
+}
+
+/** `"%s is %d".format([…])` of the CEL strings library, without width and precision. */
+function formatText(template: string, values: readonly unknown[]): string {
+  let next = 0;
+  return template.replaceAll(/%([%sdfbxXo])/g, (_, verb: string) => {
+    if (verb === "%") return "%";
+    if (next >= values.length) throw new Error("format: too few arguments");
+    const value = values[next++];
+    switch (verb) {
+      case "x":
+        return typeof value === "bigint" ? value.toString(16) : Buffer.from(text(value)).toString("hex");
+      case "X":
+        return (
+          typeof value === "bigint" ? value.toString(16) : Buffer.from(text(value)).toString("hex")
+        ).toUpperCase();
+      case "o":
+        return typeof value === "bigint" ? value.toString(8) : text(value);
+      case "b":
+        return typeof value === "bigint" ? value.toString(2) : text(value);
+      case "f":
+        return Number(value).toFixed(6);
+      default:
+        return text(value);
+    }
+  });
+}
+
+/** A CEL value as `%s` shows it. */
+function text(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(text).join(", ")}]`;
+  if (value instanceof Map) return `{${Array.from(value, ([key, item]) => `${text(key)}: ${text(item)}`).join(", ")}}`;
+  if (value instanceof Date) return value.toISOString();
+  if (typeof value === "string") return value;
+  if (typeof value === "bigint" || typeof value === "number" || typeof value === "boolean") return value.toString();
+  return JSON.stringify(value) ?? "null";
 }
 
 function registerStrings(environment: Environment): void {
@@ -107,6 +145,7 @@ function registerStrings(environment: Environment): void {
         limit < 0n ? undefined : Number(limit),
       ),
     )
+    .registerFunction("string.format(list): string", formatText)
     .registerFunction("string.charAt(int): string", (text: string, index: bigint) => text.charAt(Number(index)))
     .registerFunction("string.replace(string, string): string", (text: string, from: string, to: string) =>
       text.split(from).join(to),

@@ -4,7 +4,7 @@ import { isMap, type Json, type JsonMap, member } from "../../json/mutable-json.
 import { type FieldError, shownValue } from "../../status-errors.ts";
 import { fieldPath, itemPath, keyPath } from "../path.ts";
 import type { CelRuleSource, SchemaNode } from "../schema-node.ts";
-import type { CelEngine, CelProgram } from "./cel-engine.ts";
+import type { CelEngine, OldSelf } from "./cel-engine.ts";
 import { CelValues } from "./cel-values.ts";
 
 /** Rule evaluations for one object; the API server limits their cost in a like way. */
@@ -86,14 +86,13 @@ class RuleWalk {
     }
     let failure: string | undefined;
     try {
-      const program = this.#engine.compile(rule.rule);
-      const optional = rule.optionalOldSelf === true;
-      if (program.usesOldSelf && old === undefined && !optional) return;
+      const mode: OldSelf = rule.optionalOldSelf === true ? "optional" : "value";
+      const program = this.#engine.compile(rule.rule, mode);
+      if (program.usesOldSelf && old === undefined && mode === "value") return;
       const self = this.#values.of(value, schema, root);
       const oldSelf = old === undefined ? undefined : this.#values.of(old, schema, root);
-      const result = optional ? program.runOptional(self, oldSelf) : program.run(self, oldSelf);
-      if (result === true) return;
-      failure = this.#message(rule, self, oldSelf, optional);
+      if (program.run(self, oldSelf) === true) return;
+      failure = this.#message(rule, self, oldSelf, mode);
     } catch (error) {
       const why = errorMessage(error).split("\n", 1)[0] ?? "";
       failure = `rule evaluation error: ${why} evaluating rule: ${rule.message ?? rule.rule.trim()}`;
@@ -101,12 +100,11 @@ class RuleWalk {
     this.errors.push(ruleError(rule, value, path, failure));
   }
 
-  #message(rule: CelRuleSource, self: unknown, oldSelf: unknown, optional: boolean): string {
+  #message(rule: CelRuleSource, self: unknown, oldSelf: unknown, mode: OldSelf): string {
     const fallback = rule.message ?? `failed rule: ${rule.rule.trim()}`;
     if (rule.messageExpression === undefined) return fallback;
     try {
-      const program: CelProgram = this.#engine.compile(rule.messageExpression);
-      const text = optional ? program.runOptional(self, oldSelf) : program.run(self, oldSelf);
+      const text = this.#engine.compile(rule.messageExpression, mode).run(self, oldSelf);
       const usable =
         typeof text === "string" && text.trim() !== "" && !text.includes("\n") && text.length <= MAX_MESSAGE_LENGTH;
       return usable ? text.trim() : fallback;

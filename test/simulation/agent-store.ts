@@ -41,6 +41,9 @@ export class AgentStore {
   /** Called for each acknowledgement of a fact or of audit, to compare with what the hub holds. */
   onAcknowledged: (write: SpokeWrite) => void = () => {};
 
+  /** Called when one side's audit numbers do not follow from the other's: a store was lost. */
+  onLoss: (write: SpokeWrite) => void = () => {};
+
   constructor(cluster: string) {
     this.cluster = cluster;
   }
@@ -197,8 +200,12 @@ export class AgentStore {
         this.auditAcked = write.through;
         return;
       case "AdvanceAudit":
+        this.onLoss(write);
+        this.auditLast = write.last;
+        return;
       case "AppendAuditGap":
-        must(false, `${this.cluster}: ${write.type} though neither side lost its store`);
+        this.onLoss(write);
+        this.appendAudit(1, `gap ${write.from} to ${write.to}`);
     }
   }
 

@@ -65,6 +65,7 @@ export class Agent {
     this.cluster = cluster;
     this.store = new AgentStore(cluster);
     this.tenant = new Tenant(cluster, blobs);
+    this.store.onLoss = (write) => must(false, `${cluster}: ${write.type} though neither side lost its store`);
     this.store.onAcknowledged = (write) => hub.checkAcknowledged(cluster, write);
   }
 

@@ -30,8 +30,6 @@ export interface IndexFloors {
   readonly epoch: number;
   readonly sequence: number;
   readonly digest: Digest;
-  /** issuedAt of that index, Unix milliseconds: the clock is not believed below it (lessons §7.3). */
-  readonly issuedAtMs: number;
 }
 
 /** Input of {@link verifyIndex}. */
@@ -71,7 +69,7 @@ export type IndexVerdict =
  * parsed before a trusted key vouched for its bytes. Never throws.
  */
 export function verifyIndex(input: IndexOfferInput): IndexVerdict {
-  const { offer, held, cluster, keys, floors } = input;
+  const { offer, held, cluster, keys, floors, nowMs } = input;
   if (offer.body.length > MAX_INDEX_BYTES)
     return refused("TOO_LARGE", `${offer.body.length} bytes; an index has at most ${MAX_INDEX_BYTES}`);
   const envelope = verifyEnvelope(offer, PAYLOAD_TYPES.index, keys);
@@ -85,7 +83,6 @@ export function verifyIndex(input: IndexOfferInput): IndexVerdict {
     return refused("WRONG_CLUSTER", `index is for ${document.cluster}, this cluster is ${cluster}`);
 
   const digest = digestOf(offer.body);
-  const issuedAtMs = Date.parse(document.issuedAt);
   if (floors !== undefined) {
     const order = document.epoch - floors.epoch || document.sequence - floors.sequence;
     if (order < 0)
@@ -97,8 +94,7 @@ export function verifyIndex(input: IndexOfferInput): IndexVerdict {
       return refused("EQUIVOCATION", `two indexes claim ${document.epoch}/${document.sequence}`);
     if (order === 0 && held !== undefined) return { ok: true, outcome: "unchanged", document, digest };
   }
-  const nowMs = Math.max(input.nowMs, floors?.issuedAtMs ?? 0);
-  if (issuedAtMs > nowMs + MAX_CLOCK_SKEW_MS)
+  if (Date.parse(document.issuedAt) > nowMs + MAX_CLOCK_SKEW_MS)
     return refused("CLOCK_SKEW", `issued ${document.issuedAt}, more than ${MAX_CLOCK_SKEW_MS} ms ahead of this clock`);
   if (Date.parse(document.expiresAt) <= nowMs) return refused("EXPIRED", `expired ${document.expiresAt}`);
   if (held !== undefined) {

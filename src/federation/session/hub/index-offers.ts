@@ -6,7 +6,7 @@ import type { Random } from "../../../base/random.ts";
 import type { DesiredIndex } from "../../hub/ports.ts";
 import { type IndexItem, itemKey } from "../../index/index-document.ts";
 import { inventoryDigest } from "../../index/inventory-digest.ts";
-import { forEachBody, planIndex } from "../../index/plan-index.ts";
+import { forEachBody, namedBodies, planIndex } from "../../index/plan-index.ts";
 import type { Lane } from "../lane.ts";
 import {
   FRAME_OVERHEAD_BYTES,
@@ -32,7 +32,11 @@ export interface HeldIndex {
 /** An index the agent refused; not offered again until it changes, the agent's build changes or, when retryable, `retryAtMs`. */
 export interface RefusedIndex {
   readonly digest: string;
+  readonly epoch: number;
+  readonly sequence: number;
   readonly reason: string;
+  /** For people. */
+  readonly detail: string;
   readonly agentVersion: string;
   readonly attempts: number;
   /** Infinity when final. */
@@ -48,6 +52,10 @@ export interface QuarantinedItem {
 
 /** Share of a frame for an index body or diff that is not sent by reference, bytes. */
 export const OFFER_BODY_BYTES = MAX_FRAME_BYTES - INLINE_TOTAL_BYTES - 2 * FRAME_OVERHEAD_BYTES;
+/** Estimate of a diff's header without revocations, bytes. */
+const HEADER_BYTES = 640;
+/** Estimate of one revocation in a header, besides its name, bytes. */
+const REVOCATION_BYTES = 96;
 /** Estimate of one item in a diff besides its name and refs, bytes. */
 const ITEM_BYTES = 192;
 /** Estimate of one ref, bytes. */
@@ -184,7 +192,10 @@ export class IndexOffers {
         const attempts = this.refused?.digest === offered.digest ? this.refused.attempts + 1 : 1;
         this.refused = {
           digest: offered.digest,
+          epoch: offered.document.epoch,
+          sequence: offered.document.sequence,
           reason: report.nack?.reason ?? "",
+          detail: report.nack?.detail ?? "",
           agentVersion: this.#agentVersion,
           attempts,
           retryAtMs:
@@ -237,10 +248,10 @@ export class IndexOffers {
       return { form: "unchanged", desired, base: undefined, inline: [] };
     const diffable = !this.#needsFull && base !== undefined && base.digest === this.held?.digest;
     const changed = diffable ? changedItems(base, desired) : this.#changedSinceHeld(desired);
-    const inline = this.#inline(changed);
+    const inline = this.#inline(changed, diffable ? base : undefined);
     const bodyBytes = desired.envelope.body.length;
     if (diffable) {
-      const bytes = diffBytes(changed);
+      const bytes = diffBytes(desired, changed);
       if (bytes < bodyBytes && bytes <= this.#bodyBytes) return { form: "diff", desired, base, inline };
     }
     return { form: bodyBytes <= this.#bodyBytes ? "full" : "reference", desired, base: undefined, inline };
@@ -252,13 +263,16 @@ export class IndexOffers {
     return desired.document.items.filter((item) => item.version > since);
   }
 
-  #inline(changed: readonly IndexItem[]): Digest[] {
+  /** Small bodies of what changed, without those that the agent has from the index it holds. */
+  #inline(changed: readonly IndexItem[], base: DesiredIndex | undefined): Digest[] {
+    const held = base === undefined ? undefined : namedBodies(base.document);
     const inline = new Set<Digest>();
     let bytes = 0;
     for (const item of changed) {
       if (this.quarantine.get(itemKey(item))?.digest === item.digest) continue;
       forEachBody(item, (digest, size) => {
         if (size > INLINE_BLOB_BYTES || bytes + size > INLINE_TOTAL_BYTES || inline.has(digest)) return;
+        if (held?.has(digest) === true) return;
         inline.add(digest);
         bytes += size;
       });
@@ -281,7 +295,8 @@ export class IndexOffers {
     let bytes = FRAME_OVERHEAD_BYTES;
     for (const digest of plan.inline) bytes += sizes.get(digest) ?? 0;
     if (plan.form === "full") bytes += plan.desired.envelope.body.length;
-    if (plan.form === "diff" && plan.base !== undefined) bytes += diffBytes(changedItems(plan.base, plan.desired));
+    if (plan.form === "diff" && plan.base !== undefined)
+      bytes += diffBytes(plan.desired, changedItems(plan.base, plan.desired));
     return bytes;
   }
 
@@ -307,8 +322,9 @@ function changedItems(base: DesiredIndex, desired: DesiredIndex): readonly Index
   return plan.tombstones.length === 0 ? plan.changed : [...plan.tombstones, ...plan.changed];
 }
 
-function diffBytes(changed: readonly IndexItem[]): number {
-  let bytes = FRAME_OVERHEAD_BYTES;
+function diffBytes(desired: DesiredIndex, changed: readonly IndexItem[]): number {
+  let bytes = HEADER_BYTES;
+  for (const revocation of desired.document.revocations) bytes += REVOCATION_BYTES + revocation.name.length;
   for (const item of changed) bytes += ITEM_BYTES + item.name.length + (item.refs?.length ?? 0) * REF_BYTES;
   return bytes;
 }

@@ -8,7 +8,10 @@ import type { StreamEnd } from "../stream-end.ts";
 
 /** What the agent's shell does after the writes of the same Ready are durable. */
 export type SpokeEffect =
-  /** Open a stream to the first endpoint that answers; answer StreamOpened or DialFailed. `endpoints` empty: the configured ones. */
+  /**
+   * Open a stream to the first of `endpoints`, and then of the configured ones, that answers; answer StreamOpened or DialFailed. The
+   * configured ones are never given up: what a hub named may be gone.
+   */
   | { readonly type: "Dial"; readonly generation: number; readonly endpoints: readonly string[] }
   | { readonly type: "Send"; readonly generation: number; readonly frame: Frame }
   /** Destroy the stream, after frames already sent were handed to the transport or `lingerMs` passed. */

@@ -166,7 +166,7 @@ export class ItemWork {
   bodyRefused(digest: Digest, refusal: ItemNack, step: SpokeStep): void {
     for (const key of this.#takeWaiters(digest)) {
       const work = this.#works.get(key);
-      if (work !== undefined && work.token === 0 && work.record.level === "pending") this.#fail(work, refusal, step);
+      if (work !== undefined && work.record.level === "pending") this.#fail(work, refusal, step);
     }
   }
 
@@ -333,7 +333,12 @@ export class ItemWork {
   /** Does the next thing for an item, from its state alone. */
   #advance(work: Work, step: SpokeStep): void {
     const { record } = work;
-    if (!this.#started || work.token !== 0 || record.level === "healthy") return;
+    if (!this.#started || record.level === "healthy") return;
+    if (work.token !== 0) {
+      // The handler of a superseded version still runs: meanwhile the bodies of the new one may come.
+      if (work.abandoned && record.level === "pending" && record.nack === undefined) this.#bodiesHeld(work, step);
+      return;
+    }
     if (record.quarantinedBy === this.#agentVersion) return;
     if (step.nowMs < work.retryAtMs) {
       this.#retrying.add(work.key);

@@ -1,0 +1,17 @@
+import { readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { SpokeDriver } from "../../../../test/transcript/spoke-driver.ts";
+import { runTranscript } from "../../../../test/transcript/script.ts";
+
+const SUFFIX = ".transcript.txt";
+
+/** Each transcript is a story with its outcome; `vitest -u` writes the outcome anew, and the difference is read by a person. */
+describe("spoke session", () => {
+  for (const file of readdirSync(import.meta.dirname).filter((name) => name.endsWith(SUFFIX)))
+    it(file.slice(0, -SUFFIX.length), async () => {
+      const path = join(import.meta.dirname, file);
+      const outcome = runTranscript(readFileSync(path, "utf8"), new SpokeDriver());
+      await expect(outcome).toMatchFileSnapshot(path);
+    });
+});

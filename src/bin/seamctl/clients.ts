@@ -1,18 +1,18 @@
-import { credentials } from "@grpc/grpc-js";
 import { type GrpcClient, createGrpcClient } from "../../api/grpc/client.ts";
 import { FleetService, ReceiptService, RevocationService } from "../../api/gen/conductor/fleet/v1alpha1/fleet_pb.ts";
 import { PermissionService } from "../../api/gen/ontai/security/v1alpha1/permission_pb.ts";
+import { clientCredentials } from "../../trust/tls/client-credentials.ts";
 import type { DescService } from "@bufbuild/protobuf";
 import { type Target, type TargetOptions, fleetTarget, permissionTarget } from "./mesh-file.ts";
 
 function connect<S extends DescService>(service: S, target: Target): GrpcClient<S> {
   return createGrpcClient(service, {
     address: target.address,
-    credentials: credentials.createSsl(
-      Buffer.from(target.caPem),
-      Buffer.from(target.keyPem),
-      Buffer.from(target.certPem),
-    ),
+    credentials: clientCredentials({
+      caPem: target.caPem,
+      certificatePem: target.certPem,
+      privateKeyPem: target.keyPem,
+    }),
   });
 }
 

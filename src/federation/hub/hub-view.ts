@@ -6,6 +6,14 @@ export interface IndexPositionView {
   readonly digest: string;
 }
 
+/** A refusal of a whole index: the last good one stays in force on the tenant. */
+export interface RefusedIndexView extends IndexPositionView {
+  /** Stable code, for example UNKNOWN_KEY. */
+  readonly reason: string;
+  /** For people. */
+  readonly detail: string;
+}
+
 /** One tenant's session as this replica sees it. Times are Unix milliseconds. */
 export interface AgentView {
   readonly cluster: string;
@@ -25,6 +33,8 @@ export interface AgentView {
   readonly held?: IndexPositionView;
   /** What was offered last on the current stream. */
   readonly offered?: IndexPositionView & { readonly atMs: number };
+  /** The index the agent refused as a whole, while that refusal stands. */
+  readonly refusedIndex?: RefusedIndexView;
   /** Audit records at the agent that the hub has not stored. */
   readonly auditBacklog: bigint;
   /** Highest contiguous audit number stored. */

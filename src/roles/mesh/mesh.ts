@@ -1,5 +1,4 @@
 import { readFileSync, rmSync } from "node:fs";
-import { credentials } from "@grpc/grpc-js";
 import {
   type Agent,
   FleetService,
@@ -15,6 +14,7 @@ import { isRetryable } from "../../cluster/api-status-error.ts";
 import { type ConnectedCluster, httpCluster } from "../../cluster/kubernetes/http-cluster.ts";
 import { createDevelopmentTrust } from "../../trust/ca/development-trust.ts";
 import type { DevelopmentTrustPaths, TlsFiles } from "../../trust/ca/development-trust-paths.ts";
+import { clientCredentials } from "../../trust/tls/client-credentials.ts";
 import type { ChildEvent } from "./child.ts";
 import { lockDirectory } from "./directory-lock.ts";
 import { EXAMPLE_PACK, publishExample } from "./example.ts";
@@ -169,11 +169,11 @@ interface FleetClients {
 function fleetClients(settings: MeshSettings, files: TlsFiles): FleetClients {
   const options = {
     address: settings.fleet,
-    credentials: credentials.createSsl(
-      readFileSync(files.ca),
-      readFileSync(files.key),
-      readFileSync(files.certificate),
-    ),
+    credentials: clientCredentials({
+      caPem: readFileSync(files.ca, "utf8"),
+      certificatePem: readFileSync(files.certificate, "utf8"),
+      privateKeyPem: readFileSync(files.key, "utf8"),
+    }),
     // The hub may be down for a while on purpose: look again soon, not after the library's two minutes.
     channel: {
       "grpc.initial_reconnect_backoff_ms": 100,

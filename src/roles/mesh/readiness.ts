@@ -31,7 +31,7 @@ function missingOf(agent: Agent, receipts: readonly Receipt[], expectedPack: str
   if (!agent.connected) return agent.lastDisconnect ? `is not connected (${agent.lastDisconnect})` : "is not connected";
   const { desired, held, items, snapshot } = agent;
   if (desired === undefined) return "has no signed index yet";
-  if (held?.digest !== desired.digest) return "has not accepted the newest index";
+  if (held?.digest !== desired.digest) return agent.degradedReason || "has not accepted the newest index";
   if (items !== undefined && items.quarantined > 0)
     return `refuses ${items.quarantined} item(s); ask: seamctl explain ${agent.cluster} ITEM`;
   if (snapshot?.syncStatus !== "InSync" || snapshot.acknowledgedVersion !== snapshot.expectedVersion) {

@@ -1,6 +1,5 @@
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { credentials } from "@grpc/grpc-js";
 import {
   type DriftSignalView,
   FleetService,
@@ -20,6 +19,7 @@ import { isStatus } from "../../cluster/api-status-error.ts";
 import { openOciLayout } from "../../packs/store/oci-layout.ts";
 import { generateSigningKeyPair } from "../../trust/keyring/ed25519-keys.ts";
 import { developmentTrustPaths } from "../../trust/ca/development-trust-paths.ts";
+import { clientCredentials } from "../../trust/tls/client-credentials.ts";
 import type { Mesh, MeshStatus } from "../mesh/mesh.ts";
 import { type PublishedPack, deliveryName, publishPack } from "../publish-pack.ts";
 import { NotYet, waitFor } from "./step.ts";
@@ -205,10 +205,10 @@ export class TourGuide {
   }
 
   #credentials(directory: string) {
-    return credentials.createSsl(
-      readFileSync(join(directory, "ca.crt")),
-      readFileSync(join(directory, "tls.key")),
-      readFileSync(join(directory, "tls.crt")),
-    );
+    return clientCredentials({
+      caPem: readFileSync(join(directory, "ca.crt"), "utf8"),
+      certificatePem: readFileSync(join(directory, "tls.crt"), "utf8"),
+      privateKeyPem: readFileSync(join(directory, "tls.key"), "utf8"),
+    });
   }
 }

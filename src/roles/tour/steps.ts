@@ -9,6 +9,8 @@ import { NotYet, type TourStep } from "./step.ts";
 const PACK = EXAMPLE_PACK.name;
 const BIG = "library";
 const BIG_OBJECTS = 300;
+/** The second version drops objects, so that pruning is seen as well. */
+const SMALLER_OBJECTS = 120;
 const ACCOUNT = "system:serviceaccount:hello:hello";
 
 /** The stops of the tour, in order. */
@@ -119,9 +121,9 @@ export function tourSteps(guide: TourGuide): readonly TourStep[] {
       title:
         "A stored blob is altered after signing: refused by name, quarantined, last good kept; restored, it is delivered",
       commands: [
-        publishCommand("v2.0.2", "examples/packs/hello/v2"),
-        `${seamctl} explain tenant-2 ${PACK}${dir}`,
-        `${seamctl} retry tenant-2 ${PACK}${dir}`,
+        publishCommand("v2.0.0", join(guide.directory, `${BIG}-v2`), BIG),
+        `${seamctl} explain tenant-2 ${BIG}${dir}`,
+        `${seamctl} retry tenant-2 ${BIG}${dir}`,
       ],
       run: () => refuseAlteredBlob(guide),
     },
@@ -205,36 +207,38 @@ async function refuseUntrustedKey(guide: TourGuide): Promise<readonly string[]> 
 }
 
 async function refuseAlteredBlob(guide: TourGuide): Promise<readonly string[]> {
+  const tenant = "tenant-2";
   const tenants = guide.mesh.tenantNames;
-  for (const tenant of tenants) await guide.hold(tenant);
-  const published = await guide.publish(exampleDirectory("packs", "hello", "v2"), PACK, "v2.0.2");
-  await guide.until("the signed index with v2.0.2", async () => {
-    const explained = await guide.explain("tenant-2", PACK);
-    const desired = explained.steps.find((step) => step.name === "desired");
-    return desired?.version.includes("v2.0.2") === true || desired?.detail.includes("v2.0.2") === true
-      ? explained
-      : new NotYet(`desired ${desired?.version ?? ""} ${desired?.detail ?? ""}`);
+  const before = (await guide.explain(tenant, BIG)).item?.version ?? 0n;
+  // The agents wait outside, so that the blob is altered after it was signed and before anybody fetched it.
+  for (const name of tenants) await guide.hold(name);
+  const directory = join(guide.directory, `${BIG}-v2`);
+  writeBigPack(directory, BIG, SMALLER_OBJECTS);
+  const published = await guide.publish(directory, BIG, "v2.0.0");
+  await guide.until("the signed index with the new version", async () => {
+    const version = (await guide.explain(tenant, BIG)).item?.version ?? 0n;
+    return version > before ? version : new NotYet(`item version ${version}`);
   });
   const layer = published.pack.blobs.find((blob) => blob.mediaType.includes("workload"));
   if (layer === undefined) throw new Error("the pack has no workload layer");
   const restore = guide.alterBlob(layer.digest);
-  for (const tenant of tenants) guide.release(tenant);
+  for (const name of tenants) guide.release(name);
   const refused = await guide.until("the refusal", async () => {
-    const explained = await guide.explain("tenant-2", PACK);
-    return /DIGEST|Digest/.test(explained.lastError)
+    const explained = await guide.explain(tenant, BIG);
+    return explained.item?.quarantined === true
       ? explained
       : new NotYet(explained.lastError || explained.blockingReason || "no refusal yet");
   });
-  const running = await guide.deployment("tenant-2", "hello", "hello");
-  if (running === undefined) throw new Error("the last good Deployment is gone");
+  const kept = await guide.mesh.tenant(tenant).list(ConfigMap, { namespace: BIG, limit: 500 });
+  if (kept.items.length !== BIG_OBJECTS)
+    throw new Error(`the last good version is damaged: ${kept.items.length} ConfigMaps`);
   restore();
-  for (const tenant of tenants) await guide.retry(tenant, PACK);
-  await guide.delivered(PACK, "v2.0.2");
+  for (const name of tenants) await guide.retry(name, BIG);
+  await guide.delivered(BIG, "v2.0.0");
+  const pruned = await guide.mesh.tenant(tenant).list(ConfigMap, { namespace: BIG, limit: 500 });
   return [
-    `tenant-2: ${refused.lastError}`,
-    refused.item?.quarantined === true
-      ? "quarantined; the Deployment of v2.0.1 still runs"
-      : "refused; the Deployment of v2.0.1 still runs",
-    "blob restored and quarantine lifted: v2.0.2 delivered to all",
+    `${tenant}: ${refused.lastError}`,
+    `quarantined; the ${kept.items.length} ConfigMaps of v1.0.0 are untouched`,
+    `blob restored, quarantine lifted: v2.0.0 delivered to all, ${pruned.items.length} ConfigMaps left after pruning`,
   ];
 }

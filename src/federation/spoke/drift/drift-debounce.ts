@@ -17,11 +17,17 @@ export const CHECKS_TO_SETTLE = 2;
 /** Before the first check. */
 export const UNSETTLED: Debounce = { consecutive: 0 };
 
-/** Takes in one check. Pure. */
+/**
+ * Takes in one check. Pure.
+ *
+ * @param apart false when the check came so soon after the one before that it says nothing new: a burst of events is one check
+ */
 export function debounce(
   state: Debounce,
   seen: DriftStatus,
+  apart = true,
 ): { readonly state: Debounce; readonly transition: boolean } {
+  if (state.seen === seen && !apart) return { state, transition: false };
   const consecutive = state.seen === seen ? state.consecutive + 1 : 1;
   const sure = consecutive >= CHECKS_TO_SETTLE;
   const settled = sure ? seen : state.settled;
@@ -29,9 +35,4 @@ export function debounce(
     state: { seen, consecutive, ...(settled === undefined ? {} : { settled }) },
     transition: sure && seen !== state.settled,
   };
-}
-
-/** True while one more check is needed to be sure. */
-export function needsRecheck(state: Debounce): boolean {
-  return state.seen !== state.settled;
 }

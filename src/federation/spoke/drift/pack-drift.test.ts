@@ -54,6 +54,15 @@ describe("debounce", () => {
   });
 });
 
+describe("debounce, in a burst", () => {
+  it("counts checks that come too soon after each other as one", () => {
+    const first = debounce(UNSETTLED, "Drifted").state;
+    expect(debounce(first, "Drifted", false)).toEqual({ state: first, transition: false });
+    expect(debounce(first, "Drifted", true).transition).toBe(true);
+    expect(debounce(first, "InSync", false).state).toMatchObject({ seen: "InSync", consecutive: 1 });
+  });
+});
+
 describe("startPackDrift", () => {
   let tenant: TestTenantCluster;
   let rig: TenantPacksRig;

@@ -44,6 +44,8 @@ export interface PackDrift {
 
 /** `lastDriftCheckAt` is written at least this often (R-9.5). */
 const WRITE_AT_LEAST_MS = 3_600_000;
+/** Part of the recheck time that must lie between two checks; less than the jitter takes away. */
+const RECHECK_SPACING = 0.85;
 /** Pause after a failed check of one pack. */
 const RETRY_MS = 5_000;
 
@@ -159,11 +161,17 @@ class Detector implements PackDrift {
     }
     const check = await this.#check(receipt, applied, only);
     if (attempts.running(pack.name)) return; // began meanwhile: what was seen may be half of it
-    const transition = pack.absorb(check, only, clock.now());
+    const differed = [...pack.drifted.keys()];
+    const transition = pack.absorb(check, only, {
+      nowMs: clock.now(),
+      monotonicMs: clock.monotonic(),
+      spacingMs: this.#times.recheckMs * RECHECK_SPACING,
+    });
     if (pack.unsure) {
       pack.recheckMs = clock.monotonic() + jittered(random, this.#times.recheckMs);
-      for (const identity of only ?? pack.drifted.keys()) pack.dirty.add(identity);
-      if (pack.settled === undefined) pack.nextFullMs = pack.recheckMs;
+      // Whatever made the status differ is looked at again; without such an object, everything.
+      for (const identity of [...(only ?? []), ...differed, ...pack.drifted.keys()]) pack.dirty.add(identity);
+      if (pack.dirty.size === 0 || pack.settled === undefined) pack.nextFullMs = pack.recheckMs;
     }
     await this.#settle(pack, receipt, applied, transition || (existence && pack.settled === "Drifted"));
   }

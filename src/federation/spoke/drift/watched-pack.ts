@@ -32,6 +32,8 @@ export class WatchedPack {
   lastWrittenMs = 0;
   /** When the drift that is or was reported was first seen, Unix milliseconds. */
   #observedMs = 0;
+  /** When the last check counted, monotonic milliseconds. */
+  #countedMs = Number.NEGATIVE_INFINITY;
   #debounce: Debounce = UNSETTLED;
 
   constructor(name: string, settled: DriftStatus | undefined) {
@@ -57,8 +59,17 @@ export class WatchedPack {
     return this.#debounce.seen !== this.#debounce.settled;
   }
 
-  /** Takes in a check of everything, or of `only`. Returns whether the settled status changed. */
-  absorb(check: PackCheck, only: ReadonlySet<string> | undefined, nowMs: number): boolean {
+  /**
+   * Takes in a check of everything, or of `only`. Returns whether the settled status changed.
+   *
+   * @param at wall and monotonic time of the check, and how far checks must be apart to count as two, milliseconds
+   */
+  absorb(
+    check: PackCheck,
+    only: ReadonlySet<string> | undefined,
+    at: { readonly nowMs: number; readonly monotonicMs: number; readonly spacingMs: number },
+  ): boolean {
+    const { nowMs } = at;
     const found = new Map(check.drifted.map((drifted) => [identityOf(drifted.resource), drifted]));
     for (const identity of this.drifted.keys()) {
       if ((only === undefined || only.has(identity)) && !found.has(identity)) this.drifted.delete(identity);
@@ -70,7 +81,8 @@ export class WatchedPack {
     }
     this.unreadable = check.unreadable;
     const seen = this.drifted.size > 0 ? "Drifted" : check.status === "Unknown" ? "Unknown" : "InSync";
-    const { state, transition } = debounce(this.#debounce, seen);
+    const { state, transition } = debounce(this.#debounce, seen, at.monotonicMs - this.#countedMs >= at.spacingMs);
+    if (state !== this.#debounce) this.#countedMs = at.monotonicMs;
     this.#debounce = state;
     return transition;
   }

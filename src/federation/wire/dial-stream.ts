@@ -1,6 +1,5 @@
 import { type ChannelInterface, Client, type ClientDuplexStream, Metadata, connectivityState } from "@grpc/grpc-js";
 import type { Socket } from "node:net";
-import { errorMessage } from "../../base/errors.ts";
 import { KEEPALIVE_PING_MS, KEEPALIVE_TIMEOUT_MS } from "../../trust/tls/connection-limits.ts";
 import { clientCredentials } from "../../trust/tls/client-credentials.ts";
 import type { TlsMaterial } from "../../trust/tls/tls-material.ts";
@@ -108,7 +107,7 @@ export function dialStream(options: DialOptions): Promise<WirePipe> {
       new Metadata(),
       {},
     );
-    const failed = (error: Error): void => fail(errorMessage(error));
+    const failed = (error: Error): void => fail(causeOf(error));
     call.once("error", failed);
     signal.addEventListener("abort", onAbort, { once: true });
     // Not waitForReady: it asks a channel that was closed meanwhile to connect, and such a channel dials on for ever.
@@ -144,4 +143,9 @@ function onceReady(channel: ChannelInterface, ready: () => void): void {
   else if (state !== connectivityState.SHUTDOWN) {
     channel.watchConnectivityState(state, Infinity, () => onceReady(channel, ready));
   }
+}
+
+/** What went wrong beneath, without the library's words around it. */
+function causeOf(error: Error): string {
+  return /Last error: (?:Error: )?(.+?)\. Resolution note:/s.exec(error.message)?.[1] ?? error.message;
 }

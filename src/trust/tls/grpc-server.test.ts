@@ -72,6 +72,7 @@ function refusalLog(): { readonly log: Log; readonly reasons: string[] } {
   const log: Log = {
     ...silentLog,
     warn: (fields, message) => {
+      expect(fields["peer"]).toMatch(/^127\.0\.0\.1:[1-9]\d*$/);
       if (message === "connection refused") reasons.push(String(fields["reason"]));
     },
     child: () => log,
@@ -306,9 +307,13 @@ describe("limits and reload", () => {
     await slow.stop();
   });
 
-  it("destroys a live connection whose identity no longer passes", async () => {
+  it.each([
+    ["at once when asked", 60_000, true],
+    ["within the interval by itself", 160, false],
+  ])("destroys a live connection whose identity no longer passes, %s", async (_name, recheckMs, ask) => {
     let denied = false;
     const own = await start({
+      limits: { recheckMs },
       authenticate: () =>
         denied
           ? { ok: false, reason: "CertificateRevoked", detail: "serial is denied" }
@@ -320,7 +325,7 @@ describe("limits and reload", () => {
     });
     await client.check({});
     denied = true;
-    own.server.recheck();
+    if (ask) own.server.recheck();
     await until(() => own.server.connections === 0);
     expect(own.reasons).toEqual(["CertificateRevoked"]);
     client.close();

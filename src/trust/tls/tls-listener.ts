@@ -66,6 +66,8 @@ export interface TlsListener {
 
 /** Counter of refused connections, by reason. */
 const REFUSED_TOTAL = "tls_connections_refused_total";
+/** Parts in which live connections are authenticated again within one interval. */
+const RECHECK_SLICES = 16;
 /** Gauge of open connections. */
 const CONNECTIONS = "tls_connections";
 
@@ -82,10 +84,12 @@ export async function startTlsListener(options: TlsListenerOptions): Promise<Tls
   const bucket = new TokenBucket(limits.accept, clock.monotonic());
   const sockets = new Set<Socket>();
   const live = new Map<string, LiveConnection>();
+  const peers = new WeakMap<object, string>();
 
   const refuse = (socket: Socket, peer: string, reason: string, detail: string): void => {
     metrics.count(REFUSED_TOTAL, { reason });
-    log.warn({ peer, reason, detail }, "connection refused");
+    // Probes and load balancers connect and hang up all day: worth a count, not a warning.
+    log[reason === "HandshakeAborted" ? "info" : "warn"]({ peer, reason, detail }, "connection refused");
     socket.destroy();
   };
 
@@ -113,7 +117,10 @@ export async function startTlsListener(options: TlsListenerOptions): Promise<Tls
   });
 
   tlsServer.on("tlsClientError", (error, socket) => {
-    refuse(socket, peerOf(socket), handshakeFailure(error), errorMessage(error));
+    // A socket that has ended no longer knows its address; the one beneath it was remembered at accept.
+    const beneath: unknown = Reflect.get(socket, "_parent");
+    const peer = (typeof beneath === "object" && beneath !== null ? peers.get(beneath) : undefined) ?? peerOf(socket);
+    refuse(socket, peer, handshakeFailure(error), errorMessage(error));
   });
   tlsServer.on("secureConnection", (socket) => {
     const peer = peerOf(socket);
@@ -149,14 +156,29 @@ export async function startTlsListener(options: TlsListenerOptions): Promise<Tls
       return;
     }
     sockets.add(socket);
+    peers.set(socket, peer);
     socket.once("close", () => sockets.delete(socket));
     tlsServer.emit("connection", socket);
   });
 
+  const recheckOne = (connection: LiveConnection): void => {
+    const verdict = options.authenticate(connection.certificate());
+    if (!verdict.ok) connection.destroyFor(verdict.reason, verdict.detail);
+  };
   const recheck = (): void => {
-    for (const connection of live.values()) {
-      const verdict = options.authenticate(connection.certificate());
-      if (!verdict.ok) connection.destroyFor(verdict.reason, verdict.detail);
+    for (const connection of live.values()) recheckOne(connection);
+  };
+  // Reading a certificate costs: a thousand of them at once would hold up every stream, so each slice takes its part in turn.
+  let turn = live.values();
+  const recheckSlice = (): void => {
+    for (let left = Math.ceil(live.size / RECHECK_SLICES); left > 0; left--) {
+      let next = turn.next();
+      if (next.done === true) {
+        turn = live.values();
+        next = turn.next();
+      }
+      if (next.done === true) return;
+      recheckOne(next.value);
     }
   };
   const stopAccepting = (): void => {
@@ -170,7 +192,7 @@ export async function startTlsListener(options: TlsListenerOptions): Promise<Tls
   await listen(server, options);
   // A dead listener must not go unnoticed, nor end the process.
   server.on("error", (error) => log.error({ err: error }, "listener failed"));
-  const timer = setInterval(recheck, limits.recheckMs);
+  const timer = setInterval(recheckSlice, limits.recheckMs / RECHECK_SLICES);
   timer.unref();
   const closed = new Promise<void>((resolve) => {
     server.once("close", () => {

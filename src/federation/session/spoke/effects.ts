@@ -9,8 +9,8 @@ import type { StreamEnd } from "../stream-end.ts";
 /** What the agent's shell does after the writes of the same Ready are durable. */
 export type SpokeEffect =
   /**
-   * Open a stream to the first of `endpoints`, and then of the configured ones, that answers; answer StreamOpened or DialFailed. The
-   * configured ones are never given up: what a hub named may be gone.
+   * Open a stream to the first endpoint that answers; answer StreamOpened or DialFailed. `endpoints` empty: the configured ones. What a
+   * hub named may be gone: after a failed dial the next one has none again.
    */
   | { readonly type: "Dial"; readonly generation: number; readonly endpoints: readonly string[] }
   | { readonly type: "Send"; readonly generation: number; readonly frame: Frame }

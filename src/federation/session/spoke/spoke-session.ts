@@ -208,7 +208,10 @@ export class SpokeSession {
         else step.out.push(destroy(event.generation, "Superseded", "the agent moved on", 0));
         return;
       case "DialFailed":
-        if (event.generation === this.#generation && this.#phase === "dialing") this.#ended(event.reason, 0, step);
+        if (event.generation === this.#generation && this.#phase === "dialing") {
+          this.#endpoints = [];
+          this.#ended(event.reason, 0, step);
+        }
         return;
       case "FrameReceived":
         if (this.#owns(event.generation)) this.#frame(event.envelope, event.bytes, step);
@@ -609,6 +612,7 @@ export class SpokeSession {
     if (this.#phase === "waiting" && nowMs >= this.#dialAtMs) this.#dial(step);
     if (this.#phase === "dialing" && nowMs - this.#phaseMs >= DIAL_DEADLINE_MS) {
       step.out.push(destroy(this.#generation, "HelloTimeout", "dialling took too long", 0));
+      this.#endpoints = [];
       this.#ended("dialling took too long", 0, step);
     }
     const pipe = this.#pipe;

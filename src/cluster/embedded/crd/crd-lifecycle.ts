@@ -7,6 +7,7 @@ import { CRD_FINALIZER } from "../resources/rules/custom-resource-definition.ts"
 import { collectionId } from "../resources/served-resource.ts";
 import type { StoreEvent } from "../store/collection.ts";
 import { asCrd, CRD_COLLECTION } from "./crd-controller.ts";
+import { isEstablished } from "./custom-resources.ts";
 
 /** Deletes the objects of CRDs that are being deleted, then lets the CRDs go (the finalizing controller of apiextensions). */
 export class CrdLifecycle {
@@ -42,12 +43,21 @@ export class CrdLifecycle {
   #observe(event: StoreEvent): void {
     if (event.collection === CRD_COLLECTION) {
       const collection = collectionOf(event.object);
-      if (event.type === "DELETED") this.#terminating.delete(collection);
-      else if (event.object.metadata.deletionTimestamp !== undefined) this.#start(event.key, collection);
+      if (event.type === "DELETED") {
+        this.#terminating.delete(collection);
+        this.#recheckNames();
+      } else if (event.object.metadata.deletionTimestamp !== undefined) this.#start(event.key, collection);
       return;
     }
     const crd = event.type === "DELETED" ? this.#terminating.get(event.collection) : undefined;
     if (crd !== undefined) this.#queue.add(crd);
+  }
+
+  /** Names that a deleted CRD held may be free for another one that waits for them. */
+  #recheckNames(): void {
+    for (const [name, entry] of this.#context.store.collection(CRD_COLLECTION).entries()) {
+      if (!isEstablished(asCrd(entry.object))) this.#queue.add(name);
+    }
   }
 
   async idle(): Promise<void> {
@@ -58,7 +68,12 @@ export class CrdLifecycle {
     const { store, registry } = this.#context;
     const crd = store.collection(CRD_COLLECTION).get(name)?.object;
     const crds = registry.preferred(CRD_COLLECTION);
-    if (!crds || crd?.metadata.deletionTimestamp === undefined) return;
+    if (!crds || !crd) return;
+    if (crd.metadata.deletionTimestamp === undefined) {
+      // Any write of a CRD decides about its names anew.
+      await ignoringGone(editMetadata(this.#context, crds, { name }, crd.metadata.uid, () => {}));
+      return;
+    }
     const collection = store.collection(collectionOf(crd));
     const served = registry.preferred(collection.id);
     if (collection.size > 0 && served) {

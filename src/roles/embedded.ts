@@ -10,7 +10,7 @@ import { openEmbeddedCluster } from "../cluster/embedded/embedded-cluster.ts";
 import { startSimulatedNodes } from "../cluster/embedded/simulated-nodes/simulated-nodes.ts";
 import { connectKubernetes } from "../cluster/kubernetes/connect-kubernetes.ts";
 import { serveCluster } from "../cluster/serve/serve-cluster.ts";
-import type { AgentOptions } from "./agent.ts";
+import type { AgentOptions } from "./agent-options.ts";
 import type { ClosingOrder } from "./closing.ts";
 import { listenAddress, required } from "./environment.ts";
 import { aborted } from "./leading.ts";

@@ -49,11 +49,15 @@ export function startLeading(
       }
     }
   };
-  const closed = run().finally(async () => {
-    release.abort(signal.reason);
-    await election.closed;
-  });
-  return { election, closed };
+  const close = async (): Promise<void> => {
+    try {
+      await run();
+    } finally {
+      release.abort(signal.reason);
+      await election.closed;
+    }
+  };
+  return { election, closed: close() };
 }
 
 /** Resolves when `signal` has aborted. */

@@ -19,7 +19,7 @@ import { openOciLayout } from "../packs/store/oci-layout.ts";
 import { startKeyRingDirectory } from "../trust/keyring/key-ring-directory.ts";
 import { loadSigner } from "../trust/keyring/signing-key.ts";
 import { watchTlsFiles } from "../trust/tls/tls-material.ts";
-import type { AgentOptions, RunningAgent } from "./agent.ts";
+import type { AgentOptions, RunningAgent } from "./agent-options.ts";
 import { ClosingOrder } from "./closing.ts";
 import { openOwnCluster } from "./embedded.ts";
 import { list, listenAddress, required } from "./environment.ts";
@@ -83,7 +83,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     startRevocationOutbox({ ...parts, signer, signal: data }),
   ]);
   for (const part of [desired, directory, ownership, revocations]) closing.add(part.closed);
-  const drift = await hubDrift({ ...parts, signal: data });
+  const drift = hubDrift({ ...parts, signal: data });
   closing.add(drift.closed);
   const facts = createHubFactStore({ ...parts, drift: (tenant, report) => drift.report(tenant, report) });
 

@@ -22,7 +22,7 @@ import { FloorFile } from "../trust/floors/floor-file.ts";
 import { startKeyRingDirectory } from "../trust/keyring/key-ring-directory.ts";
 import { refuseSigningKeyOnTenant } from "../trust/keyring/signing-key.ts";
 import { loadTlsFiles, watchTlsFiles } from "../trust/tls/tls-material.ts";
-import type { AgentOptions, RunningAgent } from "./agent.ts";
+import type { AgentOptions, RunningAgent } from "./agent-options.ts";
 import { ClosingOrder } from "./closing.ts";
 import { openOwnCluster } from "./embedded.ts";
 import { RoleViolation, list, listenAddress, required } from "./environment.ts";

@@ -80,7 +80,7 @@ describe("seamctl up", () => {
       "management/trust/signing/private.pem",
       "kubeconfig",
     ]) {
-      expect(statSync(join(directory, key)).mode & 0o777, key).toBe(0o600);
+      expect([key, statSync(join(directory, key)).mode & 0o777]).toEqual([key, 0o600]);
     }
   });
 

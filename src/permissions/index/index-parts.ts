@@ -2,8 +2,8 @@ import type { SnapshotContent } from "../snapshot/content.ts";
 import type { SnapshotFailureCode } from "../snapshot/snapshot-failure.ts";
 import type { CompiledStrings, CompiledTables } from "./compiled-tables.ts";
 
-/** How much one message of a worker may carry, so that taking it over never holds the event loop for long. */
-export const PART_SIZES = { strings: 8_192, subjects: 1_024, ruleSets: 256, profiles: 4_096 } as const;
+/** Small things (strings, rules, bindings) in one message of a worker, so that taking it over never holds the event loop for long. */
+export const PART_WEIGHT = 2_048;
 
 /** What a worker is asked. */
 export interface IndexJob {
@@ -25,7 +25,18 @@ export type IndexPart =
     }
   | { readonly part: "refused"; readonly code: SnapshotFailureCode; readonly detail: string };
 
-/** Slices of `list`. */
-export function* slices<T>(list: readonly T[], size: number): Generator<readonly T[]> {
-  for (let start = 0; start < list.length; start += size) yield list.slice(start, start + size);
+/** Cuts `list` where the weight of a slice reaches {@link PART_WEIGHT}; a single heavy entry makes a slice of its own. */
+export function* slices<T>(list: readonly T[], weightOf: (entry: T) => number): Generator<readonly T[]> {
+  let start = 0;
+  let weight = 0;
+  for (const [i, entry] of list.entries()) {
+    const own = weightOf(entry);
+    if (weight > 0 && weight + own > PART_WEIGHT) {
+      yield list.slice(start, i);
+      start = i;
+      weight = 0;
+    }
+    weight += own;
+  }
+  if (start < list.length) yield list.slice(start);
 }

@@ -3,7 +3,7 @@ import { loadContent } from "../snapshot/load-content.ts";
 import { SnapshotRefused } from "../snapshot/snapshot-failure.ts";
 import { compileIndex } from "./compile.ts";
 import type { CompiledStrings, CompiledTables } from "./compiled-tables.ts";
-import { type IndexJob, type IndexPart, PART_SIZES, slices } from "./index-parts.ts";
+import { type IndexJob, type IndexPart, slices } from "./index-parts.ts";
 
 /** Worker side of `buildIndex`: hashes, parses and compiles away from the event loop, and hands over typed arrays without a copy. */
 function run(job: IndexJob, post: (part: IndexPart, transfer?: ArrayBuffer[]) => void): void {
@@ -11,11 +11,12 @@ function run(job: IndexJob, post: (part: IndexPart, transfer?: ArrayBuffer[]) =>
     const content = loadContent(job.bytes, job.contentHash);
     const { tables, strings } = compileIndex(content);
     for (const table of Object.keys(strings) as (keyof CompiledStrings)[])
-      for (const slice of slices(strings[table], PART_SIZES.strings)) post({ part: "strings", table, strings: slice });
+      for (const slice of slices(strings[table], () => 1)) post({ part: "strings", table, strings: slice });
     const { subjects, ruleSets, profiles, ...header } = content;
-    for (const slice of slices(subjects, PART_SIZES.subjects)) post({ part: "subjects", subjects: slice });
-    for (const slice of slices(ruleSets, PART_SIZES.ruleSets)) post({ part: "ruleSets", ruleSets: slice });
-    for (const slice of slices(profiles, PART_SIZES.profiles)) post({ part: "profiles", profiles: slice });
+    for (const slice of slices(subjects, ({ bindings }) => 1 + bindings.length))
+      post({ part: "subjects", subjects: slice });
+    for (const slice of slices(ruleSets, ({ rules }) => rules.length)) post({ part: "ruleSets", ruleSets: slice });
+    for (const slice of slices(profiles, () => 1)) post({ part: "profiles", profiles: slice });
     post({ part: "done", tables, header }, buffersOf(tables));
   } catch (error) {
     if (!(error instanceof SnapshotRefused)) throw error;

@@ -4,7 +4,7 @@ import { type SnapshotContent, type SnapshotSubject, bindingSortKey, subjectSort
 /** Most principals named in one message of a watch. */
 export const MAX_CHANGED = 1_000;
 /** Snapshots with more subjects are not compared: everything counts as changed. */
-const MAX_COMPARED = 20_000;
+const MAX_COMPARED = 5_000;
 
 /** Whose grants differ between two contents. */
 export type SnapshotChanges = { readonly all: true } | { readonly all: false; readonly principals: readonly string[] };

@@ -8,6 +8,8 @@ import type { SnapshotParts } from "./snapshot-parts.ts";
 
 /** Annotation with the signed envelope (JSON form): whoever reads the mirror verifies it again. */
 export const ENVELOPE_ANNOTATION = "seam.ontai.dev/snapshot-envelope";
+/** Rules and bindings above which content is too large for an object in any case. */
+const MAX_INLINE_ENTRIES = 10_000;
 /** Value of the snapshot-type label of a mirror. */
 const MIRRORED = "mirrored";
 
@@ -22,8 +24,10 @@ export async function mirrorSnapshot(
 ): Promise<void> {
   const { statement, index } = active;
   const key = { namespace: NAMESPACES.ont, name: snapshotName(parts.clusterId) };
-  const content = contentToJson(index.content);
-  const small = JSON.stringify(content).length <= MAX_INLINE_CONTENT_BYTES;
+  // Counted before it is written out: turning tens of megabytes into text would hold the event loop.
+  const few = index.sizes.rules + index.sizes.bindings <= MAX_INLINE_ENTRIES;
+  const content = few ? contentToJson(index.content) : {};
+  const small = few && JSON.stringify(content).length <= MAX_INLINE_CONTENT_BYTES;
   const issuedAt = rfc3339Seconds(statement.issuedAtMs);
   await parts.cluster.patch(
     PermissionSnapshot,

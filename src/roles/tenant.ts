@@ -1,6 +1,8 @@
 import { readdir } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { create } from "@bufbuild/protobuf";
+import { CapabilitySchema } from "../api/gen/conductor/federation/v1alpha1/facts_pb.ts";
 import { SeamError } from "../base/errors.ts";
 import { HeldPacks } from "../federation/spoke/items/pack/held-packs.ts";
 import { CorrectionHandler } from "../federation/spoke/items/pack/correction-handler.ts";
@@ -188,7 +190,8 @@ function storeReadiness(spoke: Spoke): string | undefined {
 
 /** What a tenant's agent can do: it applies and verifies; Jobs run on management only. */
 async function declare(facts: LateFacts, options: AgentOptions, simulatedNodes: boolean): Promise<void> {
-  const capability = (name: string, description: string) => ({ name, version: options.version, description });
+  const capability = (name: string, description: string) =>
+    create(CapabilitySchema, { name, version: options.version, description });
   await facts.capability({
     agentVersion: options.version,
     agentLeader: options.env["POD_NAME"] ?? hostname(),
@@ -196,7 +199,7 @@ async function declare(facts: LateFacts, options: AgentOptions, simulatedNodes: 
       capability("drift-detection", "Compares the owned fields of delivered packs with what is on the cluster."),
       capability("pack-apply", "Verifies and applies signed packs by server-side apply."),
       capability("permission-service", "Answers authorization questions from the last verified snapshot."),
-    ].map((each) => ({ $typeName: "conductor.federation.v1alpha1.Capability" as const, ...each })),
+    ],
     talosVersionsObserved: [],
     kubernetesVersionsObserved: [],
     simulatedNodes,

@@ -23,6 +23,8 @@ export function createProgram(context: CommandContext, version: string): Command
   const program = new Command("seamctl")
     .description("run, watch and ask a Seam mesh")
     .version(version, "-V, --version")
+    // `pack publish --version` is the pack's: after a command, options are that command's.
+    .enablePositionalOptions()
     .configureOutput({
       writeOut: (text) => context.output.out(text.replace(/\n$/, "")),
       writeErr: (text) => context.output.err(text.replace(/\n$/, "")),

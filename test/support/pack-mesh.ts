@@ -4,7 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { vi } from "vitest";
 import { Namespace, Secret } from "../../src/api/builtin.ts";
+import { unknownConditions } from "../../src/api/condition-vocabulary.ts";
+import { DriftSignal } from "../../src/api/kinds/drift-signal.ts";
 import { PackDelivery } from "../../src/api/kinds/pack-delivery.ts";
+import { PackExecution } from "../../src/api/kinds/pack-execution.ts";
+import { PackInstalled } from "../../src/api/kinds/pack-installed.ts";
 import { PackReceipt, type PackReceiptDelivery } from "../../src/api/kinds/pack-receipt.ts";
 import { TalosCluster } from "../../src/api/kinds/talos-cluster.ts";
 import { NAMESPACES, SECRET_NAMES, tenantNamespace } from "../../src/api/names.ts";
@@ -131,9 +135,26 @@ export class PackMesh {
 
   async close(): Promise<void> {
     await this.stop();
+    const strangers = await this.#strangeConditions();
+    if (strangers.length > 0) throw new Error(`conditions outside the vocabulary: ${strangers.join(", ")}`);
     this.#clusterStop.abort(new Error("test ends"));
     await this.cluster.close();
     await rm(this.directory, { recursive: true, force: true });
+  }
+
+  /** Conditions that resources-seam §13 does not know, of everything that is left. */
+  async #strangeConditions(): Promise<readonly string[]> {
+    const lists = await Promise.all([
+      this.cluster.list(PackDelivery),
+      this.cluster.list(PackExecution),
+      this.cluster.list(PackInstalled),
+      this.cluster.list(DriftSignal),
+    ]);
+    return lists.flatMap(({ items }) =>
+      items.flatMap((object: KubeObject) =>
+        unknownConditions(object).map((condition) => `${object.kind} ${object.metadata.name} ${condition}`),
+      ),
+    );
   }
 
   /** Builds a pack of one ConfigMap and registers it. */

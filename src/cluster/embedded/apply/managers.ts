@@ -50,6 +50,14 @@ export function readManagers(metadata: JsonMap): Map<string, Manager> {
   return managers;
 }
 
+/** `managedFields: []` or `[{}]` clears the record of owners (server-side apply, "clearing managedFields"). */
+export function isRecordReset(metadata: JsonMap): boolean {
+  const entries = member(metadata, "managedFields");
+  if (!Array.isArray(entries) || entries.length > 1) return false;
+  const [entry] = entries;
+  return entry === undefined || (isMap(entry) && Object.keys(entry).length === 0);
+}
+
 /** Writes `metadata.managedFields`: Apply entries first, then by time and name, as the API server orders them. */
 export function writeManagers(metadata: JsonMap, managers: Managers): void {
   const entries = capUpdaters([...managers.values()].filter((manager) => !isEmpty(manager.fields)));

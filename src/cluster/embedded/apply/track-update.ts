@@ -4,6 +4,7 @@ import type { ServedResource } from "../resources/served-resource.ts";
 import { changedFields, compareFields } from "./compare-fields.ts";
 import { difference, EMPTY, type FieldSet, isEmpty, recursiveDifference, sameSet, setOf, union } from "./field-set.ts";
 import {
+  isRecordReset,
   type Manager,
   type ManagerId,
   managerKey,
@@ -52,10 +53,7 @@ export function trackUpdate(
   time: string,
 ): void {
   const metadata = memberMap(changed, "metadata") ?? {};
-  const recordReset =
-    current !== undefined &&
-    !jsonEqual(member(metadata, "managedFields"), member(metadataOf(current), "managedFields"));
-  if (recordReset) {
+  if (current !== undefined && isRecordReset(metadata)) {
     delete metadata["managedFields"];
     return;
   }
@@ -68,7 +66,12 @@ export function trackUpdate(
   const mine = ownable(resource, changedFields(comparison), id.subresource);
   const managers = readManagers(metadata);
   const key = managerKey(id);
-  if (isEmpty(mine) && isEmpty(removed)) return;
+  if (isEmpty(mine) && isEmpty(removed)) {
+    const given = member(metadata, "managedFields");
+    // The request brought a record of its own: it is stored in the form of every other.
+    if (current && !jsonEqual(given, member(metadataOf(current), "managedFields"))) writeManagers(metadata, managers);
+    return;
+  }
   const lost = union(changedFields(comparison), removed);
   const next = new Map<string, Manager>();
   for (const [other, manager] of managers) {

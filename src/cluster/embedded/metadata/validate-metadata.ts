@@ -47,9 +47,15 @@ function checkAnnotations(metadata: JsonMap, errors: FieldError[]): void {
   if (bytes > MAX_ANNOTATIONS_BYTES) errors.push(tooLong("metadata.annotations", MAX_ANNOTATIONS_BYTES));
 }
 
+function listOf(metadata: JsonMap, field: "ownerReferences" | "finalizers", errors: FieldError[]): readonly Json[] {
+  const value = member(metadata, field);
+  if (Array.isArray(value)) return value;
+  if (value !== undefined) errors.push(typeInvalid(`metadata.${field}`, value, "must be a list"));
+  return [];
+}
+
 function checkOwners(metadata: JsonMap, errors: FieldError[]): void {
-  const owners = member(metadata, "ownerReferences");
-  if (!Array.isArray(owners)) return;
+  const owners = listOf(metadata, "ownerReferences", errors);
   let controllers = 0;
   owners.forEach((owner, i) => {
     const path = `metadata.ownerReferences[${i}]`;
@@ -72,8 +78,7 @@ function checkOwners(metadata: JsonMap, errors: FieldError[]): void {
 }
 
 function checkFinalizers(metadata: JsonMap, errors: FieldError[]): void {
-  const finalizers = member(metadata, "finalizers");
-  if (!Array.isArray(finalizers)) return;
+  const finalizers = listOf(metadata, "finalizers", errors);
   for (const finalizer of finalizers) {
     const problem = typeof finalizer === "string" ? qualifiedNameProblem(finalizer) : "must be a string";
     if (problem) errors.push(invalidValue("metadata.finalizers", finalizer, problem));

@@ -9,7 +9,9 @@ export function decodeObject(resource: ServedResource, value: object): JsonMap {
   const apiVersion = apiVersionOf(resource);
   checkTypeMeta(object, "apiVersion", apiVersion, "API version");
   checkTypeMeta(object, "kind", resource.kind, "kind");
-  ensureMap(object, "metadata");
+  const metadata = ensureMap(object, "metadata");
+  // Go reads null as absent.
+  for (const [name, value] of Object.entries(metadata)) if (value === null) delete metadata[name];
   return object;
 }
 

@@ -13,6 +13,7 @@ import {
   memberText,
 } from "../json/mutable-json.ts";
 import { finalizersOf, metadataOf } from "../metadata/validate-metadata.ts";
+import { isRecordReset, readManagers } from "../apply/managers.ts";
 import { NAMESPACE_FINALIZER } from "../resources/rules/namespace.ts";
 import { inVersion, type ServedResource } from "../resources/served-resource.ts";
 import { badRequest, conflict, MODIFIED_MESSAGE, notFound, notServed } from "../status-errors.ts";
@@ -138,16 +139,11 @@ function keepServerFields(
   const metadata = ensureMap(changed, "metadata");
   const before = metadataOf(current);
   for (const field of [...SERVER_FIELDS, "resourceVersion"]) restore(metadata, before, field);
-  if (!isManagedFieldsReset(metadata)) restore(metadata, before, "managedFields");
+  // A record that can be read is taken as it is: kubectl moves owners from client-side to server-side apply by patching it.
+  if (!isRecordReset(metadata) && readManagers(metadata).size === 0) restore(metadata, before, "managedFields");
   delete metadata["selfLink"];
   if (resource.statusSubresource) restore(changed, current, "status");
   return changed;
-}
-
-/** `managedFields: []` or `[{}]` clears the record of owners (server-side apply, "clearing managedFields"). */
-function isManagedFieldsReset(metadata: JsonMap): boolean {
-  const entries = member(metadata, "managedFields");
-  return Array.isArray(entries) && (entries.length === 0 || (entries.length === 1 && jsonEqual(entries[0], {})));
 }
 
 function restore(target: JsonMap, source: JsonMap, field: string): void {

@@ -4,7 +4,8 @@ import { HEALTHY_STREAM_MS, MAX_RETRY_AFTER_MS, RECONNECT } from "../limits.ts";
 
 /**
  * When to dial again (lessons §1.7): full jitter, back to the start after a minute of health, never sooner than the hub asked. A
- * retry-after gets up to 10 % more, so that agents sent away together do not come back together.
+ * retry-after gets up to 10 % more, so that agents sent away together do not come back together; it is the agent's place in the hub's
+ * queue, so the backoff of earlier failures does not add to it: a place that nobody takes would lengthen everybody's wait.
  */
 export class Reconnect {
   readonly #random: Random;
@@ -22,7 +23,7 @@ export class Reconnect {
   /** A stream that was live for `liveMs` ended, or a dial failed (0). Returns the delay, milliseconds. */
   delayMs(liveMs: number, retryAfterMs: number): number {
     if (liveMs >= HEALTHY_STREAM_MS) this.#attempt = 0;
-    const backoff = fullJitter(RECONNECT, this.#attempt, this.#random);
+    const backoff = fullJitter(RECONNECT, retryAfterMs > 0 ? 0 : this.#attempt, this.#random);
     this.#attempt++;
     const asked = Math.min(retryAfterMs, MAX_RETRY_AFTER_MS);
     return Math.max(backoff, asked * (1 + 0.1 * this.#random.next()));

@@ -36,6 +36,17 @@ describe("a process killed while it writes", () => {
     return acknowledged;
   };
 
+  it("is named while it lives, and does not keep the directory once it is dead", async () => {
+    const child = spawn(process.execPath, [WRITER, directory, "w"], { stdio: ["ignore", "pipe", "inherit"] });
+    await once(child.stdout, "data");
+    const open = () => openEmbeddedCluster({ directory, clock: systemClock, random: systemRandom, log: silentLog });
+    await expect(open()).rejects.toThrow(`but process ${child.pid} has; stop that process or use another directory`);
+    const exited = once(child, "exit");
+    child.kill("SIGKILL");
+    await exited;
+    await (await open()).close();
+  });
+
   it("keeps every acknowledged write and deletion, three times over", async () => {
     const alive = new Set<string>();
     const deleted = new Set<string>();

@@ -65,6 +65,8 @@ export function trackUpdate(
   const removed = comparison.removed;
   const mine = ownable(resource, changedFields(comparison), id.subresource);
   const managers = readManagers(metadata);
+  // Without a record there is nothing to keep until somebody applies (apimachinery `skipNonAppliedManager`).
+  if (current !== undefined && managers.size === 0) return;
   const key = managerKey(id);
   if (isEmpty(mine) && isEmpty(removed)) {
     const given = member(metadata, "managedFields");

@@ -1,4 +1,4 @@
-import { accessSync, constants, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { accessSync, constants, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Compaction, Revision, StoreFailure } from "./revision.ts";
@@ -124,6 +124,7 @@ function asNumber(value: unknown): number {
 /** The revision log in SQLite: WAL, full sync, exclusive to one process. Synchronous; lives in the store's worker. */
 export class RevisionDatabase {
   readonly #db: DatabaseSync;
+  readonly #ownerFile: string;
   readonly #insert: StatementSync;
   readonly #drop: StatementSync;
   readonly #setMeta: StatementSync;
@@ -132,6 +133,7 @@ export class RevisionDatabase {
   constructor(directory: string, maxBytes: number) {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     accessSync(directory, constants.W_OK | constants.X_OK);
+    this.#ownerFile = join(directory, OWNER_FILE);
     this.#db = new DatabaseSync(join(directory, DATABASE_FILE));
     try {
       this.#db.exec(`PRAGMA busy_timeout=${BUSY_TIMEOUT_MS}; PRAGMA locking_mode=EXCLUSIVE`);
@@ -149,7 +151,7 @@ export class RevisionDatabase {
       const pageBytes = asNumber(this.#db.prepare("PRAGMA page_size").get()?.["page_size"]);
       this.#db.exec(`PRAGMA max_page_count=${Math.ceil(maxBytes / Math.max(pageBytes, 512))}`);
       if (layout === 0) this.#createLayout();
-      writeFileSync(join(directory, OWNER_FILE), `${process.pid}\n`, { mode: 0o600 });
+      writeFileSync(this.#ownerFile, `${process.pid}\n`, { mode: 0o600 });
       this.#insert = this.#db.prepare(
         "INSERT INTO revisions (version, collection, namespace, name, deleted, body) VALUES (?, ?, ?, ?, ?, ?)",
       );
@@ -234,6 +236,8 @@ export class RevisionDatabase {
   }
 
   close(): void {
+    // While the lock is still held: afterwards the file is another process's.
+    rmSync(this.#ownerFile, { force: true });
     this.#db.close();
   }
 }

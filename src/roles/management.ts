@@ -3,12 +3,14 @@ import { join } from "node:path";
 import { ItemReport_Level } from "../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
 import { NAMESPACES } from "../api/names.ts";
 import { uuidV4 } from "../base/ids.ts";
+import type { LeaderElection } from "../controller/lease.ts";
 import { openSqliteAuditSink } from "../federation/audit/sqlite-audit-sink.ts";
 import { startDesiredStates } from "../federation/hub/desired-states/desired-states.ts";
 import { hubDrift } from "../federation/hub/drift/hub-drift.ts";
 import { createHubFactStore } from "../federation/hub/mirror/hub-fact-store.ts";
 import { startSessionOwnership } from "../federation/hub/ownership/session-ownership.ts";
 import { startRevocationOutbox } from "../federation/hub/revocations/revocation-outbox.ts";
+import type { HubView } from "../federation/hub/hub-view.ts";
 import { startHub } from "../federation/hub/start-hub.ts";
 import { startTenantDirectory } from "../federation/hub/tenant-directory/tenant-directory.ts";
 import { startGovernance } from "../governance/start-governance.ts";
@@ -83,7 +85,14 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     startRevocationOutbox({ ...parts, signer, signal: data }),
   ]);
   for (const part of [desired, directory, ownership, revocations]) closing.add(part.closed);
-  const drift = hubDrift({ ...parts, signal: data });
+  // The hub and the election come later; until then nobody is connected and nobody leads.
+  const later: { view?: HubView; election?: LeaderElection } = {};
+  const drift = hubDrift({
+    ...parts,
+    degraded: (tenant) => later.view?.agent(tenant)?.connected !== true,
+    leads: () => later.election?.leading === true,
+    signal: data,
+  });
   closing.add(drift.closed);
   const facts = createHubFactStore({ ...parts, drift: (tenant, report) => drift.report(tenant, report) });
 
@@ -108,6 +117,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     signal: serving,
   });
   closing.add(hub.closed);
+  later.view = hub.view;
 
   const leader = closing.stage("leader-only loops");
   const leading = startLeading(
@@ -143,6 +153,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     },
   );
   closing.add(leading.closed);
+  later.election = leading.election;
 
   const looking = closing.stage("ops");
   const ops = await startOps({

@@ -121,9 +121,10 @@ function compareWithHeld(held: IndexDocument, next: IndexDocument): IndexVerdict
     if (successor.version === item.version && !sameItem(item, successor))
       return refused("ITEM_ROLLBACK", `${key} changed without a new version`);
   }
+  const floors = new Map<string, number>();
+  for (const { target, name, floor } of next.revocations) floors.set(`${target}/${name}`, floor);
   for (const floor of held.revocations) {
-    const successor = next.revocations.find((other) => other.target === floor.target && other.name === floor.name);
-    if (successor !== undefined && successor.floor < floor.floor)
+    if ((floors.get(`${floor.target}/${floor.name}`) ?? floor.floor) < floor.floor)
       return refused("ITEM_ROLLBACK", `revocation floor of ${floor.target}/${floor.name} goes down`);
   }
   return undefined;

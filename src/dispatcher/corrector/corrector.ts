@@ -41,8 +41,7 @@ export class Corrector {
         await this.#say(signal, { type: "CorrectionUnavailable", status: "True", reason: "NotFound" });
         return { requeueAfterMs: RECHECK_MS };
       case "admit": {
-        await this.#clear(signal);
-        await this.#queue(signal, admission.jobRef);
+        await this.#queue(await this.#clear(signal), admission.jobRef);
         if (view.installed !== undefined) await this.#count(view.installed);
       }
     }
@@ -82,15 +81,15 @@ export class Corrector {
       DriftSignal,
       keyOf(signal),
       {
-        type: "json",
-        body: [
-          { op: "test", path: "/metadata/uid", value: signal.metadata.uid ?? "" },
-          { op: "test", path: "/spec/state", value: "delivered" },
-          { op: "test", path: "/spec/correlationID", value: signal.spec.correlationID },
-          { op: "replace", path: "/spec/state", value: "queued" },
-          { op: "add", path: "/spec/correctionJobRef", value: jobRef },
-          { op: "add", path: "/spec/lastAttemptAt", value: rfc3339Seconds(this.#context.clock.now()) },
-        ],
+        type: "merge",
+        body: {
+          metadata: { uid: signal.metadata.uid, resourceVersion: signal.metadata.resourceVersion },
+          spec: {
+            state: "queued",
+            correctionJobRef: jobRef,
+            lastAttemptAt: rfc3339Seconds(this.#context.clock.now()),
+          },
+        },
       },
       { fieldManager: FIELD_MANAGERS.corrector },
     );
@@ -109,10 +108,10 @@ export class Corrector {
     );
   }
 
-  async #clear(signal: DriftSignal): Promise<void> {
+  async #clear(signal: DriftSignal): Promise<DriftSignal> {
     const stand = (type: string): boolean => findCondition(signal.status?.conditions, type)?.status === "True";
-    if (!stand("CorrectionHeld") && !stand("CorrectionUnavailable")) return;
-    await this.#write(signal, [
+    if (!stand("CorrectionHeld") && !stand("CorrectionUnavailable")) return signal;
+    return this.#write(signal, [
       { type: "CorrectionHeld", status: "False", reason: "Admitted" },
       { type: "CorrectionUnavailable", status: "False", reason: "Found" },
     ]);
@@ -128,7 +127,7 @@ export class Corrector {
     ]);
   }
 
-  async #write(signal: DriftSignal, conditions: readonly ConditionUpdate[]): Promise<void> {
-    await applyStatus(this.#context, DriftSignal, signal, { conditions }, FIELD_MANAGERS.corrector);
+  #write(signal: DriftSignal, conditions: readonly ConditionUpdate[]): Promise<DriftSignal> {
+    return applyStatus(this.#context, DriftSignal, signal, { conditions }, FIELD_MANAGERS.corrector);
   }
 }

@@ -2,7 +2,6 @@ import type { PackDelivery } from "../../api/kinds/pack-delivery.ts";
 import type { PackExecution } from "../../api/kinds/pack-execution.ts";
 import { PackInstalled, type PackInstalledSpec } from "../../api/kinds/pack-installed.ts";
 import { FIELD_MANAGERS, FINALIZERS, basePackOf, packInstalledName } from "../../api/names.ts";
-import { keyOf } from "../../api/object.ts";
 import type { JsonObject } from "../../base/json.ts";
 import { canonicalJson } from "../../base/canonical-json.ts";
 import type { DispatcherContext } from "../dispatcher-context.ts";
@@ -67,17 +66,9 @@ export async function upsertInstalled(
   if (existing.metadata.deletionTimestamp !== undefined) return undefined;
   if (canonicalJson(json(existing.spec)) === canonicalJson(json(spec))) return existing;
   context.assertFenced();
-  return context.cluster.patch(
+  return context.cluster.update(
     PackInstalled,
-    keyOf(existing),
-    {
-      type: "json",
-      body: [
-        { op: "test", path: "/metadata/resourceVersion", value: existing.metadata.resourceVersion ?? "" },
-        { op: "replace", path: "/spec", value: json(spec) },
-        { op: "add", path: "/metadata/labels", value: { ...existing.metadata.labels, ...labels } },
-      ],
-    },
+    { ...existing, metadata: { ...existing.metadata, labels: { ...existing.metadata.labels, ...labels } }, spec },
     options,
   );
 }

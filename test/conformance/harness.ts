@@ -108,17 +108,19 @@ export async function refusal(call: Promise<unknown>): Promise<ApiStatusError> {
   throw new Error(`the call was not refused: ${JSON.stringify(result)}`);
 }
 
-/** Collects watch events until `count` are there. */
+/** Collects watch events until `count` are there; tells `onFirst` when the watch has begun to speak. */
 export async function takeEvents<T extends KubeObject>(
   cluster: Cluster,
   type: ResourceType<T>,
   options: WatchOptions,
   count: number,
+  onFirst: () => void = () => {},
 ): Promise<WatchEvent<T>[]> {
   const done = new AbortController();
   const events: WatchEvent<T>[] = [];
   for await (const event of cluster.watch(type, options, done.signal)) {
     events.push(event);
+    if (events.length === 1) onFirst();
     if (events.length === count) {
       done.abort();
       break;

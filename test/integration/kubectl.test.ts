@@ -110,6 +110,8 @@ describe.skipIf(kubectl === undefined)("kubectl", () => {
     const unknown = await run(["apply", "-f", "-"], widget("bad", { size: 1, bogus: true }));
     expect(unknown).toMatchObject({ code: 1 });
     expect(unknown.err).toContain('strict decoding error: unknown field "spec.bogus"');
+    const warned = await run(["apply", "--validate=warn", "-f", "-"], widget("bad", { size: 0, bogus: true }));
+    expect(warned.err).toContain('Warning: unknown field "spec.bogus"\nThe Widget "bad" is invalid: spec.size');
     const small = await run(["apply", "-f", "-"], widget("bad", { size: 0 }));
     expect(small.err).toBe(
       'The Widget "bad" is invalid: spec.size: Invalid value: 0: spec.size in body should be greater than or equal to 1\n',

@@ -49,9 +49,9 @@ export class ApiServer {
 
   /** Answers one request; never rejects. `signal` aborts when the client goes or the server stops. */
   async handle(request: IncomingMessage, response: ServerResponse, signal: AbortSignal): Promise<void> {
-    const anonymous = new Exchange(request, response, { name: "", groups: [] });
+    let exchange = new Exchange(request, response, { name: "", groups: [] });
     try {
-      const exchange = new Exchange(request, response, this.#authenticator.authenticate(request));
+      exchange = new Exchange(request, response, this.#authenticator.authenticate(request));
       await this.#route(exchange, requestTarget(exchange.path), signal);
     } catch (error) {
       if (response.headersSent || response.destroyed || signal.aborted) {
@@ -60,7 +60,7 @@ export class ApiServer {
         return;
       }
       if (!(error instanceof ApiStatusError)) this.#logFailure(request, error);
-      anonymous.refuse(
+      exchange.refuse(
         error instanceof ApiStatusError
           ? error
           : new ApiStatusError(500, "InternalError", "Internal error occurred: see the log of the server"),

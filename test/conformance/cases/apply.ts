@@ -267,4 +267,54 @@ export function applyCases(h: Harness): void {
     const conflict = await refusal(apply("two", { limits: { memory: "2" } }));
     expect(conflict.message).toContain(".spec.limits");
   });
+
+  it("takes a record of owners that an update brings, as kubectl does to move on from client-side apply", async () => {
+    const namespace = await h.namespace();
+    const key = { namespace, name: "moved" };
+    const created = await h
+      .cluster()
+      .create(
+        ConfigMap,
+        { apiVersion: "v1", kind: "ConfigMap", metadata: key, data: { a: "1" } },
+        { fieldManager: "before" },
+      );
+    const [entry] = created.metadata.managedFields ?? [];
+    expect(entry).toMatchObject({ manager: "before", operation: "Update" });
+    const moved = await h.cluster().patch(
+      ConfigMap,
+      key,
+      {
+        type: "json",
+        body: [
+          { op: "replace", path: "/metadata/managedFields/0/manager", value: "after" },
+          { op: "replace", path: "/metadata/managedFields/0/operation", value: "Apply" },
+          { op: "replace", path: "/metadata/resourceVersion", value: created.metadata.resourceVersion ?? "" },
+        ],
+      },
+      { fieldManager: "mover" },
+    );
+    expect(moved.metadata.managedFields).toMatchObject([
+      { manager: "after", operation: "Apply", fieldsV1: { "f:data": { "f:a": {} } } },
+    ]);
+    const reset = await h
+      .cluster()
+      .patch(ConfigMap, key, { type: "merge", body: { metadata: { managedFields: [{}] } } }, { fieldManager: "mover" });
+    expect(reset.metadata.managedFields ?? []).toEqual([]);
+    const kept = await h
+      .cluster()
+      .patch(
+        ConfigMap,
+        key,
+        { type: "merge", body: { data: { b: "2" }, metadata: { managedFields: null } } },
+        { fieldManager: "later" },
+      );
+    expect(kept.metadata.managedFields ?? []).toEqual([]);
+    const body = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: key.name }, data: { b: "3" } };
+    const contested = await refusal(
+      h.cluster().patch(ConfigMap, key, { type: "apply", body }, { fieldManager: "applier" }),
+    );
+    expect(contested.message).toMatch(
+      /^Apply failed with 1 conflict: conflict with "before-first-apply" using v1.*: \.data\.b$/,
+    );
+  });
 }

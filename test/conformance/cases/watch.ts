@@ -12,13 +12,10 @@ export function watchCases(h: Harness): void {
   it("begins with what exists, then tells changes in order", async () => {
     const namespace = await h.namespace();
     await create(namespace, "a");
-    const events = takeEvents(
-      h.cluster(),
-      ConfigMap,
-      { namespace, fieldSelector: "metadata.name!=kube-root-ca.crt" },
-      4,
-    );
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    const begun = Promise.withResolvers<void>();
+    const fieldSelector = "metadata.name!=kube-root-ca.crt";
+    const events = takeEvents(h.cluster(), ConfigMap, { namespace, fieldSelector }, 4, begun.resolve);
+    await begun.promise;
     await create(namespace, "b");
     await label(namespace, "b", "1");
     await h.cluster().delete(ConfigMap, { namespace, name: "a" });
@@ -42,7 +39,8 @@ export function watchCases(h: Harness): void {
 
   it("turns entering and leaving a selection into ADDED and DELETED", async () => {
     const namespace = await h.namespace();
-    const events = takeEvents(h.cluster(), ConfigMap, { namespace, labelSelector: "on=1" }, 4);
+    const { resourceVersion } = await h.cluster().list(ConfigMap, { namespace });
+    const events = takeEvents(h.cluster(), ConfigMap, { namespace, labelSelector: "on=1", resourceVersion }, 4);
     await create(namespace, "x", { on: "0" });
     await label(namespace, "x", "1");
     await h.cluster().patch(ConfigMap, { namespace, name: "x" }, { type: "merge", body: { data: { k: "v" } } });

@@ -21,6 +21,9 @@ import { mergeConfiguration } from "./merge-configuration.ts";
 import { removeFields } from "./remove-fields.ts";
 import { ownable } from "./track-update.ts";
 
+/** Stands for everybody who wrote before there was a record of owners. */
+const BEFORE_FIRST_APPLY = "before-first-apply";
+
 /** An applied configuration with its author. */
 export interface Application {
   readonly config: JsonMap;
@@ -56,7 +59,7 @@ export function configurationFields(resource: ServedResource, application: Appli
 export function applyConfiguration(resource: ServedResource, live: JsonMap, application: Application): Applied {
   const { id, config, force, time } = application;
   const { schema } = resource;
-  const managers = readManagers(metadataOf(live));
+  const managers = managersBefore(resource, live, application);
   const key = managerKey(id);
   const last = managers.get(key);
   const fields = configurationFields(resource, application);
@@ -84,6 +87,20 @@ export function applyConfiguration(resource: ServedResource, live: JsonMap, appl
   if (last && sameSet(last.fields, fields) && jsonEqual(object, live))
     next.set(key, { ...last, apiVersion: id.apiVersion });
   return { object, managers: next };
+}
+
+/**
+ * Who owns what of the live object. Without a record (it was cleared) everything belongs to whoever wrote before the first apply,
+ * so that applying cannot take it over unseen (apimachinery `skipNonAppliedManager`).
+ */
+function managersBefore(resource: ServedResource, live: JsonMap, { id, time }: Application): Managers {
+  const managers = readManagers(metadataOf(live));
+  if (managers.size > 0) return managers;
+  const { apiVersion } = id;
+  const before: ManagerId = { manager: BEFORE_FIRST_APPLY, operation: "Update", apiVersion, subresource: "" };
+  return new Map([
+    [managerKey(before), { ...before, time, fields: ownable(resource, fieldsOf(live, resource.schema), "") }],
+  ]);
 }
 
 /** Writes the record of owners into the object that is about to be stored. */

@@ -6,7 +6,7 @@ import { memoryOutbox } from "../../src/federation/outbox/outbox.ts";
 import type { ItemHandler } from "../../src/federation/spoke/ports.ts";
 import { startSpoke } from "../../src/federation/spoke/start-spoke.ts";
 import { keyIdOf } from "../../src/trust/dsse.ts";
-import { type Answer, type Command, memory, serve } from "./protocol.ts";
+import { type Answer, type Command, cpu, memory, serve } from "./protocol.ts";
 
 /** A handler that has nothing to do: the bench measures the channel. */
 const handler: ItemHandler = {
@@ -46,6 +46,8 @@ serve(async (command: Command): Promise<Answer> => {
     }
     case "memory":
       return memory();
+    case "cpu":
+      return cpu();
     case "stop":
       process.exit(0);
       break;

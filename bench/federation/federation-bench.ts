@@ -21,7 +21,7 @@ export interface FederationBenchOptions {
 interface Result {
   readonly name: string;
   readonly agents: number;
-  readonly unit: "KiB" | "ms" | "s";
+  readonly unit: "KiB" | "ms" | "s" | "µs";
   readonly ours: number;
   readonly oursP99?: number;
   readonly floor: number;
@@ -66,6 +66,9 @@ interface Measured {
   readonly idleHeapBytes: number;
   readonly changesMs: ReadonlyMap<number, readonly number[]>;
   readonly signingMs: number;
+  /** Processor time per agent and change, milliseconds. */
+  readonly serverCpuMs: number;
+  readonly clientsCpuMs: number;
   readonly recoveryMs: number | undefined;
 }
 
@@ -103,6 +106,11 @@ async function measure(
 
   const changesMs = new Map<number, number[]>();
   let signingMs = 0;
+  const cpuOf = async (children: readonly Child[]): Promise<number> => {
+    const answers = await Promise.all(children.map((child) => child.ask({ type: "cpu" })));
+    return answers.reduce((sum, { cpuMs = 0 }) => sum + cpuMs, 0);
+  };
+  const cpuBefore = { server: await cpuOf([server]), clients: await cpuOf(clients) };
   for (const bytes of SIZES) {
     const times: number[] = [];
     for (let run = 0; run < WARM_UP + options.runs; run++) {
@@ -112,6 +120,10 @@ async function measure(
     }
     changesMs.set(bytes, times);
   }
+
+  const changes = SIZES.length * (WARM_UP + options.runs) * count;
+  const serverCpuMs = ((await cpuOf([server])) - cpuBefore.server) / changes;
+  const clientsCpuMs = ((await cpuOf(clients)) - cpuBefore.clients) / changes;
 
   let recoveryMs: number | undefined;
   if (options.recovery) {
@@ -129,6 +141,8 @@ async function measure(
     idleHeapBytes: ((after.heapBytes ?? 0) - (before.heapBytes ?? 0)) / count,
     changesMs,
     signingMs,
+    serverCpuMs,
+    clientsCpuMs,
     recoveryMs,
   };
 }
@@ -169,6 +183,26 @@ function compare(agents: number, ours: Measured, floor: Measured): Result[] {
       note: `building, signing and writing ${agents} indexes took ${ours.signingMs.toFixed(0)} ms of it`,
     });
   }
+  results.push(
+    {
+      name: "server CPU per agent and change",
+      agents,
+      unit: "µs",
+      ours: ours.serverCpuMs * 1000,
+      floor: floor.serverCpuMs * 1000,
+      ratio: ours.serverCpuMs / floor.serverCpuMs,
+      note: "processor time, so it hardly moves with the load of the machine",
+    },
+    {
+      name: "agents' CPU per agent and change",
+      agents,
+      unit: "µs",
+      ours: ours.clientsCpuMs * 1000,
+      floor: floor.clientsCpuMs * 1000,
+      ratio: ours.clientsCpuMs / floor.clientsCpuMs,
+      note: "in a fleet this is spent on the tenants' machines",
+    },
+  );
   if (ours.recoveryMs !== undefined && floor.recoveryMs !== undefined)
     results.push({
       name: "kill -9 of the server until all are back",

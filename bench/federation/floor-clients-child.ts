@@ -4,7 +4,7 @@ import { systemRandom } from "../../src/base/random.ts";
 import { RECONNECT } from "../../src/federation/session/limits.ts";
 import { clientCredentials } from "../../src/trust/tls/client-credentials.ts";
 import type { TlsMaterial } from "../../src/trust/tls/tls-material.ts";
-import { type Answer, type Command, memory, serve } from "./protocol.ts";
+import { type Answer, type Command, cpu, memory, serve } from "./protocol.ts";
 
 const raw = (bytes: Buffer): Buffer => bytes;
 const ACK = Buffer.alloc(64);
@@ -40,6 +40,8 @@ serve(async (command: Command): Promise<Answer> => {
       return {};
     case "memory":
       return memory();
+    case "cpu":
+      return cpu();
     case "stop":
       process.exit(0);
       break;

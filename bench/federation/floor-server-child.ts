@@ -1,6 +1,6 @@
 import { Server, ServerCredentials, type ServerDuplexStream, type ServiceDefinition } from "@grpc/grpc-js";
 import { randomBytes } from "node:crypto";
-import { type Answer, type Command, memory, serve } from "./protocol.ts";
+import { type Answer, type Command, cpu, memory, serve } from "./protocol.ts";
 
 /** Plain grpc-js with mutual TLS: one stream per client, a message of the same size to all, encoded once, any answer counts. */
 const raw = (bytes: Buffer): Buffer => bytes;
@@ -67,6 +67,8 @@ serve(async (command: Command): Promise<Answer> => {
     }
     case "memory":
       return memory();
+    case "cpu":
+      return cpu();
     case "stop":
       process.exit(0);
       break;

@@ -16,7 +16,7 @@ import {
   MemoryOwnership,
   MemoryRevocations,
 } from "../../test/support/federation-ports.ts";
-import { type Answer, type Command, memory, serve } from "./protocol.ts";
+import { type Answer, type Command, cpu, memory, serve } from "./protocol.ts";
 
 /** Facts in memory; notices when every cluster has applied the version of the running change. */
 class CountingFacts extends MemoryFactStore {
@@ -96,6 +96,8 @@ serve(async (command: Command): Promise<Answer> => {
     }
     case "memory":
       return memory();
+    case "cpu":
+      return cpu();
     case "stop":
       process.exit(0);
       break;

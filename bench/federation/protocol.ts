@@ -25,6 +25,8 @@ export type Command =
   | { readonly type: "change"; readonly bytes: number }
   /** Collects garbage, answers with the process's memory. */
   | { readonly type: "memory" }
+  /** Answers with the processor time this process has used. */
+  | { readonly type: "cpu" }
   | { readonly type: "stop" };
 
 /** What they answer. */
@@ -36,6 +38,7 @@ export interface Answer {
   readonly signingMs?: number;
   readonly rssBytes?: number;
   readonly heapBytes?: number;
+  readonly cpuMs?: number;
 }
 
 /** A child as a server of commands, one at a time. */
@@ -56,4 +59,10 @@ export async function memory(): Promise<Answer> {
   }
   const { rss, heapUsed, external } = process.memoryUsage();
   return { rssBytes: rss, heapBytes: heapUsed + external };
+}
+
+/** Processor time of this process so far, user and system. */
+export function cpu(): Answer {
+  const { user, system } = process.cpuUsage();
+  return { cpuMs: (user + system) / 1000 };
 }

@@ -1,7 +1,7 @@
 import { isJsonObject, type JsonObject } from "../../base/json.ts";
 import type { DiscoveredResource } from "../cluster.ts";
 import { badRequest } from "./api-errors.ts";
-import type { User } from "./authentication.ts";
+import type { User } from "./user.ts";
 import type { AccessAttributes, Authorizer } from "./authorizer.ts";
 
 const AUTHORIZATION = "authorization.k8s.io";

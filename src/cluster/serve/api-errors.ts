@@ -1,5 +1,5 @@
 import { ApiStatusError, type StatusDetails } from "../api-status-error.ts";
-import type { User } from "./authentication.ts";
+import type { User } from "./user.ts";
 import type { AccessAttributes } from "./authorizer.ts";
 
 // Wording as kube-apiserver 1.36 answers it: people search for these sentences.

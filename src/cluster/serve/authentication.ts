@@ -3,13 +3,7 @@ import type { IncomingMessage } from "node:http";
 import { TLSSocket } from "node:tls";
 import type { Clock } from "../../base/clock.ts";
 import { unauthorized } from "./api-errors.ts";
-
-/** An authenticated user, as `authentication.k8s.io/v1 UserInfo`. */
-export interface User {
-  readonly name: string;
-  readonly uid?: string;
-  readonly groups: readonly string[];
-}
+import type { User } from "./user.ts";
 
 const ANONYMOUS: User = { name: "system:anonymous", groups: ["system:unauthenticated"] };
 const AUTHENTICATED_GROUP = "system:authenticated";

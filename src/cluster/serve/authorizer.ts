@@ -1,4 +1,4 @@
-import type { User } from "./authentication.ts";
+import type { User } from "./user.ts";
 
 /** What a request wants to do. */
 export type AccessAttributes =

@@ -4,7 +4,7 @@ import { stringify } from "yaml";
 import type { JsonObject } from "../../base/json.ts";
 import type { ApiStatusError } from "../api-status-error.ts";
 import { statusDocument } from "../status-document.ts";
-import type { User } from "./authentication.ts";
+import type { User } from "./user.ts";
 
 /** Warnings of one answer; more are cut. */
 const MAX_WARNINGS = 32;

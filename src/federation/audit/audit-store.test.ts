@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { CHAIN_START, auditHash, droppedEvent, gapEvent } from "./audit-chain.ts";
 import { AuditStore } from "./audit-store.ts";
-import type { SinkBatch } from "./audit-worker.ts";
+import type { SinkBatch } from "./audit-store.ts";
 
 const EPOCH = 7n;
 type Event = SinkBatch["events"][number];

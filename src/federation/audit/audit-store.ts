@@ -8,9 +8,19 @@ import type { AuditAppendResult, AuditSinkPosition } from "../hub/ports.ts";
 import { newerSchema, storeError } from "../outbox/store-error.ts";
 import { type Row, bigintOf, bytesOf, prepareBigint } from "../outbox/row.ts";
 import { MAX_SEQUENCE, auditHash, closedRange, parseAuditEvent } from "./audit-chain.ts";
-import type { SinkBatch } from "./audit-worker.ts";
 
 const AUDIT_SCHEMA_VERSION = 1;
+
+/** A batch as it crosses threads. */
+export interface SinkBatch {
+  readonly epoch: bigint;
+  readonly events: readonly {
+    readonly sequence: bigint;
+    readonly event: Uint8Array;
+    readonly hash: Uint8Array;
+    readonly prevHash: Uint8Array;
+  }[];
+}
 
 /** permissions §12.3: one row per event, unique on (cluster, epoch, sequence); searchable columns beside the signed-for JSON. */
 const AUDIT_SCHEMA = `

@@ -1,17 +1,6 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { type ErrorParts, SeamError, errorMessage } from "../../base/errors.ts";
-import { AuditStore } from "./audit-store.ts";
-
-/** A batch as it crosses threads. */
-export interface SinkBatch {
-  readonly epoch: bigint;
-  readonly events: readonly {
-    readonly sequence: bigint;
-    readonly event: Uint8Array;
-    readonly hash: Uint8Array;
-    readonly prevHash: Uint8Array;
-  }[];
-}
+import { AuditStore, type SinkBatch } from "./audit-store.ts";
 
 /** From the main thread. */
 export type ToAuditWorker =

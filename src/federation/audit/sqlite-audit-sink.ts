@@ -4,7 +4,8 @@ import type { AuditEventBatch } from "../../api/gen/conductor/federation/v1alpha
 import type { Clock } from "../../base/clock.ts";
 import { SeamError } from "../../base/errors.ts";
 import type { AuditAppendResult, AuditSink, AuditSinkPosition } from "../hub/ports.ts";
-import type { FromAuditWorker, SinkBatch, ToAuditWorker } from "./audit-worker.ts";
+import type { SinkBatch } from "./audit-store.ts";
+import type { FromAuditWorker, ToAuditWorker } from "./audit-worker.ts";
 
 /** Options of {@link openSqliteAuditSink}. */
 export interface SqliteAuditSinkOptions {

@@ -1,0 +1,6 @@
+/** An authenticated user, as `authentication.k8s.io/v1 UserInfo`. */
+export interface User {
+  readonly name: string;
+  readonly uid?: string;
+  readonly groups: readonly string[];
+}

@@ -153,7 +153,7 @@ export class Agent {
     this.#dieAfter = Infinity;
     this.#aborted.clear();
     this.requests.clear();
-    for (const link of this.#links.values()) link.agentGone("agent crashed");
+    for (const link of this.#links.values()) link.agentGone("agent crashed", this.#world.chance(0.3));
     this.#links.clear();
     this.#world.after(this.#world.between(50, 3_000), () => this.boot());
   }
@@ -246,7 +246,7 @@ export class Agent {
         const link = this.#links.get(effect.generation);
         this.#links.delete(effect.generation);
         world.trace(this.cluster, () => `destroys stream ${effect.generation}: ${effect.code} ${effect.detail}`);
-        link?.agentGone(effect.code);
+        link?.agentGone(effect.code, world.chance(0.1));
         return;
       }
       case "RunHandler":

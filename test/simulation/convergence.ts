@@ -22,6 +22,7 @@ export function checkConverged(agent: Agent, state: DesiredState, hub: Hub, heal
     (behind.auditThrough !== store.auditLast
       ? `audit stored through ${behind.auditThrough} of ${store.auditLast}`
       : "") ||
+    (store.term !== hub.session(agent.cluster)?.view().term ? "the term of the session is not stored" : "") ||
     (store.auditAcked !== store.auditLast
       ? `audit acknowledged through ${store.auditAcked} of ${store.auditLast}`
       : "") ||
@@ -63,7 +64,13 @@ function checkBodies(agent: Agent): string {
   const needed = new Set<string>();
   for (const record of agent.store.items.values()) {
     forEachBody(record.item, (digest) => needed.add(digest));
-    if (record.lastGood !== undefined) forEachBody(record.lastGood, (digest) => needed.add(digest));
+    if (record.lastGood === undefined) continue;
+    let missing = "";
+    forEachBody(record.lastGood, (digest) => {
+      needed.add(digest);
+      if (agent.store.blobs.get(digest)?.checked !== true) missing = digest;
+    });
+    if (missing !== "") return `body ${missing} of the last good ${itemKey(record.item)} is gone`;
   }
   for (const digest of agent.store.blobs.keys()) if (!needed.has(digest)) return `body ${digest} is held for nothing`;
   return "";

@@ -70,6 +70,7 @@ export class DesiredState {
   #sequence = 0;
   #bodies = 0;
   #current: DesiredIndex | undefined = undefined;
+  #first: DesiredIndex | undefined = undefined;
 
   constructor(cluster: string, blobs: BlobWorld) {
     this.cluster = cluster;
@@ -78,6 +79,11 @@ export class DesiredState {
 
   get current(): DesiredIndex | undefined {
     return this.#current;
+  }
+
+  /** The first index ever signed: validly signed, and old. */
+  get first(): DesiredIndex | undefined {
+    return this.#first;
   }
 
   /** Items as they stand in the next index. */
@@ -130,6 +136,7 @@ export class DesiredState {
     const parsed = parseIndex(envelope.body);
     if (!parsed.ok) throw new SimulationFailure(`the builder signed a broken index: ${parsed.field}`);
     this.#current = { document: parsed.document, envelope, digest: digestOf(envelope.body) };
+    this.#first ??= this.#current;
     return this.#current;
   }
 }

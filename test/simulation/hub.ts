@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { RunnerConfigValidationResponseSchema } from "../../src/api/gen/conductor/federation/v1alpha1/commands_pb.ts";
 import { Goodbye_Code } from "../../src/api/gen/conductor/federation/v1alpha1/session_pb.ts";
+import type { DesiredIndex } from "../../src/federation/hub/ports.ts";
 import { SeededRandom } from "../../src/base/random.ts";
 import { forEachBody } from "../../src/federation/index/plan-index.ts";
 import { frameEnvelope } from "../../src/federation/session/encode-frame.ts";
@@ -91,7 +92,9 @@ export class Hub {
     if (!this.#process.alive) return;
     this.#world.trace("hub", () => "crashes");
     this.#process.end();
-    for (const served of this.#served.values()) for (const link of served.links.values()) link.hubGone("hub crashed");
+    const silent = this.#world.chance(0.3);
+    for (const served of this.#served.values())
+      for (const link of served.links.values()) link.hubGone("hub crashed", silent);
     this.#served.clear();
     this.#world.after(this.#world.between(100, 8_000), () => this.boot());
   }
@@ -104,6 +107,12 @@ export class Hub {
   /** Tells the machine that the index builder signed a new index. */
   desiredChanged(cluster: string): void {
     this.#event(cluster, () => ({ type: "DesiredChanged", desired: this.#desired.get(cluster)?.current }));
+  }
+
+  /** Somebody feeds the hub an index that was signed once and is old now: a restored backup, or an attacker. */
+  replay(cluster: string, old: DesiredIndex): void {
+    this.#event(cluster, () => ({ type: "DesiredChanged", desired: old }));
+    this.#world.after(this.#world.between(10, 3_000), () => this.desiredChanged(cluster));
   }
 
   revoke(cluster: string): void {
@@ -181,7 +190,7 @@ export class Hub {
         const link = served.links.get(effect.generation);
         served.links.delete(effect.generation);
         world.trace("hub", () => `destroys stream of ${cluster}: ${effect.code} ${effect.detail}`);
-        link?.hubGone(effect.code);
+        link?.hubGone(effect.code, world.chance(0.1));
         return;
       }
       case "LoadSession":

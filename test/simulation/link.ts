@@ -57,18 +57,21 @@ export class Link {
     this.#send(this.#down, envelope, bytes);
   }
 
-  /** The agent's process or its end of the stream is gone; the hub learns of it when a packet gets through. */
-  agentGone(reason: string): void {
-    this.#down.to = undefined;
+  /**
+   * The agent's process or its end of the stream is gone; the hub learns of it when a packet gets through. `silent`: never, as when
+   * power fails or a path turns into a black hole. What was on its way to the agent may still reach its shell, late.
+   */
+  agentGone(reason: string, silent: boolean): void {
+    if (this.#world.chance(0.5)) this.#down.to = undefined;
     this.#up.from = undefined;
-    this.#announce(this.#up, reason);
+    if (!silent) this.#announce(this.#up, reason);
   }
 
   /** The hub's process or its end of the stream is gone. */
-  hubGone(reason: string): void {
-    this.#up.to = undefined;
+  hubGone(reason: string, silent: boolean): void {
+    if (this.#world.chance(0.5)) this.#up.to = undefined;
     this.#down.from = undefined;
-    this.#announce(this.#down, reason);
+    if (!silent) this.#announce(this.#down, reason);
   }
 
   /** Something on the path resets the connection; each side learns of it in its own time. */

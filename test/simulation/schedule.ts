@@ -30,6 +30,7 @@ export type Action =
     }
   | { readonly atMs: number; readonly do: "reset"; readonly agent: number }
   | { readonly atMs: number; readonly do: "evict"; readonly agent: number }
+  | { readonly atMs: number; readonly do: "replay"; readonly agent: number }
   | { readonly atMs: number; readonly do: "flaky"; readonly agent: number; readonly forMs: number }
   | { readonly atMs: number; readonly do: "agentClock"; readonly agent: number; readonly byMs: number }
   | { readonly atMs: number; readonly do: "hubClock"; readonly byMs: number }
@@ -66,6 +67,7 @@ const WEIGHTS: readonly (readonly [Action["do"], number])[] = [
   ["slow", 2],
   ["reset", 4],
   ["evict", 1],
+  ["replay", 2],
   ["flaky", 2],
   ["agentClock", 2],
   ["hubClock", 1],
@@ -138,6 +140,7 @@ function actionOf(kind: Action["do"], atMs: number, random: SeededRandom, size: 
     case "upgrade":
     case "reset":
     case "evict":
+    case "replay":
       return { atMs, do: kind, agent };
   }
 }

@@ -174,6 +174,9 @@ class Run {
       case "evict":
         this.#hub.evict(state.cluster);
         return;
+      case "replay":
+        if (state.first !== undefined) this.#hub.replay(state.cluster, state.first);
+        return;
       case "flaky":
         agent.tenant.flaky = true;
         world.after(action.forMs, () => (agent.tenant.flaky = false));

@@ -1,4 +1,5 @@
 import { ProtocolError_Code } from "../../api/gen/conductor/federation/v1alpha1/session_pb.ts";
+import { invariant } from "../../base/assert.ts";
 import { WINDOW_FRAMES } from "./limits.ts";
 import { type Violation, violation } from "./violation.ts";
 
@@ -31,6 +32,7 @@ export class ReceiveWindow {
 
   /** The effect of a received frame is durable (or is made so by the writes of this step). */
   durable(seq: number): void {
+    invariant(seq <= this.#received, `frame ${seq} is durable before it arrived`);
     if (seq <= this.#durable) return;
     if (seq !== this.#durable + 1) {
       this.#ahead.add(seq);

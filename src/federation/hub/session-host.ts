@@ -449,15 +449,17 @@ export class SessionHost {
   /** Waits for work that only saves a round trip; its failure is the fetch's to report. */
   async #atMost(ms: number, work: Promise<void> | undefined): Promise<void> {
     if (work === undefined) return;
-    const timer = new AbortController();
-    const worked = work.catch((error: unknown) => {
-      this.#log.debug({ err: error }, "bodies could not be read ahead");
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      work
+        .catch((error: unknown) => {
+          this.#log.debug({ err: error }, "bodies could not be read ahead");
+        })
+        .finally(() => {
+          clearTimeout(timer);
+          resolve();
+        });
     });
-    const slept = this.#shared.options.clock.sleep(ms, timer.signal).catch(() => {
-      // the work was faster
-    });
-    await Promise.race([worked, slept]);
-    timer.abort();
   }
 
   #began(): void {

@@ -1,6 +1,6 @@
 import { itemKey } from "../../src/federation/index/index-document.ts";
 import { forEachBody } from "../../src/federation/index/plan-index.ts";
-import { wireLevel } from "../../src/federation/session/spoke/item-work.ts";
+import { wireLevel } from "../../src/federation/session/spoke/item-reports.ts";
 import type { Agent } from "./agent.ts";
 import type { DesiredState } from "./desired-state.ts";
 import type { Hub } from "./hub.ts";

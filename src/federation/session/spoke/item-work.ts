@@ -1,39 +1,28 @@
-import { create } from "@bufbuild/protobuf";
-import {
-  type ItemReport,
-  ItemReport_Level,
-  ItemReportSchema,
-  type ItemRetry,
-} from "../../../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
+import type { ItemRetry } from "../../../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
 import type { Digest } from "../../../base/digest.ts";
 import type { Random } from "../../../base/random.ts";
 import type { ItemNack } from "../../spoke/ports.ts";
 import { type IndexDocument, type IndexItem, itemKey } from "../../index/index-document.ts";
-import { type InventoryEntry, inventoryDigest } from "../../index/inventory-digest.ts";
-import { type IndexPlan, forEachBody } from "../../index/plan-index.ts";
+import type { IndexPlan } from "../../index/plan-index.ts";
 import { ITEM_RETRY, MAX_RUNNING_HANDLERS } from "../limits.ts";
-import { clip, nackMessage } from "../message.ts";
-import { payloadBytes } from "../payload-size.ts";
-import type { Payload } from "../payload.ts";
+import { clip } from "../message.ts";
 import { retryAtMs } from "../retry.ts";
 import type { Tokens } from "../tokens.ts";
 import type { BlobFetching } from "./blob-fetching.ts";
+import { BodyNeeds } from "./body-needs.ts";
 import type { SpokeCounters } from "./counters.ts";
 import type { HandlerPhase } from "./effects.ts";
+import { ItemReports, type Reportable } from "./item-reports.ts";
 import type { ItemLevel, ItemRecord } from "./record.ts";
-import type { SpokePipe, SpokeStep } from "./step.ts";
+import type { SpokeStep } from "./step.ts";
 
 /** Least time between reports that differ only in what an item waits for, milliseconds. */
 const WAITING_REPORT_MS = 1_000;
 
 /** One item on its way. The record is what the store holds; the rest is this process's. */
-interface Work {
-  readonly key: string;
+interface Work extends Reportable {
   record: ItemRecord;
-  /** Rises with every change worth reporting; compares with what was sent and acknowledged. */
   stamp: number;
-  sentStamp: number;
-  ackedStamp: number;
   /** Token of the running handler; 0 when none runs. */
   token: number;
   phase: HandlerPhase;
@@ -62,17 +51,13 @@ export class ItemWork {
   readonly #random: Random;
   readonly #tokens: Tokens;
   readonly #counters: SpokeCounters;
-  readonly #bodies: BlobFetching;
+  readonly #needs: BodyNeeds;
   readonly #works: Map<string, Work> = new Map();
   readonly #byToken: Map<number, Work> = new Map();
-  /** Items that wait for a body. */
-  readonly #waiters: Map<Digest, Set<string>> = new Map();
-  /** How many items (or last good versions) need a body. */
-  readonly #needs: Map<Digest, number> = new Map();
+  /** What the hub does not know yet. */
+  readonly reports: ItemReports = new ItemReports(this.#works);
   readonly #runnable: Set<string> = new Set();
   readonly #retrying: Set<string> = new Set();
-  readonly #dirtyDeletes: Set<string> = new Set();
-  readonly #dirtyUpdates: Set<string> = new Set();
   #running = 0;
   #stamp = 0;
   #started = false;
@@ -90,13 +75,13 @@ export class ItemWork {
     this.#random = parts.random;
     this.#tokens = parts.tokens;
     this.#counters = parts.counters;
-    this.#bodies = parts.bodies;
+    this.#needs = new BodyNeeds(parts.bodies);
     const named = new Set((parts.document?.items ?? []).map(itemKey));
     for (const record of parts.records) {
       const key = itemKey(record.item);
       this.#works.set(key, this.#newWork(key, record, !named.has(key)));
-      this.#hold(record.item);
-      if (record.lastGood !== undefined) this.#hold(record.lastGood);
+      this.#needs.hold(record.item);
+      if (record.lastGood !== undefined) this.#needs.hold(record.lastGood);
     }
   }
 
@@ -134,7 +119,7 @@ export class ItemWork {
   /** The agent starts: everything unfinished goes on, and bodies that nothing needs are forgotten. */
   start(step: SpokeStep): void {
     this.#started = true;
-    for (const digest of this.#bodies.stored()) if (!this.#needs.has(digest)) this.#bodies.forget(digest, step);
+    this.#needs.sweep(step);
     for (const work of this.#works.values()) this.#advance(work, step);
   }
 
@@ -159,12 +144,12 @@ export class ItemWork {
 
   /** A body is held and checked. */
   bodyArrived(digest: Digest, step: SpokeStep): void {
-    for (const key of this.#takeWaiters(digest)) this.#advanceKey(key, step);
+    for (const key of this.#needs.takeWaiters(digest)) this.#advanceKey(key, step);
   }
 
   /** A body can never be had: every item that needs it is refused. */
   bodyRefused(digest: Digest, refusal: ItemNack, step: SpokeStep): void {
-    for (const key of this.#takeWaiters(digest)) {
+    for (const key of this.#needs.takeWaiters(digest)) {
       const work = this.#works.get(key);
       if (work !== undefined && work.record.level === "pending") this.#fail(work, refusal, step);
     }
@@ -223,57 +208,6 @@ export class ItemWork {
     return deadline;
   }
 
-  /** Digest over what the index in force names (Hello.inventory_digest). Items without anything to report are left out. */
-  inventory(document: IndexDocument | undefined): Digest {
-    const entries: InventoryEntry[] = [];
-    for (const item of document?.items ?? []) {
-      const record = this.#works.get(itemKey(item))?.record;
-      if (record === undefined || !isReportable(record)) continue;
-      const { kind, name, version, digest } = record.item;
-      entries.push({ kind, name, version, digest, level: wireLevel(record.level), reason: record.nack?.reason ?? "" });
-    }
-    return inventoryDigest(entries);
-  }
-
-  /** A session is live. `resend`: the hub's record differs. Otherwise it has everything up to the stamp at hello. */
-  opened(resend: boolean, helloStamp: number): void {
-    for (const work of this.#works.values()) {
-      work.sentStamp = 0;
-      if (resend) work.ackedStamp = 0;
-      else if (work.stamp <= helloStamp) work.ackedStamp = work.stamp;
-      if (work.ackedStamp < work.stamp) this.#markDirty(work);
-    }
-  }
-
-  /** A report was acknowledged. */
-  acknowledged(key: string, stamp: number): void {
-    const work = this.#works.get(key);
-    if (work !== undefined && stamp > work.ackedStamp) work.ackedStamp = stamp;
-  }
-
-  /** Sends reports while there is room: those of tombstones on their own lane. Returns false when something still waits. */
-  pump(pipe: SpokePipe, lane: "delete" | "update", step: SpokeStep): boolean {
-    const dirty = lane === "delete" ? this.#dirtyDeletes : this.#dirtyUpdates;
-    for (const key of dirty) {
-      const work = this.#works.get(key);
-      if (work === undefined || work.sentStamp >= work.stamp || !isReportable(work.record)) {
-        dirty.delete(key);
-        continue;
-      }
-      const payload: Payload = { case: "itemReport", value: this.#report(work, step) };
-      const bytes = payloadBytes(payload);
-      if (pipe.blocked || !pipe.sending.hasRoom(lane, bytes)) return false;
-      dirty.delete(key);
-      work.sentStamp = work.stamp;
-      pipe.send(step.out, lane, { kind: "message", payload }, bytes, step.nowMs, {
-        kind: "item",
-        key,
-        stamp: work.stamp,
-      });
-    }
-    return true;
-  }
-
   #newWork(key: string, record: ItemRecord, orphan: boolean): Work {
     return {
       key,
@@ -294,7 +228,7 @@ export class ItemWork {
   #replace(item: IndexItem, epoch: number, step: SpokeStep): void {
     const key = itemKey(item);
     const old = this.#works.get(key);
-    this.#hold(item);
+    this.#needs.hold(item);
     const record: ItemRecord = {
       item,
       epoch,
@@ -316,13 +250,13 @@ export class ItemWork {
     }
     this.#runnable.delete(key);
     this.#retrying.delete(key);
-    this.#unwait(old);
+    this.#needs.unwait(old.record.item, key);
     const previous = old.record.item;
     old.retryAtMs = 0;
     old.waitingFor = "";
     old.orphan = false;
     this.#write(old, record, step);
-    this.#release(previous, step);
+    this.#needs.release(previous, step);
   }
 
   #advanceKey(key: string, step: SpokeStep): void {
@@ -336,7 +270,8 @@ export class ItemWork {
     if (!this.#started || record.level === "healthy") return;
     if (work.token !== 0) {
       // The handler of a superseded version still runs: meanwhile the bodies of the new one may come.
-      if (work.abandoned && record.level === "pending" && record.nack === undefined) this.#bodiesHeld(work, step);
+      if (work.abandoned && record.level === "pending" && record.nack === undefined)
+        this.#needs.held(work.record.item, work.key, step);
       return;
     }
     if (record.quarantinedBy === this.#agentVersion) return;
@@ -345,7 +280,7 @@ export class ItemWork {
       return;
     }
     if (record.level === "pending") {
-      if (!this.#bodiesHeld(work, step)) return;
+      if (!this.#needs.held(work.record.item, work.key, step)) return;
       if (record.item.deleted === true) {
         this.#run(work, "remove", step);
         return;
@@ -353,22 +288,6 @@ export class ItemWork {
       this.#reach(work, "received", step);
     }
     this.#run(work, phaseAt(work.record.level), step);
-  }
-
-  #bodiesHeld(work: Work, step: SpokeStep): boolean {
-    let held = true;
-    forEachBody(work.record.item, (digest, size) => {
-      if (this.#bodies.holds(digest)) return;
-      held = false;
-      let waiters = this.#waiters.get(digest);
-      if (waiters === undefined) {
-        waiters = new Set();
-        this.#waiters.set(digest, waiters);
-      }
-      waiters.add(work.key);
-      this.#bodies.want(digest, size, step);
-    });
-    return held;
   }
 
   #run(work: Work, phase: HandlerPhase, step: SpokeStep): void {
@@ -404,13 +323,13 @@ export class ItemWork {
     const previous = record.lastGood;
     const takesEffect = level === "applied" || (level === "healthy" && record.item.deleted === true);
     const lastGood = takesEffect ? (record.item.deleted === true ? undefined : record.item) : previous;
-    if (takesEffect && lastGood !== undefined) this.#hold(lastGood);
+    if (takesEffect && lastGood !== undefined) this.#needs.hold(lastGood);
     this.#write(
       work,
       { ...record, level, atMs: step.wallMs, nack: undefined, attempts: 0, lastGood, quarantinedBy: "" },
       step,
     );
-    if (takesEffect && previous !== undefined) this.#release(previous, step);
+    if (takesEffect && previous !== undefined) this.#needs.release(previous, step);
   }
 
   #fail(work: Work, refusal: ItemNack, step: SpokeStep): void {
@@ -440,96 +359,21 @@ export class ItemWork {
 
   #touch(work: Work): void {
     work.stamp = ++this.#stamp;
-    this.#markDirty(work);
-  }
-
-  #markDirty(work: Work): void {
-    (work.record.item.deleted === true ? this.#dirtyDeletes : this.#dirtyUpdates).add(work.key);
+    this.reports.mark(work);
   }
 
   #forgetIfDone(work: Work, step: SpokeStep): void {
     if (!work.orphan || work.token !== 0 || work.record.level !== "healthy") return;
     this.#works.delete(work.key);
-    this.#dirtyDeletes.delete(work.key);
     step.persist.push({ type: "DeleteItem", key: work.key });
-    this.#release(work.record.item, step);
+    this.#needs.release(work.record.item, step);
   }
 
   #waitingFor(work: Work): string {
-    if (work.waitingFor !== "" || work.record.level !== "pending") return work.waitingFor;
-    let missing = "";
-    forEachBody(work.record.item, (digest) => {
-      if (missing !== "" || this.#bodies.holds(digest)) return;
-      const reason = this.#bodies.reasonOf(digest);
-      missing = `body ${digest}${reason === "" ? "" : ` (${reason})`}`;
-    });
-    return missing;
+    return work.waitingFor === "" && work.record.level === "pending"
+      ? this.#needs.missing(work.record.item)
+      : work.waitingFor;
   }
-
-  #report(work: Work, step: SpokeStep): ItemReport {
-    const { item, level, atMs, nack } = work.record;
-    const report = create(ItemReportSchema, {
-      kind: item.kind,
-      name: item.name,
-      version: BigInt(item.version),
-      digest: item.digest,
-      level: wireLevel(level),
-      atUnixMs: BigInt(Math.trunc(atMs)),
-      waitingFor: work.waitingFor,
-    });
-    if (nack === undefined) return report;
-    report.nack = nackMessage(nack);
-    if (nack.retryable)
-      report.nextRetryUnixMs = BigInt(Math.trunc(step.wallMs + Math.max(0, work.retryAtMs - step.nowMs)));
-    return report;
-  }
-
-  #takeWaiters(digest: Digest): readonly string[] {
-    const waiters = this.#waiters.get(digest);
-    if (waiters === undefined) return [];
-    this.#waiters.delete(digest);
-    return [...waiters];
-  }
-
-  #unwait(work: Work): void {
-    forEachBody(work.record.item, (digest) => {
-      const waiters = this.#waiters.get(digest);
-      if (waiters?.delete(work.key) === true && waiters.size === 0) this.#waiters.delete(digest);
-    });
-  }
-
-  #hold(item: IndexItem): void {
-    forEachBody(item, (digest) => this.#needs.set(digest, (this.#needs.get(digest) ?? 0) + 1));
-  }
-
-  #release(item: IndexItem, step: SpokeStep): void {
-    forEachBody(item, (digest) => {
-      const left = (this.#needs.get(digest) ?? 0) - 1;
-      if (left > 0) {
-        this.#needs.set(digest, left);
-        return;
-      }
-      this.#needs.delete(digest);
-      this.#bodies.forget(digest, step);
-    });
-  }
-}
-
-const WIRE_LEVELS: Readonly<Record<ItemLevel, ItemReport_Level>> = {
-  pending: ItemReport_Level.UNSPECIFIED,
-  received: ItemReport_Level.RECEIVED,
-  verified: ItemReport_Level.VERIFIED,
-  applied: ItemReport_Level.APPLIED,
-  healthy: ItemReport_Level.HEALTHY,
-};
-
-/** Level as on the wire. */
-export function wireLevel(level: ItemLevel): ItemReport_Level {
-  return WIRE_LEVELS[level];
-}
-
-function isReportable(record: ItemRecord): boolean {
-  return record.level !== "pending" || record.nack !== undefined;
 }
 
 function phaseAt(level: ItemLevel): HandlerPhase {

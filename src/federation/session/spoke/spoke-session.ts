@@ -297,7 +297,7 @@ export class SpokeSession {
       highestTerm: this.#term,
       lastRevocationSerial: this.#revocations.serial,
       readBackUnixMs: BigInt(Math.trunc(readBackMs)),
-      inventoryDigest: this.#items.inventory(this.#holding.document),
+      inventoryDigest: this.#items.reports.inventory(this.#holding.document),
       trustedKeyIds: [...trustedKeyIds],
     });
     const position = this.#position();
@@ -455,7 +455,7 @@ export class SpokeSession {
     if (welcome.endpoints.length > 0) this.#endpoints = welcome.endpoints.slice(0, MAX_ENDPOINTS);
     this.#phase = "live";
     this.#phaseMs = step.nowMs;
-    this.#items.opened(welcome.resendItemReports, this.#helloStamp);
+    this.#items.reports.opened(welcome.resendItemReports, this.#helloStamp);
     this.#facts.opened();
     this.#audit.opened(welcome, step);
     this.#setChannel("connected", "Recovered", step);
@@ -591,7 +591,7 @@ export class SpokeSession {
         this.#facts.acknowledged(tag.key, tag.reportVersion, step);
         return;
       case "item":
-        this.#items.acknowledged(tag.key, tag.stamp);
+        this.#items.reports.acknowledged(tag.key, tag.stamp);
         return;
       case "audit":
         this.#audit.settled();
@@ -651,8 +651,9 @@ export class SpokeSession {
         this.#fetchIndex(pipe, step);
         this.#bodies.pump(pipe, step);
       }
-      if (lane === "delete" && !this.#items.pump(pipe, "delete", step)) return;
-      if (lane === "update" && !(this.#items.pump(pipe, "update", step) && this.#facts.pump(pipe, step))) return;
+      if (lane === "delete" && !this.#items.reports.pump(pipe, "delete", step)) return;
+      if (lane === "update" && !(this.#items.reports.pump(pipe, "update", step) && this.#facts.pump(pipe, step)))
+        return;
     }
     this.#audit.pump(pipe, step);
   }

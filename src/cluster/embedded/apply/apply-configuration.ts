@@ -146,13 +146,13 @@ function managerText(manager: Manager): string {
   const name = `${JSON.stringify(manager.manager)}${subresource}`;
   // One manager applies in one version at a time: only updates say which (structured-merge-diff `printManager`).
   if (manager.operation === "Apply") return name;
-  return `${name} using ${manager.apiVersion}${manager.time === undefined ? "" : ` at ${manager.time}`}`;
+  return `${name} using ${manager.apiVersion}`;
 }
 
 function conflictError(conflicts: readonly [Manager, FieldSet][]): ApiStatusError {
   const causes: StatusCause[] = [];
   const groups: string[] = [];
-  for (const [manager, set] of conflicts) {
+  for (const [manager, set] of conflicts.toSorted(([a], [b]) => (a.manager < b.manager ? -1 : 1))) {
     const paths = [...pathsOf(set)];
     const who = managerText(manager);
     for (const path of paths) {

@@ -68,6 +68,7 @@ export function customResources(crd: CustomResourceDefinitionObject): readonly S
         openApiSchema,
         custom: true,
         prunes: crd.spec.preserveUnknownFields !== true,
+        initialStatus: undefined,
         rules: {},
         terminating,
       } satisfies ServedResource;

@@ -65,7 +65,7 @@ function checkOwners(metadata: JsonMap, errors: FieldError[]): void {
     }
     for (const field of ["apiVersion", "kind", "name", "uid"]) {
       if (typeof owner[field] !== "string" || owner[field] === "") {
-        errors.push(invalidValue(`${path}.${field}`, owner[field] ?? "", `${field} must not be empty`));
+        errors.push(invalidValue(`metadata.ownerReferences.${field}`, owner[field] ?? "", "must not be empty"));
       }
     }
     if (owner["controller"] === true) controllers++;

@@ -1,6 +1,7 @@
 import type { WriteOptions } from "../../cluster.ts";
 import { type JsonMap, memberText } from "../json/mutable-json.ts";
 import { metadataOf, validateMetadata, validateMetadataUpdate } from "../metadata/validate-metadata.ts";
+import { builtinErrors, dropNulls } from "../resources/builtin-decoding.ts";
 import type { ServedResource } from "../resources/served-resource.ts";
 import { validateRules } from "../schema/cel/validate-rules.ts";
 import { applyDefaults } from "../schema/defaulting.ts";
@@ -22,6 +23,7 @@ export function pruneUnknown(resource: ServedResource, object: JsonMap, options:
 
 /** Schema defaults, then those of the kind. */
 export function fillDefaults(context: RequestContext, resource: ServedResource, object: JsonMap): void {
+  if (!resource.custom) dropNulls(object);
   applyDefaults(object, resource.schema);
   resource.rules.applyDefaults?.(object, kindContext(context));
 }
@@ -37,7 +39,7 @@ export function validateObject(
   const errors: FieldError[] = validateMetadata(metadata, resource.nameRule, resource.namespaced);
   if (old) errors.push(...validateMetadataUpdate(metadata, metadataOf(old)));
   const found = validateSchema(object, resource.schema);
-  const schemaErrors = old && resource.custom ? ratchet(found, object, old) : found;
+  const schemaErrors = !resource.custom ? builtinErrors(resource, found) : old ? ratchet(found, object, old) : found;
   errors.push(...schemaErrors);
   // Rules see only values of the right type: they run when the schema holds.
   if (found.length === 0) errors.push(...validateRules(context.cel, object, old, resource.schema));

@@ -2,10 +2,11 @@ import type { Unstructured } from "../../../api/object.ts";
 import { Namespace } from "../../../api/builtin.ts";
 import { uuidV4 } from "../../../base/ids.ts";
 import { apiVersionOf } from "../../../api/resource-type.ts";
+import { ApiStatusError } from "../../api-status-error.ts";
 import type { WriteOptions } from "../../cluster.ts";
-import { ensureMap, type JsonMap, member, memberText } from "../json/mutable-json.ts";
+import { cloneJson, ensureMap, type JsonMap, member, memberText } from "../json/mutable-json.ts";
 import { collectionId, inVersion, type ServedResource } from "../resources/served-resource.ts";
-import { alreadyExists, badRequest, forbidden, methodNotAllowed, notFound } from "../status-errors.ts";
+import { alreadyExists, forbidden, methodNotAllowed, notFound } from "../status-errors.ts";
 import { storageKey } from "../store/collection.ts";
 import { fillDefaults, pruneUnknown, validateObject } from "./admit.ts";
 import { kindContext, nowText, type RequestContext } from "./request-context.ts";
@@ -38,10 +39,11 @@ export async function createObject(
   }
   const metadata = ensureMap(object, "metadata");
   if (member(metadata, "resourceVersion")) {
-    throw badRequest("resourceVersion should not be set on objects to be created");
+    throw new ApiStatusError(500, "InternalError", "resourceVersion should not be set on objects to be created");
   }
   pruneUnknown(resource, object, options);
   if (resource.statusSubresource) delete object["status"];
+  if (resource.initialStatus) object["status"] = cloneJson(resource.initialStatus);
   startMetadata(context, resource, metadata);
   const collection = context.store.collection(resource.collection);
   const generated = generateName(context, resource, metadata, (key) => collection.tip(key) !== undefined);

@@ -26,7 +26,7 @@ function decodeToken(text: string): ContinueToken {
   } catch {
     // falls through: a token that is not ours is refused below
   }
-  throw badRequest("continue key is not valid");
+  throw badRequest("invalid continue token: continue key is not valid");
 }
 
 const CONTINUE_EXPIRED =

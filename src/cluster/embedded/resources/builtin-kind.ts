@@ -17,5 +17,7 @@ export interface BuiltinKind {
   readonly names?: NameRule;
   readonly fields?: readonly string[];
   readonly shape?: JsonObject;
+  /** Status of a new object; absent means none. */
+  readonly initialStatus?: JsonObject;
   readonly rules?: KindRules;
 }

@@ -46,6 +46,7 @@ function served(row: BuiltinKind): ServedResource {
     openApiSchema: OPEN_API,
     custom: false,
     prunes: false,
+    initialStatus: row.initialStatus,
     rules: row.rules ?? {},
     terminating: false,
   };

@@ -1,6 +1,7 @@
 import type { BuiltinKind } from "./builtin-kind.ts";
 import { customResourceDefinitionRules } from "./rules/custom-resource-definition.ts";
-import { roleBindingRules } from "./rules/rbac.ts";
+import { networkPolicyRules } from "./rules/network-policy.ts";
+import { roleBindingRules, roleRules } from "./rules/rbac.ts";
 import * as configuration from "./shapes/configuration.ts";
 
 const RBAC = "rbac.authorization.k8s.io";
@@ -16,6 +17,7 @@ export const CLUSTER_KINDS: readonly BuiltinKind[] = [
     group: NETWORKING,
     resource: "ingresses",
     kind: "Ingress",
+    initialStatus: { loadBalancer: {} },
     short: ["ing"],
     status: true,
     generation: true,
@@ -29,11 +31,13 @@ export const CLUSTER_KINDS: readonly BuiltinKind[] = [
     short: ["netpol"],
     generation: true,
     shape: configuration.networkPolicy,
+    rules: networkPolicyRules,
   },
   {
     group: "policy",
     resource: "poddisruptionbudgets",
     kind: "PodDisruptionBudget",
+    initialStatus: { disruptionsAllowed: 0, currentHealthy: 0, desiredHealthy: 0, expectedPods: 0 },
     short: ["pdb"],
     status: true,
     generation: true,
@@ -49,7 +53,7 @@ export const CLUSTER_KINDS: readonly BuiltinKind[] = [
     status: true,
     shape: configuration.autoscaler,
   },
-  { group: RBAC, resource: "roles", kind: "Role", names: "path", shape: configuration.role },
+  { group: RBAC, resource: "roles", kind: "Role", names: "path", shape: configuration.role, rules: roleRules },
   {
     group: RBAC,
     resource: "rolebindings",
@@ -65,6 +69,7 @@ export const CLUSTER_KINDS: readonly BuiltinKind[] = [
     scope: "Cluster",
     names: "path",
     shape: configuration.role,
+    rules: roleRules,
   },
   {
     group: RBAC,

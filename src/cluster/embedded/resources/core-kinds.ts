@@ -76,10 +76,11 @@ export const CORE_KINDS: readonly BuiltinKind[] = [
   {
     resource: "services",
     kind: "Service",
+    initialStatus: { loadBalancer: {} },
     short: ["svc"],
     categories: ALL,
     status: true,
-    names: "label1035",
+    names: "label",
     fields: ["spec.clusterIP", "spec.type"],
     shape: workloads.service,
     rules: serviceRules,
@@ -88,6 +89,7 @@ export const CORE_KINDS: readonly BuiltinKind[] = [
   {
     resource: "persistentvolumeclaims",
     kind: "PersistentVolumeClaim",
+    initialStatus: { phase: "Pending" },
     short: ["pvc"],
     status: true,
     shape: workloads.persistentVolumeClaim,

@@ -59,6 +59,8 @@ export interface ServedResource extends DiscoveredResource {
   readonly custom: boolean;
   /** Whether unknown members are dropped (custom resources) or kept (built-in kinds). */
   readonly prunes: boolean;
+  /** Status of a new object whose status the client may not set. */
+  readonly initialStatus: JsonObject | undefined;
   readonly rules: KindRules;
   /** Set while the CRD is being deleted: nothing new may be created. */
   readonly terminating: boolean;

@@ -33,7 +33,8 @@ export function parseResourceVersion(text: string | undefined): number {
 
 /** 504 as the API server answers for a version it has not reached. */
 export function tooLargeVersion(version: number, current: number): ApiStatusError {
-  return new ApiStatusError(504, "Timeout", `Too large resource version: ${version}, current: ${current}`, {
+  return new ApiStatusError(504, "Timeout", `Timeout: Too large resource version: ${version}, current: ${current}`, {
+    causes: [{ reason: "ResourceVersionTooLarge", message: "Too large resource version" }],
     retryAfterSeconds: 1,
   });
 }

@@ -1,5 +1,5 @@
 import { isMap, jsonEqual, type JsonMap, member, memberMap } from "../../json/mutable-json.ts";
-import { type FieldError, forbiddenField, invalidValue, required, tooLong, typeInvalid } from "../../status-errors.ts";
+import { badRequest, type FieldError, forbiddenField, invalidValue, required, tooLong } from "../../status-errors.ts";
 import type { KindRules } from "../served-resource.ts";
 
 /** Sum of all values (core `MaxSecretSize`). */
@@ -24,11 +24,14 @@ function checkKeys(map: JsonMap | undefined, path: string, errors: FieldError[])
   return bytes;
 }
 
-function checkBase64(map: JsonMap | undefined, path: string, errors: FieldError[]): void {
-  for (const [key, value] of Object.entries(map ?? {})) {
-    if (typeof value === "string" && !BASE64.test(value)) {
-      errors.push(typeInvalid(`${path}.${key}`, "string", "illegal base64 data"));
-    }
+/** Bytes are decoded before anything is validated: what is not base64 is no object of the kind at all. @throws ApiStatusError 400 */
+function checkBase64(map: JsonMap | undefined, kind: string): void {
+  for (const value of Object.values(map ?? {})) {
+    if (typeof value !== "string" || BASE64.test(value)) continue;
+    const wrong = value.search(/[^A-Za-z0-9+/]/);
+    throw badRequest(
+      `${kind} in version "v1" cannot be handled as a ${kind}: illegal base64 data at input byte ${wrong < 0 ? value.length : wrong}`,
+    );
   }
 }
 
@@ -51,7 +54,7 @@ export const configMapRules: KindRules = {
     const data = memberMap(object, "data");
     const binary = memberMap(object, "binaryData");
     const bytes = checkKeys(data, "data", errors) + checkKeys(binary, "binaryData", errors);
-    checkBase64(binary, "binaryData", errors);
+    checkBase64(binary, "ConfigMap");
     for (const key of Object.keys(binary ?? {})) {
       if (data && Object.hasOwn(data, key)) {
         errors.push(invalidValue(`data[${key}]`, key, "duplicate of key present in binaryData"));
@@ -90,7 +93,7 @@ export const secretRules: KindRules = {
     const errors: FieldError[] = [];
     const data = memberMap(object, "data");
     const bytes = checkKeys(data, "data", errors);
-    checkBase64(data, "data", errors);
+    checkBase64(data, "Secret");
     if ((bytes * 3) / 4 > MAX_DATA_BYTES) errors.push(tooLong("data", MAX_DATA_BYTES));
     const type = member(object, "type");
     if (typeof type === "string" && Object.hasOwn(REQUIRED_KEYS, type)) {

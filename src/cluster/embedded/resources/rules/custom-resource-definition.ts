@@ -123,8 +123,12 @@ function validateVersions(object: JsonMap, context: KindContext): FieldError[] {
     if (seen.has(name)) errors.push(duplicateValue(`${path}.name`, name));
     seen.add(name);
     const schema = memberMap(memberMap(version, "schema") ?? {}, "openAPIV3Schema");
-    if (!schema) errors.push(required(`${path}.schema.openAPIV3Schema`, "schemas are required"));
-    else errors.push(...checkStructural(schema, `${path}.schema.openAPIV3Schema`, context.compileRule));
+    if (!schema) errors.push(required(`${path}.schema.openAPIV3Schema`));
+    else {
+      // The API server reads the schema of an only version as the schema of all.
+      const at = versions.length === 1 ? "spec.validation.openAPIV3Schema" : `${path}.schema.openAPIV3Schema`;
+      errors.push(...checkStructural(schema, at, context.compileRule));
+    }
   });
   if (versions.filter((version) => version["storage"] === true).length !== 1) {
     errors.push(

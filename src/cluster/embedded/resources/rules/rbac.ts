@@ -4,6 +4,18 @@ import type { KindRules } from "../served-resource.ts";
 
 const RBAC_GROUP = "rbac.authorization.k8s.io";
 
+export const roleRules: KindRules = {
+  validate(object) {
+    const rules = member(object, "rules");
+    if (!Array.isArray(rules)) return [];
+    return rules.flatMap((rule, i) => {
+      const verbs = isMap(rule) ? member(rule, "verbs") : undefined;
+      const missing = !Array.isArray(verbs) || verbs.length === 0;
+      return missing ? [required(`rules[${i}].verbs`, "verbs must contain at least one value")] : [];
+    });
+  },
+};
+
 export const roleBindingRules: KindRules = {
   applyDefaults(object) {
     const roleRef = memberMap(object, "roleRef");
@@ -34,7 +46,7 @@ export const roleBindingRules: KindRules = {
     if (Array.isArray(subjects)) {
       subjects.forEach((subject, i) => {
         if (!isMap(subject)) return;
-        const kinds = ["User", "Group", "ServiceAccount"];
+        const kinds = ["ServiceAccount", "User", "Group"];
         if (!kinds.includes(memberText(subject, "kind"))) {
           errors.push(notSupported(`subjects[${i}].kind`, subject["kind"], kinds));
         }

@@ -70,8 +70,20 @@ function checkSelector(object: JsonMap, old: JsonMap | undefined): FieldError[] 
   return errors;
 }
 
+/** Admission plugin DefaultTolerationSeconds. */
+function tolerateNodeTrouble(spec: JsonMap): void {
+  const tolerations = Array.isArray(spec["tolerations"]) ? spec["tolerations"] : [];
+  for (const key of ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"]) {
+    if (tolerations.some((toleration) => isMap(toleration) && (toleration["key"] ?? key) === key)) continue;
+    tolerations.push({ key, operator: "Exists", effect: "NoExecute", tolerationSeconds: 300 });
+  }
+  spec["tolerations"] = tolerations;
+}
+
 export const podRules: KindRules = {
   prepareCreate(object) {
+    const spec = memberMap(object, "spec");
+    if (spec) tolerateNodeTrouble(spec);
     object["status"] = { phase: "Pending", qosClass: "BestEffort" };
   },
   applyDefaults(object) {
@@ -186,7 +198,20 @@ export const statefulSetRules: KindRules = {
   },
 };
 
+const TEMPLATE_GENERATION = "deprecated.daemonset.template.generation";
+
+function setTemplateGeneration(object: JsonMap, generation: number): void {
+  ensureMap(ensureMap(object, "metadata"), "annotations")[TEMPLATE_GENERATION] = String(generation);
+}
+
 export const daemonSetRules: KindRules = {
+  prepareCreate: (object) => setTemplateGeneration(object, 1),
+  prepareUpdate(object, old) {
+    const annotations = memberMap(memberMap(old, "metadata") ?? {}, "annotations") ?? {};
+    const before = Number(annotations[TEMPLATE_GENERATION] ?? 1);
+    const template = (set: JsonMap) => memberMap(memberMap(set, "spec") ?? {}, "template");
+    setTemplateGeneration(object, jsonEqual(template(object), template(old)) ? before : before + 1);
+  },
   applyDefaults(object) {
     const spec = memberMap(object, "spec");
     const strategy = spec ? memberMap(spec, "updateStrategy") : undefined;
@@ -215,6 +240,8 @@ function selectByUid(object: JsonMap): void {
   labels["controller-uid"] = uid;
   labels["job-name"] = name;
   spec["selector"] ??= { matchLabels: { "batch.kubernetes.io/controller-uid": uid } };
+  // A Job without labels takes those of its pods (batch/v1 defaults).
+  if (Object.keys(memberMap(metadata, "labels") ?? {}).length === 0) metadata["labels"] = structuredClone(labels);
 }
 
 export const jobRules: KindRules = {

@@ -42,16 +42,13 @@ export const lease = object({
   spec: object({ holderIdentity: text, leaseDurationSeconds: whole, leaseTransitions: whole }),
 });
 
-const policyRule = object(
-  {
-    verbs: listAtomic(text),
-    apiGroups: listAtomic(text),
-    resources: listAtomic(text),
-    resourceNames: listAtomic(text),
-    nonResourceURLs: listAtomic(text),
-  },
-  { required: ["verbs"] },
-);
+const policyRule = object({
+  verbs: listAtomic(text),
+  apiGroups: listAtomic(text),
+  resources: listAtomic(text),
+  resourceNames: listAtomic(text),
+  nonResourceURLs: listAtomic(text),
+});
 
 export const role = object({
   rules: { ...listAtomic(policyRule), nullable: true },
@@ -74,7 +71,7 @@ export const roleBinding = object(
 const webhook = object(
   {
     name: text,
-    clientConfig: open,
+    clientConfig: object({ service: object({ port: or(whole, 443) }) }),
     rules: listAtomic(object({ scope: or(text, "*") })),
     failurePolicy: or(text, "Fail"),
     matchPolicy: or(text, "Equivalent"),

@@ -64,6 +64,7 @@ const container: JsonObject = object(
 );
 
 const file = or(whole, 420);
+const downwardItems = listAtomic(object({ fieldRef: object({ apiVersion: or(text, "v1") }) }));
 
 const volume = object(
   {
@@ -72,11 +73,16 @@ const volume = object(
     secret: object({ defaultMode: file, items: listAtomic(open) }),
     projected: object({
       defaultMode: file,
-      sources: listAtomic(object({ serviceAccountToken: object({ expirationSeconds: or(whole, 3607) }) })),
+      sources: listAtomic(
+        object({
+          serviceAccountToken: object({ expirationSeconds: or(whole, 3600) }),
+          downwardAPI: object({ items: downwardItems }),
+        }),
+      ),
     }),
     downwardAPI: object({
       defaultMode: file,
-      items: listAtomic(object({ fieldRef: object({ apiVersion: or(text, "v1") }) })),
+      items: downwardItems,
     }),
     hostPath: object({ type: or(text, "") }),
   },

@@ -70,6 +70,7 @@ export const statefulSet = object(
         replicas: or(count, 1),
         selector: labelSelector,
         template: podTemplate(["Always"]),
+        serviceName: or(text, ""),
         podManagementPolicy: or(text, "OrderedReady"),
         updateStrategy: or(
           object({
@@ -122,7 +123,7 @@ const jobSpec = object(
     completionMode: or(text, "NonIndexed"),
     suspend: or(flag, false),
     podReplacementPolicy: or(text, "TerminatingOrFailed"),
-    manualSelector: flag,
+    manualSelector: or(flag, false),
     selector: labelSelector,
     template: podTemplate(["OnFailure", "Never"]),
   },
@@ -140,7 +141,14 @@ export const cronJob = object(
         suspend: or(flag, false),
         successfulJobsHistoryLimit: or(whole, 3),
         failedJobsHistoryLimit: or(whole, 1),
-        jobTemplate: object({ metadata: objectMeta, spec: jobSpec }, { required: ["spec"] }),
+        // Defaults of a Job are filled in when the Job is made of it, only those of its pods are seen here.
+        jobTemplate: object(
+          {
+            metadata: or(objectMeta, {}),
+            spec: object({ template: podTemplate(["OnFailure", "Never"]) }, { required: ["template"] }),
+          },
+          { required: ["spec"] },
+        ),
       },
       { required: ["schedule", "jobTemplate"] },
     ),
@@ -153,7 +161,7 @@ export const service = object({
   spec: object({
     type: {
       type: "string",
-      enum: ["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"],
+      enum: ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"],
       default: "ClusterIP",
     },
     sessionAffinity: or(text, "None"),

@@ -75,6 +75,7 @@ function decide(view: Partial<CorrectionView>): Admission {
     execution: undefined,
     clusterHold: false,
     channelDegraded: false,
+    nowMs: Date.parse(TIME),
     ...view,
   });
 }
@@ -86,6 +87,20 @@ describe("admit (dispatcher §10.3)", () => {
 
   it("records a running attempt and starts no second one", () => {
     expect(decide({ execution: RUNNING })).toEqual({ decision: "admit", jobRef: "hello-v1-c" });
+  });
+
+  it("follows a recorded delivery with a correction when the drift outlives it", () => {
+    const recorded = signal({ state: "queued", correctionJobRef: RUNNING.metadata.name });
+    expect(decide({ signal: recorded, execution: RUNNING })).toEqual({ decision: "wait" });
+    const over = { ...RUNNING, status: { phase: "Succeeded", completedAt: TIME } } as const;
+    expect(decide({ signal: recorded, execution: over, nowMs: Date.parse(TIME) + 29_999 })).toEqual({
+      decision: "wait",
+    });
+    const due = { signal: recorded, nowMs: Date.parse(TIME) + 30_000 };
+    expect(decide({ ...due, execution: over })).toEqual({ decision: "admit", jobRef: "seam-correction-hello-c" });
+    expect(decide({ ...due, execution: undefined })).toEqual({ decision: "admit", jobRef: "seam-correction-hello-c" });
+    const corrected = signal({ state: "queued", correctionJobRef: "seam-correction-hello-c" });
+    expect(decide({ ...due, signal: corrected })).toEqual({ decision: "ignore" });
   });
 
   it("ignores what is not its own, not delivered, or given up", () => {

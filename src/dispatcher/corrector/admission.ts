@@ -15,7 +15,12 @@ export interface CorrectionView {
   readonly clusterHold: boolean;
   /** While the channel is degraded no correction starts. */
   readonly channelDegraded: boolean;
+  /** Wall clock, Unix milliseconds. */
+  readonly nowMs: number;
 }
+
+/** How long after a delivery the tenant may take to see that the drift is gone with it: two checks and a way back, with reserve. */
+const DELIVERY_SETTLE_MS = 30_000;
 
 /** What the corrector does about a signal (dispatcher §10.3). */
 export type Admission =
@@ -31,16 +36,27 @@ export function admit(view: CorrectionView): Admission {
   const { affectedCRRef, driftClass, state } = signal.spec;
   if (affectedCRRef.kind !== "PackDelivery" || (driftClass !== undefined && driftClass !== "PackResources"))
     return { decision: "ignore" };
-  if (state !== "delivered" || isTrue(signal.status?.conditions, "TerminalDrift")) return { decision: "ignore" };
+  const recorded = state === "queued" && installed !== undefined && isDelivery(signal, installed);
+  if ((state !== "delivered" && !recorded) || isTrue(signal.status?.conditions, "TerminalDrift"))
+    return { decision: "ignore" };
   if (installed === undefined || installed.metadata.deletionTimestamp !== undefined || delivery === undefined)
     return { decision: "unavailable" };
   const held = holdReason(view, delivery);
   if (held !== undefined) return { decision: "held", reason: held };
   if (view.channelDegraded) return { decision: "wait" };
   // An attempt that runs applies the pack anyway: it is recorded, and no second one started.
-  if (execution?.status?.phase === "Running") return { decision: "admit", jobRef: execution.metadata.name };
+  if (execution?.status?.phase === "Running")
+    return recorded ? { decision: "wait" } : { decision: "admit", jobRef: execution.metadata.name };
+  // The recorded delivery is over and drift is still open: it did not help, so a correction is due. No attempt of our own has failed.
+  const endedAt = recorded ? Date.parse(execution?.status?.completedAt ?? "") : Number.NaN;
+  if (view.nowMs - endedAt < DELIVERY_SETTLE_MS) return { decision: "wait" };
   if (installed.status?.serial === undefined) return { decision: "wait" };
   return { decision: "admit", jobRef: correctionSecretName(installed.metadata.name) };
+}
+
+/** True when the signal was queued with the name of a delivery that was running. */
+function isDelivery({ spec }: DriftSignal, { metadata }: PackInstalled): boolean {
+  return spec.correctionJobRef !== undefined && spec.correctionJobRef !== correctionSecretName(metadata.name);
 }
 
 function holdReason(

@@ -71,6 +71,7 @@ export class Corrector {
         .some(({ status }) => isTrue(status?.conditions, "SecurityViolation")),
       channelDegraded:
         caches.runnerConfigs.get({ namespace: NAMESPACES.ont, name: cluster })?.status?.federation?.connected === false,
+      nowMs: this.#context.clock.now(),
     };
   }
 

@@ -19,8 +19,9 @@ function play(steps: readonly string[]): readonly string[] {
       degraded = step === "degraded";
       continue;
     }
-    if (step === "queue") {
-      if (state?.state === "delivered" && state.book.terminal !== true) state = queued(state, nowMs);
+    if (step === "queue" || step === "queue delivery") {
+      if (state?.state === "delivered" && state.book.terminal !== true)
+        state = { ...queued(state, nowMs), ...(step === "queue" ? {} : { byDelivery: true }) };
     } else {
       const moment = { nowMs, newCorrelationId: `c${ids + 1}`, degraded, redeploy: "" };
       const next = nextDriftState(state, eventOf(step, state, nowMs), moment);
@@ -130,6 +131,13 @@ describe("nextDriftState", () => {
       "healthy stale: queued c1 counter 0",
       "drifted stale: queued c1 counter 0",
       "healthy applied: confirmed c1 counter 0",
+    ]);
+  });
+
+  it("is confirmed by a healthy pack when a delivery that ran anyway was recorded", () => {
+    expect(play(["drifted", "ack", "queue delivery", "drifted", "healthy"]).slice(3)).toEqual([
+      "drifted: queued c1 counter 0",
+      "healthy: confirmed c1 counter 0",
     ]);
   });
 

@@ -14,6 +14,11 @@ export interface DriftState {
   readonly escalationCounter: number;
   /** When the corrector admitted the last attempt, Unix milliseconds. */
   readonly lastAttemptAtMs?: number;
+  /**
+   * True while what is queued is a delivery that was under way anyway: its end is not reported as that of a correction, so a healthy
+   * pack is all there is to wait for. The agent judges nothing while it runs.
+   */
+  readonly byDelivery?: boolean;
   readonly book: DriftBook;
 }
 
@@ -188,8 +193,8 @@ function healthy(
 ): DriftState | undefined {
   if (current === undefined || current.state === "confirmed") return current;
   // In sync by other means while an attempt is under way: its outcome is still to come.
-  if (current.state === "queued" && !ended(current, event.correction) && !overdue(current, moment, rules))
-    return current;
+  const waits = current.state === "queued" && current.byDelivery !== true;
+  if (waits && !ended(current, event.correction) && !overdue(current, moment, rules)) return current;
   const attempt = current.state === "queued" && event.correction ? { lastAttempt: outcome(event.correction) } : {};
   return {
     ...current,

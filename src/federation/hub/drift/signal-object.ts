@@ -1,5 +1,6 @@
 import type { ConditionUpdate } from "../../../api/conditions.ts";
 import type { DriftSignal, DriftSignalSpec } from "../../../api/kinds/drift-signal.ts";
+import { correctionSecretName } from "../../../api/names.ts";
 import type { DriftedResourceRef } from "../../../api/kinds/drifted-resource-ref.ts";
 import { DriftedResource_Change, type DriftReport } from "../../../api/gen/conductor/federation/v1alpha1/facts_pb.ts";
 import { rfc3339Seconds } from "../../../base/clock.ts";
@@ -24,8 +25,18 @@ export function stateOf(signal: DriftSignal): DriftState {
     observedAtMs: Date.parse(spec.observedAt),
     escalationCounter: spec.escalationCounter ?? 0,
     ...(lastAttemptAtMs === undefined ? {} : { lastAttemptAtMs }),
+    ...(isDelivery(spec) ? { byDelivery: true } : {}),
     book: readBook(signal.metadata.annotations?.[DRIFT_BOOK]),
   };
+}
+
+/** The corrector records an attempt that runs anyway by the name of its PackExecution (dispatcher §10.3). */
+function isDelivery({ correctionJobRef, packInstanceRef }: DriftSignalSpec): boolean {
+  return (
+    correctionJobRef !== undefined &&
+    packInstanceRef !== undefined &&
+    correctionJobRef !== correctionSecretName(packInstanceRef)
+  );
 }
 
 /** The spec that says `state`; `report` refreshes what is drifted, `affected` is whose drift it is. */

@@ -1,5 +1,5 @@
 import { type Random, integerBetween } from "../src/base/random.ts";
-import { canonicalRules, ruleSetId } from "../src/permissions/rules/canonical.ts";
+import { canonicalRules, ruleSetId } from "../src/permissions/algebra/canonical.ts";
 import { derivedGroups, principalRefOf, subjectOfPrincipal } from "../src/permissions/rules/principal.ts";
 import { type Rule, ruleOf } from "../src/permissions/rules/rule.ts";
 import type { AccessRequest } from "../src/permissions/rules/access-request.ts";

@@ -1,6 +1,6 @@
 import { type Random, integerBetween } from "../../src/base/random.ts";
 import type { AccessRequest } from "../../src/permissions/rules/access-request.ts";
-import { canonicalRules, ruleSetId } from "../../src/permissions/rules/canonical.ts";
+import { canonicalRules, ruleSetId } from "../../src/permissions/algebra/canonical.ts";
 import { principalRefOf } from "../../src/permissions/rules/principal.ts";
 import { type Rule, ruleOf } from "../../src/permissions/rules/rule.ts";
 import {

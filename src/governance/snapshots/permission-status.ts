@@ -8,7 +8,7 @@ import type { Cluster } from "../../cluster/cluster.ts";
 import { applyStatus } from "../../controller/status.ts";
 import type { ProfileVerdict } from "../../permissions/validation/validate-rbac-profile.ts";
 import { type Verdict, summaryText } from "../../permissions/validation/verdict.ts";
-import { rulesHash } from "../../permissions/rules/canonical.ts";
+import { rulesHash } from "../../permissions/algebra/canonical.ts";
 import type { PermissionView } from "./permission-engine.ts";
 
 /** Most warnings and profile versions shown. */

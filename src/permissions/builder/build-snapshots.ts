@@ -2,7 +2,7 @@ import type { PermissionSet } from "../../api/kinds/permission-set.ts";
 import type { RBACPolicy } from "../../api/kinds/rbac-policy.ts";
 import type { RBACProfile } from "../../api/kinds/rbac-profile.ts";
 import { errorMessage } from "../../base/errors.ts";
-import { canonicalRules, ruleSetId } from "../rules/canonical.ts";
+import { canonicalRules, ruleSetId } from "../algebra/canonical.ts";
 import { principalRefOf, subjectOfPrincipal } from "../rules/principal.ts";
 import {
   type RuleSet,

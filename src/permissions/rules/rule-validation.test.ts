@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { canonicalRules, ruleSetId, rulesHash } from "./canonical.ts";
+import { canonicalRules, ruleSetId, rulesHash } from "../algebra/canonical.ts";
 import { lintRules } from "./rule-lint.ts";
 import { findingText, validateRules } from "./rule-validation.ts";
 

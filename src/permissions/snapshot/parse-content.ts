@@ -1,7 +1,7 @@
 import { parseCanonicalJson } from "../../base/canonical-json.ts";
 import { errorMessage } from "../../base/errors.ts";
 import { type JsonValue, isJsonObject } from "../../base/json.ts";
-import { canonicalRules, ruleSetId, rulesText } from "../rules/canonical.ts";
+import { canonicalRules, ruleSetId, rulesText } from "../algebra/canonical.ts";
 import type { SubjectKind } from "../rules/principal.ts";
 import { type Rule, ruleOf } from "../rules/rule.ts";
 import { expandedEntries, MAX_ENTRIES_PER_RULE_SET } from "../rules/rule-validation.ts";

@@ -1,6 +1,6 @@
 import { canonicalJson } from "../../base/canonical-json.ts";
 import { sha256Hex } from "../../base/digest.ts";
-import { type Rule, type RuleInput, ruleOf, ruleToJson } from "./rule.ts";
+import { type Rule, type RuleInput, ruleOf, ruleToJson } from "../rules/rule.ts";
 
 function canonicalList(list: readonly string[], starAbsorbs: boolean): readonly string[] {
   if (starAbsorbs && list.includes("*")) return ["*"];

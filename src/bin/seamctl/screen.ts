@@ -18,7 +18,7 @@ export function eventText(event: ChildEvent): string | undefined {
     case "exited":
       return `${event.name} ended (${event.how}); starting it again in ${event.restartInMs} ms`;
     case "held":
-      return `${event.name} is held down; start it with: npm run seamctl -- process release ${event.name}`;
+      return `${event.name} is held down; start it with: npx seamctl process release ${event.name}`;
     case "stopped":
       return undefined;
   }
@@ -30,11 +30,11 @@ export function nextCommands(mesh: Mesh, directory: string): readonly string[] {
   const first = mesh.tenantNames[0] ?? "tenant-1";
   const second = mesh.tenantNames[1] ?? first;
   return [
-    `npm run seamctl -- agents${dir}`,
-    `npm run seamctl -- explain ${first} hello${dir}`,
-    `npm run seamctl -- can-i delete pods -n hello --as system:serviceaccount:hello:hello --cluster ${first} --explain${dir}`,
-    `kubectl --kubeconfig ${mesh.layout.kubeconfig} --context ${second} -n hello delete deployment hello   # then: npm run seamctl -- drift${dir}`,
-    `npm run seamctl -- pack publish examples/packs/hello/v2 --name hello --version v2.0.0 --to all${dir}`,
+    `npx seamctl agents${dir}`,
+    `npx seamctl explain ${first} hello${dir}`,
+    `npx seamctl can-i delete pods -n hello --as system:serviceaccount:hello:hello --cluster ${first} --explain${dir}`,
+    `kubectl --kubeconfig ${mesh.layout.kubeconfig} --context ${second} -n hello delete deployment hello   # then: npx seamctl drift${dir}`,
+    `npx seamctl pack publish examples/packs/hello/v2 --name hello --version v2.0.0 --to all${dir}`,
     `open ${mesh.settings.ops}/   # status page`,
   ];
 }

@@ -18,7 +18,7 @@ export function tourSteps(guide: TourGuide): readonly TourStep[] {
   const dir = guide.dirFlag;
   const { layout } = guide.mesh;
   const kubectl = `kubectl --kubeconfig ${layout.kubeconfig}`;
-  const seamctl = "npm run seamctl --";
+  const seamctl = "npx seamctl";
   const publishCommand = (version: string, directory: string, name: string = PACK): string =>
     `${seamctl} pack publish ${directory} --name ${name} --version ${version} --to all${dir}`;
   return [

@@ -24,7 +24,7 @@ import { trackUpdate } from "./apply/track-update.ts";
 import { serveCustomResources } from "./crd/crd-controller.ts";
 import { CrdLifecycle } from "./crd/crd-lifecycle.ts";
 import { createObject } from "./requests/create.ts";
-import { decodeObject } from "./requests/decode.ts";
+import { decodeWhole } from "./requests/decode.ts";
 import { deleteObject } from "./requests/delete.ts";
 import { listObjects } from "./requests/list.ts";
 import { expireEvents } from "./garbage-collection/event-expiry.ts";
@@ -196,21 +196,26 @@ class SqliteCluster implements EmbeddedCluster {
     const resource = this.#registry.require(type);
     const id = managerOf(resource, options, "Update");
     const time = nowText(this.#context);
-    const created = await createObject(this.#context, resource, decodeObject(resource, object), options, (final) =>
-      trackUpdate(resource, final, undefined, id, time),
+    const created = await this.#answered(
+      createObject(this.#context, resource, decodeWhole(resource, object), options, (final) =>
+        trackUpdate(resource, final, undefined, id, time),
+      ),
     );
     return typed(type, created);
   }
 
   async update<T extends KubeObject>(type: ResourceType<T>, object: T, options: WriteOptions = {}): Promise<T> {
     const resource = this.#registry.require(type);
-    return typed(type, await replaceObject(this.#context, resource, object, options));
+    return typed(type, await this.#answered(replaceObject(this.#context, resource, object, options)));
   }
 
   async updateStatus<T extends KubeObject>(type: ResourceType<T>, object: T, options: WriteOptions = {}): Promise<T> {
     const resource = this.#registry.require(type);
     if (!resource.statusSubresource) throw notServed();
-    return typed(type, await replaceObject(this.#context, resource, object, { ...options, subresource: "status" }));
+    return typed(
+      type,
+      await this.#answered(replaceObject(this.#context, resource, object, { ...options, subresource: "status" })),
+    );
   }
 
   async patch<T extends KubeObject>(
@@ -220,7 +225,7 @@ class SqliteCluster implements EmbeddedCluster {
     options: WriteOptions = {},
   ): Promise<T> {
     const resource = this.#registry.require(type);
-    return typed(type, await patchObject(this.#context, resource, key, patch, options));
+    return typed(type, await this.#answered(patchObject(this.#context, resource, key, patch, options)));
   }
 
   async delete<T extends KubeObject>(
@@ -228,8 +233,22 @@ class SqliteCluster implements EmbeddedCluster {
     key: ObjectKey,
     options: DeleteOptions = {},
   ): Promise<T | undefined> {
-    const left = await deleteObject(this.#context, this.#registry.require(type), key, options);
+    const left = await this.#answered(deleteObject(this.#context, this.#registry.require(type), key, options));
     return left === undefined ? undefined : typed(type, left);
+  }
+
+  /**
+   * A write is judged against the newest accepted state, which may not be durable and readable yet. A refusal waits for that, so that
+   * a caller who reads again after a conflict sees what it conflicted with, as with a real API server; else it would try again and
+   * again without ever letting the commit finish.
+   */
+  async #answered<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      await this.#store.settled();
+      throw error;
+    }
   }
 
   async discover(): Promise<Discovery> {

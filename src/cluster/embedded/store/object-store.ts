@@ -287,6 +287,11 @@ export class ObjectStore {
     await this.#flushing;
   }
 
+  /** Resolves when every write accepted so far is durable and published, or has failed. */
+  async settled(): Promise<void> {
+    await this.#flushing;
+  }
+
   /** Finishes accepted writes, then closes the database. */
   async close(): Promise<void> {
     if (this.#closed) return;

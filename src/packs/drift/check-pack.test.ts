@@ -10,6 +10,9 @@ import type { ApplyParts } from "../apply/pack-application.ts";
 import { packSources } from "../artifact/build-pack.ts";
 import { checkPack, driftSummary } from "./check-pack.ts";
 
+/** A busy machine is no failure. */
+const PATIENT = { timeout: 20_000, interval: 10 };
+
 const TEXT = (namespace: string) => `
 apiVersion: v1
 kind: ConfigMap
@@ -100,11 +103,13 @@ describe("checkPack", () => {
     });
     await tenant.cluster.delete(Namespace, { name: namespace });
     await expect
-      .poll(() =>
-        tenant.cluster.get(ConfigMap, { namespace, name: "a" }).then(
-          () => "there",
-          () => "gone",
-        ),
+      .poll(
+        () =>
+          tenant.cluster.get(ConfigMap, { namespace, name: "a" }).then(
+            () => "there",
+            () => "gone",
+          ),
+        PATIENT,
       )
       .toBe("gone");
     expect(await check()).toMatchObject({ status: "InSync", drifted: [] });
@@ -114,7 +119,7 @@ describe("checkPack", () => {
       { type: "merge", body: { metadata: { finalizers: null } } },
     );
     await expect
-      .poll(async () => driftSummary(await check()), { timeout: 5_000 })
+      .poll(async () => driftSummary(await check()), PATIENT)
       .toBe(
         `Namespace ${namespace} is missing; ConfigMap ${namespace}/a is missing; Deployment ${namespace}/web is missing`,
       );

@@ -24,6 +24,7 @@ import { isStatus } from "../../../cluster/api-status-error.ts";
 import type { Cluster } from "../../../cluster/cluster.ts";
 import { type Informer, startInformer } from "../../../controller/cache/informer.ts";
 import { applyStatus } from "../../../controller/status.ts";
+import { SerialByKey } from "../mirror/serial-by-key.ts";
 import { FactRefused } from "../ports.ts";
 import { DRIFT_RULES, type DriftEvent, type DriftRules, type DriftState, nextDriftState } from "./next-drift-state.ts";
 import { conditionsOf, DRIFT_BOOK, factsOf, specOf, stateOf, terminalCondition } from "./signal-object.ts";
@@ -79,6 +80,7 @@ class Hub implements HubDrift {
   readonly #options: HubDriftOptions;
   readonly #rules: DriftRules;
   readonly #signals: Informer<DriftSignal>;
+  readonly #serial = new SerialByKey();
   readonly #background = new Set<Promise<void>>();
 
   constructor(options: HubDriftOptions) {
@@ -156,8 +158,16 @@ class Hub implements HubDrift {
     };
   }
 
-  /** One event, one conditional write; another writer in between means reading again. */
-  async #step(
+  /** One event, one conditional write; another writer in between means reading again. Within this replica one at a time. */
+  #step(
+    key: ObjectKey,
+    event: DriftEvent,
+    facts?: (current: DriftSignalSpec | undefined) => Parameters<typeof specOf>[2],
+  ): Promise<DriftSignal | undefined> {
+    return this.#serial.run(keyText(key), () => this.#write(key, event, facts));
+  }
+
+  async #write(
     key: ObjectKey,
     event: DriftEvent,
     facts?: (current: DriftSignalSpec | undefined) => Parameters<typeof specOf>[2],
@@ -176,7 +186,7 @@ class Hub implements HubDrift {
       try {
         // A corrector must never see a terminal signal waiting without its condition.
         if (current !== undefined && next.book.terminal === true) await this.#conditions(current, next);
-        const written = await this.#write(key, current, spec, next);
+        const written = await this.#put(key, current, spec, next);
         await this.#conditions(written, next);
         if (before?.book.terminal === true || next.book.terminal === true) await this.#governed(written, next);
         this.#tell(key, before, next);
@@ -200,7 +210,7 @@ class Hub implements HubDrift {
     };
   }
 
-  async #write(
+  async #put(
     key: ObjectKey,
     current: DriftSignal | undefined,
     spec: DriftSignalSpec,

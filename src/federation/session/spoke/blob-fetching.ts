@@ -42,11 +42,10 @@ interface Want {
 /** What a change did to a body. */
 export type BodyOutcome =
   | { readonly kind: "none" }
-  | { readonly kind: "arrived" }
-  | { readonly kind: "refused"; readonly nack: ItemNack };
+  | { readonly kind: "arrived"; readonly digest: Digest }
+  | { readonly kind: "refused"; readonly digest: Digest; readonly nack: ItemNack };
 
 const NONE: BodyOutcome = { kind: "none" };
-const ARRIVED: BodyOutcome = { kind: "arrived" };
 
 /**
  * Bodies the agent holds and fetches. A fetch goes on from the durable offset after any interruption; a body counts only after
@@ -121,13 +120,13 @@ export class BlobFetching {
     if (this.#partial.delete(digest) || held) step.persist.push({ type: "DeleteBlob", digest });
   }
 
-  /** Takes a body that rode with an offer. A wrong one is ignored: it will be fetched, and judged then. */
-  inline(digest: string, data: Uint8Array, step: SpokeStep): boolean {
+  /** Takes a body that rode with an offer; its digest when it was wanted. A wrong one is ignored: it will be fetched, and judged then. */
+  inline(digest: string, data: Uint8Array, step: SpokeStep): Digest | undefined {
     const want = this.#find(digest);
     if (want === undefined || want.checking || data.length !== want.size || digestOf(data) !== want.digest)
-      return false;
+      return undefined;
     this.#complete(want, 0, data, step);
-    return true;
+    return want.digest;
   }
 
   /** Takes a chunk. Chunks of bodies that are not wanted any more, or out of place, are ignored and counted. */
@@ -144,6 +143,7 @@ export class BlobFetching {
       const detail = `the index pins ${want.size} bytes, the hub has ${total}`;
       return {
         kind: "refused",
+        digest: want.digest,
         nack: { class: Nack_Class.UNTRUSTED, retryable: false, reason: "SIZE_MISMATCH", detail },
       };
     }
@@ -157,7 +157,7 @@ export class BlobFetching {
     if (offset === 0 && data.length === total) {
       if (digestOf(data) !== want.digest) return this.#mismatch(want, step);
       this.#complete(want, 0, data, step);
-      return ARRIVED;
+      return { kind: "arrived", digest: want.digest };
     }
     want.held += data.length;
     this.#partial.set(want.digest, { held: want.held, total });
@@ -174,7 +174,7 @@ export class BlobFetching {
       this.#drop(want);
       if (this.#partial.delete(want.digest)) step.persist.push({ type: "DeleteBlob", digest: want.digest });
       const { class: nackClass, reason, detail } = message.nack;
-      return { kind: "refused", nack: { class: nackClass, retryable: false, reason, detail } };
+      return { kind: "refused", digest: want.digest, nack: { class: nackClass, retryable: false, reason, detail } };
     }
     this.#deactivate(want);
     want.reason = message.nack?.reason ?? "";
@@ -197,7 +197,7 @@ export class BlobFetching {
     this.#partial.delete(digest);
     this.#checked.add(digest);
     step.persist.push({ type: "MarkBlobChecked", digest });
-    return ARRIVED;
+    return { kind: "arrived", digest: want.digest };
   }
 
   /** The stream ended: every fetch starts again from its durable offset. */
@@ -278,6 +278,7 @@ export class BlobFetching {
     const detail = `the body does not hash to ${want.digest}`;
     return {
       kind: "refused",
+      digest: want.digest,
       nack: { class: Nack_Class.UNTRUSTED, retryable: false, reason: "DIGEST_MISMATCH", detail },
     };
   }

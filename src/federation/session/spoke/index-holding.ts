@@ -19,7 +19,12 @@ import type { StoredIndex } from "./record.ts";
 
 /** What became of an offer. */
 export type OfferOutcome =
-  | { readonly kind: "accepted"; readonly before: IndexDocument | undefined; readonly index: StoredIndex }
+  | {
+      readonly kind: "accepted";
+      readonly before: IndexDocument | undefined;
+      readonly document: IndexDocument;
+      readonly index: StoredIndex;
+    }
   | { readonly kind: "unchanged" }
   | { readonly kind: "needFull" }
   | {
@@ -179,7 +184,7 @@ export class IndexHolding {
     const before = this.#document;
     this.#document = verdict.document;
     this.#stored = { body, signatures, digest: verdict.digest };
-    return { kind: "accepted", before, index: this.#stored };
+    return { kind: "accepted", before, document: this.#document, index: this.#stored };
   }
 
   /** The floors are the index in force itself: one row, so they cannot come apart. */

@@ -1,12 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import {
-  type BlobChunk,
-  type IndexOffer,
-  type IndexReport,
-  IndexReportSchema,
-  IndexReport_Outcome,
-  Nack_Class,
-} from "../../../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
+import { Nack_Class } from "../../../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
 import type { FactRejection } from "../../../api/gen/conductor/federation/v1alpha1/facts_pb.ts";
 import type { Envelope } from "../../../api/gen/conductor/federation/v1alpha1/federation_pb.ts";
 import {
@@ -15,21 +8,16 @@ import {
   Goodbye_Code,
   type HeartBeat,
   HelloSchema,
-  type IndexPosition,
-  IndexPositionSchema,
   ProtocolError_Code,
   type Welcome,
 } from "../../../api/gen/conductor/federation/v1alpha1/session_pb.ts";
 import type { Random } from "../../../base/random.ts";
 import type { KeyLookup } from "../../../trust/dsse.ts";
-import { planIndex } from "../../index/plan-index.ts";
 import { LaneQueue } from "../lane-queue.ts";
 import {
   GOODBYE_LINGER_MS,
   HEARTBEAT_INTERVAL_MS,
   HELLO_DEADLINE_MS,
-  INLINE_BLOB_BYTES,
-  INLINE_TOTAL_BYTES,
   PROTOCOL_VERSION,
   RECONNECT,
   SUPERSEDED_WAIT_MS,
@@ -47,10 +35,11 @@ import { type Violation, violation } from "../violation.ts";
 import { AuditLane } from "./audit-lane.ts";
 import { BlobFetching } from "./blob-fetching.ts";
 import { zeroCounters } from "./counters.ts";
+import { Delivery } from "./delivery.ts";
 import type { SpokeEffect } from "./effects.ts";
 import type { SpokeEvent } from "./events.ts";
 import { FactLane } from "./fact-lane.ts";
-import { IndexHolding, type OfferOutcome } from "./index-holding.ts";
+import { IndexHolding } from "./index-holding.ts";
 import { type ItemView, ItemWork } from "./item-work.ts";
 import { Reconnect } from "./reconnect.ts";
 import type { SpokeRecord, SpokeWrite } from "./record.ts";
@@ -96,6 +85,7 @@ export class SpokeSession {
   readonly #holding: IndexHolding;
   readonly #bodies: BlobFetching;
   readonly #items: ItemWork;
+  readonly #delivery: Delivery;
   readonly #facts: FactLane;
   readonly #audit: AuditLane;
   readonly #revocations: RevocationLane;
@@ -130,6 +120,7 @@ export class SpokeSession {
       records: record.items,
       document: this.#holding.document,
     });
+    this.#delivery = new Delivery(this.#holding, this.#bodies, this.#items, this.#counters);
     this.#facts = new FactLane(this.#tokens, this.#counters, record.facts);
     this.#audit = new AuditLane(this.#tokens, this.#counters, record.audit);
     this.#revocations = new RevocationLane(record.revocationSerial);
@@ -237,12 +228,9 @@ export class SpokeSession {
       case "HandlerWaiting":
         this.#items.handlerWaiting(event.token, event.text, step);
         return;
-      case "BlobChecked": {
-        const outcome = this.#bodies.checked(event.digest, event.ok, step);
-        if (outcome.kind === "arrived") this.#items.bodyArrived(event.digest, step);
-        if (outcome.kind === "refused") this.#items.bodyRefused(event.digest, outcome.nack, step);
+      case "BlobChecked":
+        this.#delivery.checked(event.digest, event.ok, step);
         return;
-      }
       case "FactPending":
         this.#facts.add(event.fact);
         return;
@@ -300,7 +288,7 @@ export class SpokeSession {
       inventoryDigest: this.#items.reports.inventory(this.#holding.document),
       trustedKeyIds: [...trustedKeyIds],
     });
-    const position = this.#position();
+    const position = this.#delivery.position;
     if (position !== undefined) value.heldIndex = position;
     const payload: Payload = { case: "hello", value };
     pipe.send(step.out, "acknowledgement", { kind: "message", payload }, payloadBytes(payload), step.nowMs);
@@ -375,26 +363,13 @@ export class SpokeSession {
         return undefined;
       case "indexOffer":
         pipe.durable(seq, step.nowMs, bytes);
-        return this.#offer(payload.value, step);
+        return this.#delivery.offer(payload.value, pipe, step);
       case "blobChunk":
         pipe.durable(seq, step.nowMs, bytes);
-        return this.#chunk(payload.value, step);
+        return this.#delivery.chunk(payload.value, pipe, step);
       case "blobUnavailable":
         pipe.durable(seq, step.nowMs);
-        if (!this.#holding.expects(payload.value.digest)) {
-          const outcome = this.#bodies.unavailable(payload.value, step);
-          if (outcome.kind === "refused")
-            this.#items.bodyRefused(`sha256:${payload.value.digest.slice(7)}`, outcome.nack, step);
-          return undefined;
-        }
-        this.#holding.interrupted(payload.value.digest);
-        this.#enqueueReport(
-          create(IndexReportSchema, {
-            digest: payload.value.digest,
-            outcome: IndexReport_Outcome.REFUSED,
-            nack: nack(Nack_Class.BUSY, true, "BODY_UNAVAILABLE", "the body of the offered index could not be fetched"),
-          }),
-        );
+        this.#delivery.unavailable(payload.value, pipe, step);
         return undefined;
       case "itemRetry":
         pipe.durable(seq, step.nowMs);
@@ -493,92 +468,6 @@ export class SpokeSession {
     this.#ended(`hub said goodbye: ${message.message}`, waitMs, step);
   }
 
-  #offer(offer: IndexOffer, step: SpokeStep): Violation | undefined {
-    let inlineBytes = 0;
-    for (const blob of offer.blobs) {
-      inlineBytes += blob.data.length;
-      if (blob.data.length > INLINE_BLOB_BYTES || inlineBytes > INLINE_TOTAL_BYTES)
-        return violation(
-          ProtocolError_Code.TOO_LARGE,
-          `index offer blobs: at most ${INLINE_BLOB_BYTES} bytes each and ${INLINE_TOTAL_BYTES} together`,
-        );
-    }
-    const outcome = this.#holding.offer(offer, step.wallMs);
-    const wrong = this.#judged(outcome, step);
-    if (wrong !== undefined || outcome.kind !== "accepted") return wrong;
-    for (const { digest, data } of offer.blobs)
-      if (this.#bodies.inline(digest, data, step)) this.#items.bodyArrived(`sha256:${digest.slice(7)}`, step);
-    return undefined;
-  }
-
-  #chunk(chunk: BlobChunk, step: SpokeStep): Violation | undefined {
-    if (this.#holding.expects(chunk.digest)) {
-      const outcome = this.#holding.chunk(chunk, step.wallMs);
-      return outcome === undefined ? undefined : this.#judged(outcome, step);
-    }
-    const outcome = this.#bodies.chunk(chunk, step);
-    if (outcome.kind === "arrived") this.#items.bodyArrived(`sha256:${chunk.digest.slice(7)}`, step);
-    if (outcome.kind === "refused") this.#items.bodyRefused(`sha256:${chunk.digest.slice(7)}`, outcome.nack, step);
-    return undefined;
-  }
-
-  #judged(outcome: OfferOutcome, step: SpokeStep): Violation | undefined {
-    switch (outcome.kind) {
-      case "violation":
-        return outcome.violation;
-      case "fetching":
-        return undefined;
-      case "needFull": {
-        this.#counters.needFull++;
-        this.#reportIndex(IndexReport_Outcome.NEED_FULL, this.#holding.digest);
-        return undefined;
-      }
-      case "unchanged":
-        this.#reportIndex(IndexReport_Outcome.ACCEPTED, this.#holding.digest);
-        return undefined;
-      case "refused": {
-        const { epoch, sequence, digest, code, detail, retryable } = outcome;
-        this.#counters.indexRefused++;
-        const value = create(IndexReportSchema, {
-          epoch,
-          sequence,
-          digest,
-          outcome: IndexReport_Outcome.REFUSED,
-          nack: nack(Nack_Class.UNTRUSTED, retryable, code, detail),
-        });
-        this.#enqueueReport(value);
-        step.out.push({ type: "IndexJudged", accepted: false, sequence: Number(sequence), code });
-        return undefined;
-      }
-      case "accepted": {
-        const document = this.#holding.document;
-        if (document === undefined) return undefined;
-        this.#counters.indexAccepted++;
-        step.persist.push({ type: "PutIndex", index: outcome.index });
-        this.#items.adopt(planIndex(outcome.before, document), document.epoch, step);
-        this.#reportIndex(IndexReport_Outcome.ACCEPTED, this.#holding.digest);
-        step.out.push({ type: "IndexJudged", accepted: true, sequence: document.sequence, code: "" });
-        return undefined;
-      }
-    }
-  }
-
-  #reportIndex(outcome: IndexReport_Outcome, digest: string): void {
-    const document = this.#holding.document;
-    this.#enqueueReport(
-      create(IndexReportSchema, {
-        epoch: BigInt(document?.epoch ?? 0),
-        sequence: BigInt(document?.sequence ?? 0),
-        digest,
-        outcome,
-      }),
-    );
-  }
-
-  #enqueueReport(value: IndexReport): void {
-    this.#enqueue({ case: "indexReport", value });
-  }
-
   #rejected(rejection: FactRejection, named: SpokeTag | undefined, step: SpokeStep): void {
     if (named?.kind !== "fact") return; // an item report or an earlier stream's frame: nothing to take back
     const { reason, detail } = rejection.nack ?? { reason: "REFUSED", detail: "" };
@@ -640,17 +529,14 @@ export class SpokeSession {
           nowMs: step.nowMs,
           auditBacklogEvents: this.#audit.backlog,
           auditBacklogBytes: backlogBytes,
-          heldIndex: this.#position(),
+          heldIndex: this.#delivery.position,
           degradedReasons: this.#degradedReasons(step.wallMs),
         }),
       );
     }
     for (const lane of LaneQueue.order) {
       if (!pipe.flush(step.out, lane, step.nowMs)) return;
-      if (lane === "command") {
-        this.#fetchIndex(pipe, step);
-        this.#bodies.pump(pipe, step);
-      }
+      if (lane === "command") this.#delivery.pump(pipe, step);
       if (lane === "delete" && !this.#items.reports.pump(pipe, "delete", step)) return;
       if (lane === "update" && !(this.#items.reports.pump(pipe, "update", step) && this.#facts.pump(pipe, step)))
         return;
@@ -658,31 +544,11 @@ export class SpokeSession {
     this.#audit.pump(pipe, step);
   }
 
-  #fetchIndex(pipe: SpokePipe, step: SpokeStep): void {
-    const wanted = this.#holding.wanted;
-    if (wanted === undefined) return;
-    const payload = this.#bodies.request(wanted.digest, wanted.offset);
-    const bytes = payloadBytes(payload);
-    if (!pipe.sending.hasRoom("command", bytes)) return;
-    this.#holding.requested();
-    pipe.send(step.out, "command", { kind: "message", payload }, bytes, step.nowMs);
-  }
-
   #degradedReasons(wallMs: number): readonly string[] {
     const reasons: string[] = [];
     if (this.#options.keys.empty) reasons.push("SigningKeysMissing");
     if (this.#holding.isStale(wallMs)) reasons.push("IndexExpired");
     return reasons;
-  }
-
-  #position(): IndexPosition | undefined {
-    const document = this.#holding.document;
-    if (document === undefined) return undefined;
-    return create(IndexPositionSchema, {
-      epoch: BigInt(document.epoch),
-      sequence: BigInt(document.sequence),
-      digest: this.#holding.digest,
-    });
   }
 
   #violated(wrong: Violation, seq: number, step: SpokeStep): void {
@@ -728,8 +594,7 @@ export class SpokeSession {
   #drop(step: SpokeStep): void {
     this.#pipe = undefined;
     this.#liveness = undefined;
-    this.#holding.interrupted("");
-    this.#bodies.lost();
+    this.#delivery.lost();
     this.#facts.lost();
     this.#audit.lost();
     this.#revocations.lost();

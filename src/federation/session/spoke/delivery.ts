@@ -1,0 +1,174 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  type BlobChunk,
+  type BlobUnavailable,
+  type IndexOffer,
+  type IndexReport,
+  IndexReportSchema,
+  IndexReport_Outcome,
+  Nack_Class,
+} from "../../../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
+import {
+  type IndexPosition,
+  IndexPositionSchema,
+  ProtocolError_Code,
+} from "../../../api/gen/conductor/federation/v1alpha1/session_pb.ts";
+import type { Digest } from "../../../base/digest.ts";
+import { planIndex } from "../../index/plan-index.ts";
+import { INLINE_BLOB_BYTES, INLINE_TOTAL_BYTES } from "../limits.ts";
+import { nack } from "../message.ts";
+import { payloadBytes } from "../payload-size.ts";
+import type { Payload } from "../payload.ts";
+import { type Violation, violation } from "../violation.ts";
+import type { BlobFetching, BodyOutcome } from "./blob-fetching.ts";
+import type { SpokeCounters } from "./counters.ts";
+import type { IndexHolding, OfferOutcome } from "./index-holding.ts";
+import type { ItemWork } from "./item-work.ts";
+import type { SpokePipe, SpokeStep } from "./step.ts";
+
+/** Desired state on its way in: offers are judged, bodies collected, items set to work, and the outcome reported. */
+export class Delivery {
+  readonly #holding: IndexHolding;
+  readonly #bodies: BlobFetching;
+  readonly #items: ItemWork;
+  readonly #counters: SpokeCounters;
+
+  constructor(holding: IndexHolding, bodies: BlobFetching, items: ItemWork, counters: SpokeCounters) {
+    this.#holding = holding;
+    this.#bodies = bodies;
+    this.#items = items;
+    this.#counters = counters;
+  }
+
+  /** Where the agent stands; undefined when it holds no index. */
+  get position(): IndexPosition | undefined {
+    const document = this.#holding.document;
+    if (document === undefined) return undefined;
+    return create(IndexPositionSchema, {
+      epoch: BigInt(document.epoch),
+      sequence: BigInt(document.sequence),
+      digest: this.#holding.digest,
+    });
+  }
+
+  /** An offer arrived. An accepted index, its items and the bodies beside it are one transaction. */
+  offer(offer: IndexOffer, pipe: SpokePipe, step: SpokeStep): Violation | undefined {
+    let inlineBytes = 0;
+    for (const blob of offer.blobs) {
+      inlineBytes += blob.data.length;
+      if (blob.data.length > INLINE_BLOB_BYTES || inlineBytes > INLINE_TOTAL_BYTES)
+        return violation(
+          ProtocolError_Code.TOO_LARGE,
+          `index offer blobs: at most ${INLINE_BLOB_BYTES} bytes each and ${INLINE_TOTAL_BYTES} together`,
+        );
+    }
+    const outcome = this.#holding.offer(offer, step.wallMs);
+    const wrong = this.#judged(outcome, pipe, step);
+    if (wrong !== undefined || outcome.kind !== "accepted") return wrong;
+    for (const { digest, data } of offer.blobs) {
+      const arrived = this.#bodies.inline(digest, data, step);
+      if (arrived !== undefined) this.#items.bodyArrived(arrived, step);
+    }
+    return undefined;
+  }
+
+  /** A chunk arrived: of an index by reference, or of a body. */
+  chunk(chunk: BlobChunk, pipe: SpokePipe, step: SpokeStep): Violation | undefined {
+    if (this.#holding.expects(chunk.digest)) {
+      const outcome = this.#holding.chunk(chunk, step.wallMs);
+      return outcome === undefined ? undefined : this.#judged(outcome, pipe, step);
+    }
+    this.#settle(this.#bodies.chunk(chunk, step), step);
+    return undefined;
+  }
+
+  /** The whole of a body was hashed. */
+  checked(digest: Digest, ok: boolean, step: SpokeStep): void {
+    this.#settle(this.#bodies.checked(digest, ok, step), step);
+  }
+
+  /** The hub cannot deliver a body, or the index it offered by reference. */
+  unavailable(message: BlobUnavailable, pipe: SpokePipe, step: SpokeStep): void {
+    if (!this.#holding.expects(message.digest)) {
+      this.#bodies.unavailable(message, step);
+      return;
+    }
+    this.#holding.interrupted(message.digest);
+    const detail = "the body of the offered index could not be fetched";
+    const value = create(IndexReportSchema, {
+      digest: message.digest,
+      outcome: IndexReport_Outcome.REFUSED,
+      nack: nack(Nack_Class.BUSY, true, "BODY_UNAVAILABLE", detail),
+    });
+    enqueue(value, pipe);
+  }
+
+  /** Asks for what is wanted while there is room. */
+  pump(pipe: SpokePipe, step: SpokeStep): void {
+    const wanted = this.#holding.wanted;
+    if (wanted !== undefined) {
+      const payload = this.#bodies.request(wanted.digest, wanted.offset);
+      const bytes = payloadBytes(payload);
+      if (!pipe.sending.hasRoom("command", bytes)) return;
+      this.#holding.requested();
+      pipe.send(step.out, "command", { kind: "message", payload }, bytes, step.nowMs);
+    }
+    this.#bodies.pump(pipe, step);
+  }
+
+  /** The stream ended. */
+  lost(): void {
+    this.#holding.interrupted("");
+    this.#bodies.lost();
+  }
+
+  #settle(outcome: BodyOutcome, step: SpokeStep): void {
+    if (outcome.kind === "arrived") this.#items.bodyArrived(outcome.digest, step);
+    if (outcome.kind === "refused") this.#items.bodyRefused(outcome.digest, outcome.nack, step);
+  }
+
+  #judged(outcome: OfferOutcome, pipe: SpokePipe, step: SpokeStep): Violation | undefined {
+    switch (outcome.kind) {
+      case "violation":
+        return outcome.violation;
+      case "fetching":
+        return undefined;
+      case "needFull":
+        this.#counters.needFull++;
+        this.#report(IndexReport_Outcome.NEED_FULL, pipe);
+        return undefined;
+      case "unchanged":
+        this.#report(IndexReport_Outcome.ACCEPTED, pipe);
+        return undefined;
+      case "refused": {
+        const { epoch, sequence, digest, code, detail, retryable } = outcome;
+        this.#counters.indexRefused++;
+        const refusal = nack(Nack_Class.UNTRUSTED, retryable, code, detail);
+        const parts = { epoch, sequence, digest, outcome: IndexReport_Outcome.REFUSED, nack: refusal };
+        enqueue(create(IndexReportSchema, parts), pipe);
+        step.out.push({ type: "IndexJudged", accepted: false, sequence: Number(sequence), code });
+        return undefined;
+      }
+      case "accepted": {
+        const { before, document, index } = outcome;
+        this.#counters.indexAccepted++;
+        step.persist.push({ type: "PutIndex", index });
+        this.#items.adopt(planIndex(before, document), document.epoch, step);
+        this.#report(IndexReport_Outcome.ACCEPTED, pipe);
+        step.out.push({ type: "IndexJudged", accepted: true, sequence: document.sequence, code: "" });
+        return undefined;
+      }
+    }
+  }
+
+  /** Reports an outcome together with the index in force. */
+  #report(outcome: IndexReport_Outcome, pipe: SpokePipe): void {
+    const { epoch, sequence, digest } = this.position ?? { epoch: 0n, sequence: 0n, digest: "" };
+    enqueue(create(IndexReportSchema, { epoch, sequence, digest, outcome }), pipe);
+  }
+}
+
+function enqueue(value: IndexReport, pipe: SpokePipe): void {
+  const payload: Payload = { case: "indexReport", value };
+  pipe.queue.push("acknowledgement", payload, payloadBytes(payload));
+}

@@ -2,6 +2,7 @@ import { ApiStatusError, type StatusCause } from "../../api-status-error.ts";
 import { isMap, jsonEqual, type JsonMap, member, memberMap } from "../json/mutable-json.ts";
 import { metadataOf } from "../metadata/validate-metadata.ts";
 import type { ServedResource } from "../resources/served-resource.ts";
+import type { SchemaNode } from "../schema/schema-node.ts";
 import { badRequest } from "../status-errors.ts";
 import { changedFields, compareFields } from "./compare-fields.ts";
 import {
@@ -10,6 +11,7 @@ import {
   type FieldSet,
   intersection,
   isEmpty,
+  LEAF,
   pathsOf,
   sameSet,
   setOf,
@@ -17,6 +19,7 @@ import {
 } from "./field-set.ts";
 import { fieldsOf } from "./fields-of.ts";
 import { type Manager, type ManagerId, managerKey, type Managers, readManagers, writeManagers } from "./managers.ts";
+import { isNamedField, memberSchema } from "./merge-shape.ts";
 import { mergeConfiguration } from "./merge-configuration.ts";
 import { removeFields } from "./remove-fields.ts";
 import { ownable } from "./track-update.ts";
@@ -120,7 +123,7 @@ function statusOrRest(resource: ServedResource, config: JsonMap, subresource: st
 function dropAbandoned(resource: ServedResource, merged: JsonMap, last: FieldSet, managers: Managers): JsonMap {
   let owned: FieldSet = EMPTY;
   for (const manager of managers.values()) owned = union(owned, manager.fields);
-  const abandoned = unowned(last, owned);
+  const abandoned = unowned(last, owned, resource.schema);
   if (isEmpty(abandoned)) return merged;
   return asObject(removeFields(merged, abandoned, resource.schema));
 }
@@ -129,14 +132,19 @@ function asObject(value: ReturnType<typeof removeFields>): JsonMap {
   return isMap(value) ? value : {};
 }
 
-/** Members of `last` that are not in `owned`. A named field stays while anything below it is owned. */
-function unowned(last: FieldSet, owned: FieldSet | undefined): FieldSet {
-  if (!owned) return last;
+/**
+ * What of `last` nobody owns now. A field the schema names stays while anything below it is owned, a map key or list item only while it is
+ * owned itself (structured-merge-diff `EnsureNamedFieldsAreMembers`); what goes takes with it what nobody ever owned, such as defaults.
+ */
+function unowned(last: FieldSet, owned: FieldSet, schema: SchemaNode | undefined): FieldSet {
   const children: [string, FieldSet][] = [];
   for (const [element, child] of last.children) {
     const other = owned.children.get(element);
-    const holds = other !== undefined && (element.startsWith("f:") || other.member);
-    children.push([element, holds ? { ...unowned(child, other), member: false } : child]);
+    const name = element.startsWith("f:") ? element.slice(2) : undefined;
+    const named = name !== undefined && isNamedField(schema, name);
+    const below = name === undefined ? schema?.items : memberSchema(schema, name);
+    const holds = other !== undefined && (named || other.member);
+    children.push([element, holds ? { ...unowned(child, other, below), member: false } : LEAF]);
   }
   return setOf(children);
 }

@@ -28,6 +28,10 @@ export function compareFields(
   if (before === after) return SAME;
   if (before === undefined) return after === undefined ? SAME : { ...SAME, added: wholeOf(after, schema) };
   if (after === undefined) return { ...SAME, removed: wholeOf(before, schema) };
+  // Beside a map or associative list, null is an empty one; two empty ones of different form are leaves.
+  if ((before === null && isEmptyValue(after)) || (after === null && isEmptyValue(before))) return MODIFIED;
+  if (before === null && shapeOf(after, schema) !== "leaf") return compareFields(emptyLike(after), after, schema);
+  if (after === null && shapeOf(before, schema) !== "leaf") return compareFields(before, emptyLike(before), schema);
   const shape = shapeOf(before, schema);
   if (shape !== shapeOf(after, schema)) {
     return { added: wholeOf(after, schema), modified: LEAF, removed: childrenOnly(wholeOf(before, schema)) };
@@ -54,6 +58,14 @@ export function compareFields(
     if (part !== SAME) parts.push([`f:${name}`, part]);
   }
   return combine(parts);
+}
+
+function isEmptyValue(value: Json): boolean {
+  return Array.isArray(value) ? value.length === 0 : isMap(value) && Object.keys(value).length === 0;
+}
+
+function emptyLike(value: Json): Json {
+  return Array.isArray(value) ? [] : {};
 }
 
 function gather(elements: Iterable<string>, compare: (element: string) => FieldComparison): FieldComparison {

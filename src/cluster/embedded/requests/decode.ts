@@ -1,6 +1,7 @@
 import { apiVersionOf } from "../../../api/resource-type.ts";
 import { cloneMap, ensureMap, type JsonMap, member, NotJsonError } from "../json/mutable-json.ts";
 import type { ServedResource } from "../resources/served-resource.ts";
+import { dropForbiddenNulls } from "../schema/defaulting.ts";
 import { badRequest } from "../status-errors.ts";
 
 /** Copies what a client sent into an object of the write path's own. @throws ApiStatusError 400 */
@@ -12,6 +13,13 @@ export function decodeObject(resource: ServedResource, value: object): JsonMap {
   const metadata = ensureMap(object, "metadata");
   // Go reads null as absent.
   for (const [name, value] of Object.entries(metadata)) if (value === null) delete metadata[name];
+  return object;
+}
+
+/** {@link decodeObject} of a whole object. Nulls that its schema does not allow are absent; an applied configuration keeps them. */
+export function decodeWhole(resource: ServedResource, value: object): JsonMap {
+  const object = decodeObject(resource, value);
+  if (resource.custom) dropForbiddenNulls(object, resource.schema);
   return object;
 }
 

@@ -16,6 +16,7 @@ import { metadataOf } from "../metadata/validate-metadata.ts";
 import { applyJsonPatch } from "../patch/json-patch.ts";
 import { mergePatch } from "../patch/merge-patch.ts";
 import { strategicMerge } from "../patch/strategic-merge.ts";
+import { dropForbiddenNulls } from "../schema/defaulting.ts";
 import type { ServedResource } from "../resources/served-resource.ts";
 import { badRequest, conflict, MODIFIED_MESSAGE, notFound, required } from "../status-errors.ts";
 import { storageKey } from "../store/collection.ts";
@@ -37,7 +38,11 @@ export function patchObject(
   if (patch.type === "apply") return apply(context, resource, key, patch.body, options);
   const id = managerOf(resource, options, "Update");
   return changeObject(context, resource, key, options, {
-    mutate: (current) => patched(resource, current, patch),
+    mutate: (current) => {
+      const changed = patched(resource, current, patch);
+      if (resource.custom) dropForbiddenNulls(changed, resource.schema);
+      return changed;
+    },
     track: (changed, current) => trackUpdate(resource, changed, current, id, nowText(context)),
     subresource: subresourceOf(resource, options.subresource),
   });

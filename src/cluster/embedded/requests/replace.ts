@@ -2,7 +2,7 @@ import type { KubeObject, Unstructured } from "../../../api/object.ts";
 import type { WriteOptions } from "../../cluster.ts";
 import { trackUpdate } from "../apply/track-update.ts";
 import type { ServedResource } from "../resources/served-resource.ts";
-import { decodeObject } from "./decode.ts";
+import { decodeWhole } from "./decode.ts";
 import { managerOf } from "./field-manager.ts";
 import { nowText, type RequestContext } from "./request-context.ts";
 import { changeObject, subresourceOf } from "./update.ts";
@@ -14,7 +14,7 @@ export function replaceObject(
   object: KubeObject,
   options: WriteOptions,
 ): Promise<Unstructured> {
-  const replacement = decodeObject(resource, object);
+  const replacement = decodeWhole(resource, object);
   const { name, namespace } = object.metadata;
   const id = managerOf(resource, options, "Update");
   return changeObject(context, resource, namespace ? { name, namespace } : { name }, options, {

@@ -2,8 +2,7 @@ import { cloneJson, isMap, type Json, type JsonMap, setMember } from "../json/mu
 import type { SchemaNode } from "./schema-node.ts";
 
 /**
- * Fills in schema defaults, nested ones too. A null where the schema is not nullable is first dropped when the field has a default
- * (apiextensions "defaulting and nullable").
+ * Fills in schema defaults, nested ones too, also for a null where the schema is not nullable (apiextensions "defaulting and nullable").
  */
 export function applyDefaults(value: Json, schema: SchemaNode): void {
   if (!schema.hasDefaults) return;
@@ -13,6 +12,23 @@ export function applyDefaults(value: Json, schema: SchemaNode): void {
     return;
   }
   if (isMap(value)) defaultMap(value, schema);
+}
+
+/** Drops null members where the schema is not nullable; nulls the schema says nothing about stay. */
+export function dropForbiddenNulls(value: Json, schema: SchemaNode): void {
+  if (Array.isArray(value)) {
+    const { items } = schema;
+    if (items) for (const item of value) dropForbiddenNulls(item, items);
+    return;
+  }
+  if (!isMap(value)) return;
+  const { additional } = schema;
+  for (const [name, child] of Object.entries(value)) {
+    const below = schema.property(name) ?? additional;
+    if (!below) continue;
+    if (child === null && !below.nullable) delete value[name];
+    else dropForbiddenNulls(child, below);
+  }
 }
 
 function defaultMap(map: JsonMap, schema: SchemaNode): void {
@@ -32,10 +48,6 @@ function defaultMap(map: JsonMap, schema: SchemaNode): void {
   if (!additional?.hasDefaults) return;
   for (const [key, current] of Object.entries(map)) {
     if (schema.property(key)) continue;
-    if (current === null && !additional.nullable && additional.default !== undefined) {
-      setMember(map, key, cloneJson(additional.default));
-    } else {
-      applyDefaults(current, additional);
-    }
+    applyDefaults(current, additional);
   }
 }

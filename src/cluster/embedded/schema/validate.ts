@@ -31,9 +31,9 @@ function visit(value: Json, schema: SchemaNode, path: string, errors: FieldError
   if (errors.length >= MAX_ERRORS) return;
   if (value === null) {
     if (!schema.nullable && schema.type !== undefined) {
-      errors.push(typeInvalid(path || "<nil>", null, typeDetail(path, schema.type, "null")));
+      errors.push(typeInvalid(path || "<nil>", "null", typeDetail(path, schema.type, "null")));
     } else if (!schema.nullable && schema.intOrString) {
-      errors.push(typeInvalid(path || "<nil>", null, typeDetail(path, "integer,string", "null")));
+      errors.push(typeInvalid(path || "<nil>", "null", typeDetail(path, "integer,string", "null")));
     }
     return;
   }

@@ -140,6 +140,7 @@ export const CONDITION_VOCABULARY: Readonly<Record<string, Vocabulary>> = {
     Drifted: ["DriftDetected", "NoDrift", "CheckFailed"],
     Delivered: ["Applied", "Healthy", "NotDelivered"],
     Revoked: ["RevocationPushed"],
+    TerminalDrift: ["EscalationThresholdReached", "Reset"],
   },
   DriftSignal: {
     TerminalDrift: ["EscalationThresholdReached", "Reset"],

@@ -112,12 +112,14 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     ownership,
     revocations,
     onChannel: (tenant, state) => facts.channel(tenant, state),
+    messages: (tenant) => drift.updates(tenant),
     limits: { lameDuckMs: LAME_DUCK_MS },
     metrics,
     signal: serving,
   });
   closing.add(hub.closed);
   later.view = hub.view;
+  drift.subscribe((tenant, { key, message }) => hub.send(tenant, key, message));
 
   const leader = closing.stage("leader-only loops");
   const leading = startLeading(

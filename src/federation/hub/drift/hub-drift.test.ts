@@ -228,6 +228,28 @@ describe("hubDrift", () => {
     expect((await get()).spec).toMatchObject({ state: "delivered", escalationCounter: 1 });
   });
 
+  it("tells the agent about every move of its signals, and all of them again when asked", async () => {
+    const told: string[] = [];
+    const off = hub.subscribe((cluster, { message }) => {
+      if (message.case === "driftUpdate" && message.value.signalName === `drift-${name}`)
+        told.push(`${cluster} ${message.value.state}`);
+    });
+    await hub.report("east", report());
+    await delivered();
+    await queue();
+    await hub.report(
+      "east",
+      report({ lastCorrectionId: await attemptId(), lastCorrectionApplied: true, healthy: true, driftedResources: [] }),
+    );
+    await expect.poll(() => told.at(-1), PATIENT).toBe("east confirmed");
+    off();
+    expect(new Set(told)).toEqual(new Set(["east pending", "east delivered", "east queued", "east confirmed"]));
+    const again = (await hub.updates("east")).filter(({ key }) => key === `drift/drift-${name}`);
+    expect(again).toHaveLength(1);
+    expect(again[0]?.message.value).toMatchObject({ state: "confirmed", message: "in sync again" });
+    expect(await hub.updates("west")).toEqual([]);
+  });
+
   it("refuses what a tenant may not report", async () => {
     await expect(
       hub.report("east", report({ packInstanceRef: "other-east", signalName: "drift-other-east" })),

@@ -24,8 +24,10 @@ import { isStatus } from "../../../cluster/api-status-error.ts";
 import type { Cluster } from "../../../cluster/cluster.ts";
 import { type Informer, startInformer } from "../../../controller/cache/informer.ts";
 import { applyStatus } from "../../../controller/status.ts";
+import type { KeyedMessage } from "../hub-options.ts";
 import { SerialByKey } from "../mirror/serial-by-key.ts";
 import { FactRefused } from "../ports.ts";
+import { driftUpdate, sameUpdate } from "./drift-update.ts";
 import { DRIFT_RULES, type DriftEvent, type DriftRules, type DriftState, nextDriftState } from "./next-drift-state.ts";
 import { conditionsOf, DRIFT_BOOK, factsOf, specOf, stateOf, terminalCondition } from "./signal-object.ts";
 
@@ -53,6 +55,10 @@ export interface HubDrift {
    * @throws FactRefused for a report that can never be stored
    */
   report(clusterId: string, report: DriftReport): Promise<void>;
+  /** What a tenant's agent is told about its signals, once they are known. */
+  updates(clusterId: string): Promise<readonly KeyedMessage[]>;
+  /** Calls `listener` whenever there is something new to tell an agent. Returns the way to stop. */
+  subscribe(listener: (clusterId: string, update: KeyedMessage) => void): () => void;
   /** Resolves when the signal has aborted and nothing is under way. */
   readonly closed: Promise<void>;
 }
@@ -70,6 +76,9 @@ const KEEP_CONFIRMED_MS = 86_400_000;
 /** A pending signal older than this has lost its acknowledgement to a crash; the agent resends until acknowledged anyway. */
 const PENDING_MS = 10_000;
 
+/** Index of signals by the cluster that reports them. */
+const BY_CLUSTER = "cluster";
+
 /** Starts the DriftSignal state machine of the hub (conductor §9.3, R-9.1 to R-9.9). */
 export function hubDrift(options: HubDriftOptions): HubDrift {
   return new Hub(options);
@@ -86,7 +95,11 @@ class Hub implements HubDrift {
   constructor(options: HubDriftOptions) {
     this.#options = options;
     this.#rules = { ...DRIFT_RULES, ...options.rules };
-    this.#signals = startInformer({ ...options, type: DriftSignal });
+    this.#signals = startInformer({
+      ...options,
+      type: DriftSignal,
+      indexes: { [BY_CLUSTER]: ({ metadata }) => [clusterOfNamespace(metadata.namespace) ?? ""] },
+    });
     this.closed = this.#run();
   }
 
@@ -104,6 +117,21 @@ class Hub implements HubDrift {
     if (stored?.spec.state !== "pending") return;
     this.#later("acknowledge", async () => {
       await this.#step(key, { type: "Acknowledged" });
+    });
+  }
+
+  async updates(clusterId: string): Promise<readonly KeyedMessage[]> {
+    await this.#signals.synced;
+    return this.#signals.byIndex(BY_CLUSTER, clusterId).map(driftUpdate);
+  }
+
+  subscribe(listener: (clusterId: string, update: KeyedMessage) => void): () => void {
+    return this.#signals.subscribe((event) => {
+      const clusterId = clusterOfNamespace(event.object.metadata.namespace);
+      if (clusterId === undefined || event.type === "DELETED") return;
+      const update = driftUpdate(event.object);
+      if (event.type === "MODIFIED" && sameUpdate(update, driftUpdate(event.old))) return;
+      listener(clusterId, update);
     });
   }
 

@@ -20,6 +20,7 @@ import { lockDirectory } from "./directory-lock.ts";
 import { EXAMPLE_PACK, publishExample } from "./example.ts";
 import { writeKubeconfig } from "./kubeconfig.ts";
 import { MeshLayout, prepareLayout } from "./layout.ts";
+import { awaitOrphans } from "./orphans.ts";
 import { portClaims, requireFreePorts } from "./ports.ts";
 import { type Readiness, meshReadiness } from "./readiness.ts";
 import { registerClusters } from "./seed.ts";
@@ -91,6 +92,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
   let trust: DevelopmentTrustPaths;
   const settings = meshSettings(names, options.portOffset);
   try {
+    await awaitOrphans(layout, { clock, signal });
     await requireFreePorts(portClaims(names, options.portOffset));
     trust = await createDevelopmentTrust({ directory: layout.root, clusters: names, clock, random });
     writeMeshSettings(layout, settings);

@@ -19,12 +19,19 @@ import { type Spoke, startSpoke } from "../federation/spoke/start-spoke.ts";
 import { createPrometheusMetrics } from "../ops/metrics/prometheus-metrics.ts";
 import { startTenantOps } from "../ops/start-tenant-ops.ts";
 import { openOciLayout } from "../packs/store/oci-layout.ts";
+import {
+  type PermissionHttp,
+  type PermissionHttpOptions,
+  startPermissionHttp,
+} from "../permissions/http/start-permission-http.ts";
+import type { PermissionMethods } from "../permissions/service/permission-handlers.ts";
 import { startPermissionService } from "../permissions/service/start-permission-service.ts";
+import { tokenReviews } from "../permissions/service/token-review.ts";
 import { openSnapshotStore } from "../permissions/store/snapshot-store.ts";
 import { FloorFile } from "../trust/floors/floor-file.ts";
 import { startKeyRingDirectory } from "../trust/keyring/key-ring-directory.ts";
 import { refuseSigningKeyOnTenant } from "../trust/keyring/signing-key.ts";
-import { loadTlsFiles, watchTlsFiles } from "../trust/tls/tls-material.ts";
+import { type TlsFiles, loadTlsFiles, watchTlsFiles } from "../trust/tls/tls-material.ts";
 import type { AgentOptions, RunningAgent } from "./agent-options.ts";
 import { ClosingOrder } from "./closing.ts";
 import { openOwnCluster } from "./embedded.ts";
@@ -72,24 +79,20 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
   closing.add(store.closed);
 
   const answering = closing.stage("permission service");
-  const callers = await watchTlsFiles({
-    files: {
-      caFile: required(env, "PERMISSION_SERVICE_CA_CERT_PATH", "CA bundle that callers are verified against"),
-      certificateFile: required(env, "PERMISSION_SERVICE_CERT_PATH", "certificate of the PermissionService"),
-      privateKeyFile: required(env, "PERMISSION_SERVICE_KEY_PATH", "its private key"),
-    },
-    clock,
-    random,
-    log,
-    signal: answering,
+  // The embedded cluster issues no tokens.
+  const tokens = env["EMBEDDED_CLUSTER_DIR"] ? {} : { authenticateToken: tokenReviews({ cluster, clock, log }) };
+  const callers = await watchedTls(options, closing, answering, {
+    caFile: required(env, "PERMISSION_SERVICE_CA_CERT_PATH", "CA bundle that callers are verified against"),
+    certificateFile: required(env, "PERMISSION_SERVICE_CERT_PATH", "certificate of the PermissionService"),
+    privateKeyFile: required(env, "PERMISSION_SERVICE_KEY_PATH", "its private key"),
   });
-  closing.add(callers.closed);
   const service = await startPermissionService({
     ...listenAddress(env, "PERMISSION_SERVICE_ADDR", ":50051"),
     tls: callers,
     store,
     cluster: clusterId,
     audit: facts,
+    ...tokens,
     clock,
     random,
     metrics,
@@ -97,6 +100,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     signal: answering,
   });
   closing.add(service.closed);
+  const webhook = await startWebhook(service.methods, tokens, { ...options, signal: answering }, closing, metrics);
 
   const storeDirectory = env["WAL_PATH"] || "/var/lib/conductor/federation-wal";
   const agent = closing.stage("agent");
@@ -155,7 +159,46 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     signal: looking,
   });
   closing.add(ops.closed);
-  log.info({ permissionService: service.port, http: ops.httpPort }, "tenant is up");
+  log.info({ permissionService: service.port, webhook: webhook?.port, http: ops.httpPort }, "tenant is up");
+}
+
+/** The HTTP forms of PermissionService, when a certificate for them is given. */
+async function startWebhook(
+  methods: PermissionMethods,
+  tokens: Pick<PermissionHttpOptions, "authenticateToken">,
+  options: AgentOptions,
+  closing: ClosingOrder,
+  metrics: PermissionHttpOptions["metrics"],
+): Promise<PermissionHttp | undefined> {
+  const { env, clock, log, signal } = options;
+  if (!env["WEBHOOK_TLS_CERT_PATH"]) {
+    log.info({ variable: "WEBHOOK_TLS_CERT_PATH" }, "no certificate for webhooks: port 8443 is not served");
+    return undefined;
+  }
+  const tls = await watchedTls(options, closing, signal, {
+    caFile: env["WEBHOOK_CA_CERT_PATH"] || required(env, "PERMISSION_SERVICE_CA_CERT_PATH", "CA bundle of callers"),
+    certificateFile: env["WEBHOOK_TLS_CERT_PATH"],
+    privateKeyFile: required(env, "WEBHOOK_TLS_KEY_PATH", "private key of the webhooks"),
+  });
+  const webhook = await startPermissionHttp({
+    ...listenAddress(env, "WEBHOOK_ADDR", ":8443"),
+    tls,
+    methods,
+    ...tokens,
+    clock,
+    ...(metrics !== undefined && { metrics }),
+    log: log.child({ component: "webhook" }),
+    signal,
+  });
+  closing.add(webhook.closed);
+  return webhook;
+}
+
+async function watchedTls(options: AgentOptions, closing: ClosingOrder, signal: AbortSignal, files: TlsFiles) {
+  const { clock, random, log } = options;
+  const watched = await watchTlsFiles({ files, clock, random, log, signal });
+  closing.add(watched.closed);
+  return watched;
 }
 
 /** INV-026 at the earliest point. @throws RoleViolation */

@@ -30,11 +30,19 @@ export interface RealApiServer {
   readonly kubeconfig: string;
   /** A client of group system:masters. */
   readonly cluster: ConnectedCluster;
+  /** A client of anybody else, by certificate; closed with the server. */
+  client(user: string, groups: readonly string[]): Promise<ConnectedCluster>;
   close(): Promise<void>;
 }
 
+/** What a real server is started with. */
+export interface RealApiServerOptions {
+  /** Text of an AuthorizationConfiguration. Default: RBAC alone. */
+  readonly authorization?: string;
+}
+
 /** Starts etcd and kube-apiserver on free ports of the loopback address, without any controller. */
-export async function startRealApiServer(assets: string): Promise<RealApiServer> {
+export async function startRealApiServer(assets: string, options: RealApiServerOptions = {}): Promise<RealApiServer> {
   const directory = await mkdtemp(join(tmpdir(), "seam-real-api-"));
   const parts = { clock: systemClock, random: systemRandom, log: silentLog };
   const file = async (name: string, text: string): Promise<string> => {
@@ -72,7 +80,9 @@ export async function startRealApiServer(assets: string): Promise<RealApiServer>
     `--service-account-key-file=${accountKey}`,
     `--service-account-signing-key-file=${accountKey}`,
     "--service-account-issuer=https://kubernetes.default.svc",
-    "--authorization-mode=RBAC",
+    options.authorization === undefined
+      ? "--authorization-mode=RBAC"
+      : `--authorization-config=${await file("authorization.yaml", options.authorization)}`,
     "--service-cluster-ip-range=10.96.0.0/16",
     "--disable-admission-plugins=ServiceAccount",
     "--allow-privileged",
@@ -81,8 +91,16 @@ export async function startRealApiServer(assets: string): Promise<RealApiServer>
   const pair = { caPem: ca.certificatePem, clientCertPem: admin.certificatePem, clientKeyPem: admin.privateKeyPem };
   const kubeconfig = await file("kubeconfig", kubeconfigFor([{ name: "real", server: url, ...pair }]));
   const cluster = httpCluster({ server: url, ...pair, ...parts });
+  const clients: ConnectedCluster[] = [];
+  const client = async (user: string, groups: readonly string[]): Promise<ConnectedCluster> => {
+    const issued = await ca.issue({ kind: "operator", user, groups });
+    const own = { clientCertPem: issued.certificatePem, clientKeyPem: issued.privateKeyPem };
+    const made = httpCluster({ server: url, caPem: ca.certificatePem, ...own, ...parts });
+    clients.push(made);
+    return made;
+  };
   const close = async (): Promise<void> => {
-    await cluster.close();
+    await Promise.all([cluster, ...clients].map((each) => each.close()));
     await stop(server);
     await stop(etcd);
     await rm(directory, { recursive: true, force: true });
@@ -94,7 +112,7 @@ export async function startRealApiServer(assets: string): Promise<RealApiServer>
         { group: "", version: "v1", resource: "namespaces", kind: "Namespace", namespaced: false },
         { name: "default" },
       );
-      return { url, kubeconfig, cluster, close };
+      return { url, kubeconfig, cluster, client, close };
     } catch (error) {
       if (performance.now() < deadline && server.exitCode === null) {
         await elapse(200); // not listening yet, or still making its first objects

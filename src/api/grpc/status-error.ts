@@ -10,7 +10,7 @@ export { Status };
 /** Trailer of gRPC's rich error model. */
 const DETAILS_TRAILER = "grpc-status-details-bin";
 /** Domain of our reasons in google.rpc.ErrorInfo. */
-const ERROR_DOMAIN = "seam.ontai.dev";
+export const ERROR_DOMAIN = "seam.ontai.dev";
 
 /** One field of a request that is not as it should be, as `google.rpc.BadRequest` says it. */
 export interface FieldViolation {

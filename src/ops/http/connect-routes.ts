@@ -1,5 +1,6 @@
 import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { FleetService, ReceiptService } from "../../api/gen/conductor/fleet/v1alpha1/fleet_pb.ts";
+import { connectErrorOf } from "../../api/grpc/connect-error.ts";
 import { GrpcStatusError } from "../../api/grpc/status-error.ts";
 import type { FleetQueries } from "../fleet/fleet-queries.ts";
 import type { ReceiptQueries } from "../receipts/receipt-queries.ts";
@@ -25,20 +26,11 @@ export function connectRoutes(fleet: FleetQueries, receipts: ReceiptQueries): (r
   };
 }
 
-/** Connect and gRPC share the numbers of their status codes. */
-const CODES: ReadonlyMap<number, Code> = new Map(
-  Object.values(Code).flatMap((code) => (typeof code === "number" ? [[code, code] as const] : [])),
-);
-
-function codeOf(error: GrpcStatusError): Code {
-  return CODES.get(error.code) ?? Code.Unknown;
-}
-
 function answer<T>(query: () => T): T {
   try {
     return query();
   } catch (error) {
-    if (error instanceof GrpcStatusError) throw new ConnectError(error.details, codeOf(error), undefined, [], error);
+    if (error instanceof GrpcStatusError) throw connectErrorOf(error);
     throw error;
   }
 }

@@ -40,6 +40,7 @@ export const METRICS: ReadonlyMap<string, MetricDefinition> = new Map<string, Me
   ["verify_failures_total", { help: "Verifications that failed, by kind and reason." }],
   ["snapshot_age_seconds", { help: "Age of the permission snapshot in force." }],
   ["permission_checks_total", { help: "Authorization decisions, by result code and freshness of the snapshot." }],
+  ["permission_http_requests_total", { help: "Requests to the HTTP forms of PermissionService, by form and status." }],
   ["snapshot_sequence", { help: "Sequence of the permission snapshot in force." }],
   ["snapshot_index_bytes", { help: "Memory of the compiled permission index." }],
   ["drift_signals", { help: "Drift signals by class and state." }],

@@ -1,6 +1,6 @@
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { PermissionService } from "../../api/gen/ontai/security/v1alpha1/permission_pb.ts";
-import { type GrpcService, implementService } from "../../api/grpc/service-implementation.ts";
+import { type GrpcService, type ServiceHandlers, implementService } from "../../api/grpc/service-implementation.ts";
 import { ulid } from "../../base/ids.ts";
 import { decisionHandlers } from "./decision-handlers.ts";
 import { listHandlers } from "./list-handlers.ts";
@@ -8,11 +8,19 @@ import { metaMessage } from "./messages.ts";
 import { QuestionGate, type QuestionParts } from "./question-gate.ts";
 import { watchSnapshot } from "./watch-snapshot.ts";
 
+/** Its methods, whichever way they are called: gRPC, Connect, or the HTTP forms over them. */
+export type PermissionMethods = ServiceHandlers<typeof PermissionService>;
+
+/** The service on gRPC. */
+export function permissionService(methods: PermissionMethods): GrpcService {
+  return implementService(PermissionService, methods);
+}
+
 /** The service over a snapshot store (permissions §11). Questions never fail for want of a snapshot: they answer with a code. */
-export function permissionHandlers(parts: QuestionParts): GrpcService {
+export function permissionMethods(parts: QuestionParts): PermissionMethods {
   const { store, clock, random } = parts;
   const questions = new QuestionGate(parts);
-  return implementService(PermissionService, {
+  return {
     ...decisionHandlers(questions),
     ...listHandlers(questions),
     watchSnapshot: (message, context) => watchSnapshot(message, context, parts),
@@ -47,5 +55,5 @@ export function permissionHandlers(parts: QuestionParts): GrpcService {
         }),
       };
     },
-  });
+  };
 }

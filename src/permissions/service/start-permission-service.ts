@@ -12,7 +12,7 @@ import type { TlsSource } from "../../trust/tls/tls-material.ts";
 import type { SnapshotStore } from "../store/snapshot-store.ts";
 import { authenticateCaller } from "./caller.ts";
 import { type AuditLane, DecisionAudit } from "./decision-audit.ts";
-import { permissionHandlers } from "./permission-handlers.ts";
+import { type PermissionMethods, permissionMethods, permissionService } from "./permission-handlers.ts";
 
 /** Options of {@link startPermissionService}. */
 export interface PermissionServiceOptions {
@@ -38,6 +38,8 @@ export interface PermissionServiceOptions {
 /** A running PermissionService. */
 export interface RunningPermissionService {
   readonly port: number;
+  /** What it serves, for the HTTP forms: one decision, one audit, whichever way the question came. */
+  readonly methods: PermissionMethods;
   /** Serving status per service: SERVING while decisions are possible. */
   readonly health: HealthRegistry;
   /** Resolves when the signal has aborted and everything is released. */
@@ -75,15 +77,12 @@ export async function startPermissionService(options: PermissionServiceOptions):
       metrics.count("verify_failures_total", { kind: "PermissionSnapshot", reason: event.rejection.code });
     show();
   });
+  const methods = permissionMethods({ store, audit, clock, random, metrics });
   const server: GrpcServer = await startGrpcServer({
     address: options.address,
     port: options.port,
     tls: options.tls,
-    services: [
-      permissionHandlers({ store, audit, clock, random, metrics }),
-      healthService(health),
-      reflectionService([PermissionService, Health]),
-    ],
+    services: [permissionService(methods), healthService(health), reflectionService([PermissionService, Health])],
     authenticate: (certificate) => authenticateCaller(certificate, clock.now()),
     ...(options.authenticateToken !== undefined && { authenticateToken: options.authenticateToken }),
     clock,
@@ -91,5 +90,5 @@ export async function startPermissionService(options: PermissionServiceOptions):
     metrics,
     signal,
   });
-  return { port: server.port, health, closed: server.closed.finally(stop) };
+  return { port: server.port, methods, health, closed: server.closed.finally(stop) };
 }

@@ -2,7 +2,7 @@ import { createServer } from "node:net";
 import { SeamError } from "../../base/errors.ts";
 
 /** Documented ports (docs/state-directory.md); `--port-offset` shifts them all. */
-const BASE = { api: 6443, federation: 9443, internal: 9444, ops: 8080, permission: 50051 } as const;
+const BASE = { api: 6443, federation: 9443, internal: 9444, ops: 8080, permission: 50051, webhook: 8443 } as const;
 
 /** Highest number of tenants of one mesh. */
 export const MAX_TENANTS = 50;
@@ -19,6 +19,7 @@ export interface ManagementPorts {
 export interface TenantPorts {
   readonly api: number;
   readonly permission: number;
+  readonly webhook: number;
   readonly ops: number;
 }
 
@@ -32,11 +33,12 @@ export function managementPorts(offset: number): ManagementPorts {
   };
 }
 
-/** Ports of tenant `index` (from 1): 50051+i-1 for its PermissionService, the management port + i for the others. */
+/** Ports of tenant `index` (from 1): 50051+i-1 for its PermissionService, the documented port + i for the others. */
 export function tenantPorts(index: number, offset: number): TenantPorts {
   return {
     api: BASE.api + index + offset,
     permission: BASE.permission + index - 1 + offset,
+    webhook: BASE.webhook + index + offset,
     ops: BASE.ops + index + offset,
   };
 }
@@ -61,6 +63,7 @@ export function portClaims(tenants: readonly string[], offset: number): readonly
     claims.push(
       { port: ports.api, owner: `${name} Kubernetes API` },
       { port: ports.permission, owner: `${name} PermissionService` },
+      { port: ports.webhook, owner: `${name} webhooks` },
       { port: ports.ops, owner: `${name} health and metrics` },
     );
   }

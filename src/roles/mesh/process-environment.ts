@@ -78,6 +78,10 @@ export function tenantEnvironment(plan: MeshPlan, name: string, index: number): 
     PERMISSION_SERVICE_CA_CERT_PATH: trust.permissionService.ca,
     PERMISSION_SERVICE_CERT_PATH: trust.permissionService.certificate,
     PERMISSION_SERVICE_KEY_PATH: trust.permissionService.key,
+    WEBHOOK_ADDR: `${LOOPBACK}:${ports.webhook}`,
+    WEBHOOK_CA_CERT_PATH: trust.webhook.ca,
+    WEBHOOK_TLS_CERT_PATH: trust.webhook.certificate,
+    WEBHOOK_TLS_KEY_PATH: trust.webhook.key,
     ...embedded(join(directory, "cluster"), ports.api, trust.apiServer),
   };
 }

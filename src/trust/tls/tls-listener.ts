@@ -37,6 +37,8 @@ export interface TlsListenerOptions {
   readonly tls: TlsSource;
   /** `optional` lets a client without certificate in, for listeners that also take tokens. */
   readonly clientCertificate: "required" | "optional";
+  /** ALPN protocols, preferred first; default `h2` alone. With `http/1.1` a client that offers no protocol is taken for one. */
+  readonly protocols?: readonly ("h2" | "http/1.1")[];
   /** Called after the chain was verified, at accept and again on live connections. Undefined: the peer showed no certificate. */
   authenticate(certificate: X509Certificate | undefined): Authentication;
   /** Takes over an authenticated connection. */
@@ -68,6 +70,7 @@ export interface TlsListener {
 const REFUSED_TOTAL = "tls_connections_refused_total";
 /** Parts in which live connections are authenticated again within one interval. */
 const RECHECK_SLICES = 16;
+const DEFAULT_PROTOCOLS = ["h2"] as const;
 /** Gauge of open connections. */
 const CONNECTIONS = "tls_connections";
 
@@ -99,7 +102,7 @@ export async function startTlsListener(options: TlsListenerOptions): Promise<Tls
     key: material.privateKeyPem,
     ca: material.caPem,
     minVersion: "TLSv1.3",
-    ALPNProtocols: ["h2"],
+    ALPNProtocols: [...(options.protocols ?? DEFAULT_PROTOCOLS)],
     requestCert: true,
     // Node would drop an unverified peer without a word; the check below says why.
     rejectUnauthorized: false,
@@ -275,8 +278,14 @@ class LiveConnection implements TlsConnection {
 }
 
 function admit(socket: TLSSocket, options: TlsListenerOptions): Authentication {
-  if (socket.alpnProtocol !== "h2")
-    return { ok: false, reason: "AlpnMissing", detail: "the client must offer ALPN protocol h2" };
+  const protocols: readonly string[] = options.protocols ?? DEFAULT_PROTOCOLS;
+  // Node says false when the client offered nothing.
+  if (!protocols.includes(socket.alpnProtocol || "http/1.1"))
+    return {
+      ok: false,
+      reason: "AlpnMissing",
+      detail: `the client must offer ALPN protocol ${protocols.join(" or ")}`,
+    };
   const certificate = socket.getPeerX509Certificate();
   if (certificate === undefined) {
     if (options.clientCertificate === "required")

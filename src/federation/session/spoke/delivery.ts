@@ -90,7 +90,7 @@ export class Delivery {
   /** The hub cannot deliver a body, or the index it offered by reference. */
   unavailable(message: BlobUnavailable, pipe: SpokePipe, step: SpokeStep): void {
     if (!this.#holding.expects(message.digest)) {
-      this.#bodies.unavailable(message, step);
+      this.#settle(this.#bodies.unavailable(message, step), step);
       return;
     }
     this.#holding.interrupted(message.digest);

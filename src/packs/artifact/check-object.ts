@@ -16,12 +16,14 @@ export type ObjectCheck =
   | { readonly ok: true; readonly object: PackObject; readonly text: string }
   | { readonly ok: false; readonly problems: readonly ObjectProblem[] };
 
-/** Largest single manifest, canonical JSON, bytes: what a Kubernetes API server takes in one request. */
-export const MAX_OBJECT_BYTES = 3 * 1024 * 1024;
+/** Largest single manifest, canonical JSON, bytes: what etcd takes in one request. */
+export const MAX_OBJECT_BYTES = 1536 * 1024;
 
 const API_VERSION = /^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?v[a-z0-9]{1,62}$/;
 const KIND = /^[A-Z][A-Za-z0-9]{0,62}$/;
 const NAMESPACE = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+const MAX_NAME = 253;
 
 /** Checks what every manifest of a pack must be, wherever it is read: from a person's folder or from an artifact (dispatcher §8.3 step 5). */
 export function checkObject(value: JsonValue): ObjectCheck {
@@ -48,8 +50,10 @@ export function checkObject(value: JsonValue): ObjectCheck {
     add("KindMissing", `${who}: kind ${found(kind)}`, "set kind, for example ConfigMap");
   if (meta["generateName"] !== undefined)
     add("GenerateName", `${who}: metadata.generateName is set`, "set metadata.name: a pack names its objects");
-  else if (typeof name !== "string" || name === "" || name.length > 253 || /[/%\s]/.test(name))
+  else if (typeof name !== "string" || name === "")
     add("NameMissing", `${who}: metadata.name ${found(name)}`, "set metadata.name");
+  else if (!isName(name, apiVersion))
+    add("NameInvalid", `${who}: metadata.name ${found(name)}`, "use lower-case letters, digits, - and .");
   if (namespace !== undefined && (typeof namespace !== "string" || !NAMESPACE.test(namespace)))
     add("NamespaceInvalid", `${who}: metadata.namespace ${found(namespace)}`, "use a DNS label, or remove the field");
   for (const field of ["labels", "annotations"]) checkStrings(meta[field], `${who}: metadata.${field}`, add);
@@ -75,9 +79,17 @@ export function checkObject(value: JsonValue): ObjectCheck {
     add(
       "TooLarge",
       `${who}: has ${bytes} bytes, more than ${MAX_OBJECT_BYTES}`,
-      "split the object: no API server takes it",
+      "split the object: no cluster stores it",
     );
   return problems.length > 0 ? { ok: false, problems } : { ok: true, object, text };
+}
+
+/** Names are DNS subdomains; those of RBAC objects are anything that fits into a path (`system:reader`). */
+function isName(name: string, apiVersion: JsonValue | undefined): boolean {
+  if (name.length > MAX_NAME) return false;
+  if (typeof apiVersion === "string" && apiVersion.startsWith("rbac.authorization.k8s.io/"))
+    return name !== "." && name !== ".." && !/[/%\s]/.test(name);
+  return SUBDOMAIN.test(name);
 }
 
 function found(value: unknown): string {

@@ -21,6 +21,9 @@ export interface YamlParse {
 /** Times one anchor may multiply by its aliases before the file counts as an alias bomb. */
 const MAX_ALIASES = 100;
 
+/** How the parser says that it ran out of stack. */
+const TOO_DEEP = /call stack/i;
+
 const BOOLEAN_WORDS = /^(true|True|TRUE|false|False|FALSE)$/;
 
 /**
@@ -43,8 +46,12 @@ export function parseYaml(text: string, file: string): YamlParse {
     customTags: (tags) => tags.filter((tag) => typeof tag === "string" || isJsonTag(tag)),
   });
   for (const document of stream) {
-    for (const error of document.errors) problems.push(yamlProblem(file, lineAt(error.pos[0]), error.message));
-    for (const warning of document.warnings) problems.push(yamlProblem(file, lineAt(warning.pos[0]), warning.message));
+    const faults = [...document.errors, ...document.warnings];
+    if (faults.some(({ message }) => TOO_DEEP.test(message))) {
+      problems.push(tooDeep(file));
+      break; // the parser has lost its place
+    }
+    for (const { message, pos } of faults) problems.push(yamlProblem(file, lineAt(pos[0]), message));
     const contents: ParsedNode | null = document.contents;
     if (document.errors.length + document.warnings.length > 0 || contents === null || isNullScalar(contents)) continue;
     warnAboutWords(document, file, lineAt, warnings);
@@ -72,6 +79,16 @@ function isJsonTag(tag: { readonly tag: string; readonly format?: string }): boo
 
 function isNullScalar(node: ParsedNode): boolean {
   return isScalar(node) && node.value === null;
+}
+
+function tooDeep(file: string): PackProblem {
+  return {
+    file,
+    line: 1,
+    reason: "TooDeep",
+    text: "nests deeper than any Kubernetes object",
+    remedy: "flatten it; no API server reads it",
+  };
 }
 
 function yamlProblem(file: string, line: number, message: string): PackProblem {

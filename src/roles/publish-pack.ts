@@ -5,7 +5,7 @@ import type { Cluster } from "../cluster/cluster.ts";
 import { isStatus } from "../cluster/api-status-error.ts";
 import { type BuiltPack, buildPack } from "../packs/artifact/build-pack.ts";
 import type { PackBlobStore } from "../packs/store/pack-blob-store.ts";
-import { writePack } from "../packs/store/write-pack.ts";
+import { writePack, writtenPack } from "../packs/store/write-pack.ts";
 
 /** What a person says when publishing a pack. */
 export interface PublishRequest {
@@ -46,6 +46,7 @@ export async function publishPack(
   store: PackBlobStore,
   management: Cluster,
 ): Promise<PublishedPack> {
+  requireNames(request);
   const name = deliveryName(request.name, request.version);
   if (name.length > MAX_PACK_NAME) {
     throw new SeamError({
@@ -64,18 +65,45 @@ export async function publishPack(
     requireSame(existing, pack, request.to);
     return { delivery: existing, pack, created: false };
   }
-  const written = await writePack(store, `${EMBEDDED_REGISTRY}/${request.name}`, request.version, pack);
-  const delivery = await management.create(
-    PackDelivery,
-    {
-      apiVersion: "seam.ontai.dev/v1alpha1",
-      kind: "PackDelivery",
-      metadata: { name, namespace: NAMESPACES.seam },
-      spec: { basePackName: request.name, version: request.version, ...written, targetClusters: [...request.to] },
+  const repository = `${EMBEDDED_REGISTRY}/${request.name}`;
+  const draft = {
+    apiVersion: "seam.ontai.dev/v1alpha1",
+    kind: "PackDelivery",
+    metadata: { name, namespace: NAMESPACES.seam },
+    spec: {
+      basePackName: request.name,
+      version: request.version,
+      ...writtenPack(repository, pack),
+      targetClusters: [...request.to],
     },
-    { fieldManager: "seamctl" },
-  );
+  } as const;
+  const options = { fieldManager: "seamctl" };
+  // What the API refuses it refuses here, while nothing is stored yet.
+  await management.create(PackDelivery, draft, { ...options, dryRun: true });
+  await writePack(store, repository, request.version, pack);
+  const delivery = await management.create(PackDelivery, draft, options);
   return { delivery, pack, created: true };
+}
+
+const BASE_PACK_NAME = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
+/** What a tag of the store and a name of an object can be made of. */
+const VERSION = /^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$/;
+
+function requireNames({ name, version }: PublishRequest): void {
+  if (!BASE_PACK_NAME.test(name))
+    throw new SeamError({
+      reason: "PackName",
+      object: "flag --name",
+      expected: `must be of lower-case letters, digits, - and ., found ${JSON.stringify(name)}`,
+      remedy: "choose a simpler name, for example web-frontend",
+    });
+  if (!VERSION.test(version))
+    throw new SeamError({
+      reason: "PackVersion",
+      object: "flag --version",
+      expected: `must be of letters, digits, ., _ and -, at most 64, found ${JSON.stringify(version)}`,
+      remedy: "use a semantic version, for example v1.2.0",
+    });
 }
 
 async function findDelivery(management: Cluster, name: string): Promise<PackDelivery | undefined> {

@@ -1,0 +1,27 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { runChaos } from "../chaos/run-chaos.ts";
+
+/** `node test/chaos/main.ts --kills 60` is the long form. */
+it("loses nothing when processes are killed at random while people work", async () => {
+  const parent = mkdtempSync(join(tmpdir(), "seam-kill-"));
+  const lines: string[] = [];
+  try {
+    const result = await runChaos({
+      directory: join(parent, "mesh"),
+      seed: 15,
+      kills: 15,
+      tenants: 3,
+      portOffset: 5200,
+      pauseMs: 3_000,
+      settleMs: 90_000,
+      print: (line) => lines.push(line),
+    });
+    expect([...result.faults], lines.join("\n")).toEqual([]);
+    expect(result.auditEvents).toBeGreaterThan(0);
+  } finally {
+    rmSync(parent, { recursive: true, force: true });
+  }
+});

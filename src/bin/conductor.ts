@@ -10,6 +10,9 @@ import { type Environment, RoleViolation } from "../roles/environment.ts";
 /** Exit codes of `conductor` (conductor §1.2). */
 const EXIT = { ok: 0, failed: 1, invariant: 2 } as const;
 
+/** Time after the end of the program in which open handles may still close by themselves. */
+const EXIT_GRACE_MS = 2_000;
+
 const USAGE =
   "usage: conductor agent [--cluster-ref NAME]\nThe role comes from CONDUCTOR_ROLE; every other variable is in docs/configuration.md.";
 
@@ -18,6 +21,8 @@ const { version } = JSON.parse(readFileSync(new URL("../../package.json", import
 };
 
 process.exitCode = await main(process.argv.slice(2));
+// What a role left open after a failed start must not keep a process alive that does nothing: its supervisor would wait for ever.
+setTimeout(() => process.exit(), EXIT_GRACE_MS).unref();
 
 async function main(args: readonly string[]): Promise<number> {
   const [subcommand, ...rest] = args;
@@ -54,16 +59,20 @@ async function agent(args: readonly string[]): Promise<number> {
     base: { component: "conductor", cluster: env["CLUSTER_REF"], role: env["CONDUCTOR_ROLE"] },
     timestamp: pino.stdTimeFunctions.isoTime,
   });
-  const running = await startAgent({
-    env,
-    version,
-    clock: systemClock,
-    random: systemRandom,
-    log,
-    signal: stop.signal,
-  });
-  await running.closed;
-  log.info({ reason: errorMessage(stop.signal.reason) }, "stopped");
-  if (process.connected) process.disconnect();
+  try {
+    const running = await startAgent({
+      env,
+      version,
+      clock: systemClock,
+      random: systemRandom,
+      log,
+      signal: stop.signal,
+    });
+    await running.closed;
+    log.info({ reason: errorMessage(stop.signal.reason) }, "stopped");
+  } finally {
+    stop.abort(new Error("the agent ended"));
+    if (process.connected) process.disconnect(); // the channel alone would keep the process
+  }
   return EXIT.ok;
 }

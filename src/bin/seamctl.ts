@@ -28,7 +28,9 @@ process.exitCode = await runSeamctl(
     output: {
       out: (text) => process.stdout.write(`${text}\n`),
       err: (text) => process.stderr.write(`${text}\n`),
+      raw: (text) => process.stdout.write(text),
       isTerminal: process.stdout.isTTY === true,
+      size: () => ({ columns: process.stdout.columns || 80, rows: process.stdout.rows || 24 }),
     },
     clock: systemClock,
     random: systemRandom,

@@ -1,4 +1,5 @@
 import { PackDelivery } from "../api/kinds/pack-delivery.ts";
+import { TalosCluster } from "../api/kinds/talos-cluster.ts";
 import { MAX_PACK_NAME, NAMESPACES } from "../api/names.ts";
 import { SeamError } from "../base/errors.ts";
 import type { Cluster } from "../cluster/cluster.ts";
@@ -14,9 +15,15 @@ export interface PublishRequest {
   /** Base pack name: the same across versions. */
   readonly name: string;
   readonly version: string;
-  /** Clusters it is for; at least one. */
-  readonly to: readonly string[];
+  /** Clusters it is for, at least one; or every tenant of the mesh, also one that joins later. */
+  readonly to: readonly string[] | typeof ALL_TENANTS;
 }
+
+/** `--to all`. */
+export const ALL_TENANTS = "all";
+
+/** Label of the TalosCluster of every tenant of a mesh, which `--to all` selects. */
+export const MESH_TENANT_LABELS = { "seam.ontai.dev/mesh": "local" } as const;
 
 /** What was published. */
 export interface PublishedPack {
@@ -39,7 +46,7 @@ export function deliveryName(name: string, version: string): string {
  * invalid sources or a taken version store nothing. Publishing the same content again changes nothing.
  *
  * @throws PackInvalid with every problem of the sources
- * @throws SeamError `PackVersionExists` when the version is taken by other content, `PackTargets`, `PackName`
+ * @throws SeamError `PackVersionExists` when the version is taken by other content, `PackTargets` for a cluster nobody registered, `PackName`
  */
 export async function publishPack(
   request: PublishRequest,
@@ -56,13 +63,11 @@ export async function publishPack(
       remedy: "shorten --name or --version",
     });
   }
-  if (request.to.length === 0) {
-    throw new SeamError({ reason: "PackTargets", object: "flag --to", expected: "must name at least one cluster" });
-  }
+  const targets = await targetsOf(request.to, management);
   const pack = await buildPack(request.directory);
   const existing = await findDelivery(management, name);
   if (existing !== undefined) {
-    requireSame(existing, pack, request.to);
+    requireSame(existing, pack, targets);
     return { delivery: existing, pack, created: false };
   }
   const repository = `${EMBEDDED_REGISTRY}/${request.name}`;
@@ -70,12 +75,7 @@ export async function publishPack(
     apiVersion: "seam.ontai.dev/v1alpha1",
     kind: "PackDelivery",
     metadata: { name, namespace: NAMESPACES.seam },
-    spec: {
-      basePackName: request.name,
-      version: request.version,
-      ...writtenPack(repository, pack),
-      targetClusters: [...request.to],
-    },
+    spec: { basePackName: request.name, version: request.version, ...writtenPack(repository, pack), ...targets },
   } as const;
   const options = { fieldManager: "seamctl" };
   // What the API refuses it refuses here, while nothing is stored yet.
@@ -83,6 +83,26 @@ export async function publishPack(
   await writePack(store, repository, request.version, pack);
   const delivery = await management.create(PackDelivery, draft, options);
   return { delivery, pack, created: true };
+}
+
+type Targets = Pick<PackDelivery["spec"], "targetClusters" | "targetClusterSelector">;
+
+async function targetsOf(to: PublishRequest["to"], management: Cluster): Promise<Targets> {
+  if (to === ALL_TENANTS) return { targetClusterSelector: { matchLabels: { ...MESH_TENANT_LABELS } } };
+  const fault = { reason: "PackTargets", object: "flag --to" };
+  if (to.length === 0) throw new SeamError({ ...fault, expected: "must name at least one cluster" });
+  const known = new Set<string>();
+  for (const cluster of (await management.list(TalosCluster, {})).items)
+    if (cluster.spec.role !== "management") known.add(cluster.metadata.name);
+  const unknown = to.filter((name) => !known.has(name));
+  if (unknown.length > 0) {
+    throw new SeamError({
+      ...fault,
+      expected: `must name registered tenants, found ${unknown.join(", ")}`,
+      remedy: "list them with: seamctl agents",
+    });
+  }
+  return { targetClusters: [...to] };
 }
 
 const BASE_PACK_NAME = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
@@ -106,7 +126,8 @@ function requireNames({ name, version }: PublishRequest): void {
     });
 }
 
-async function findDelivery(management: Cluster, name: string): Promise<PackDelivery | undefined> {
+/** The PackDelivery of that name, undefined when there is none. */
+export async function findDelivery(management: Cluster, name: string): Promise<PackDelivery | undefined> {
   try {
     return await management.get(PackDelivery, { namespace: NAMESPACES.seam, name });
   } catch (error) {
@@ -115,8 +136,10 @@ async function findDelivery(management: Cluster, name: string): Promise<PackDeli
   }
 }
 
-function requireSame(existing: PackDelivery, pack: BuiltPack, to: readonly string[]): void {
-  const sameTargets = [...(existing.spec.targetClusters ?? [])].sort().join() === [...to].sort().join();
+function requireSame(existing: PackDelivery, pack: BuiltPack, targets: Targets): void {
+  const form = ({ targetClusters, targetClusterSelector }: Targets): string =>
+    JSON.stringify([[...(targetClusters ?? [])].sort(), targetClusterSelector]);
+  const sameTargets = form(existing.spec) === form(targets);
   if (existing.spec.registryRef.digest === pack.index.digest && sameTargets) return;
   throw new SeamError({
     reason: "PackVersionExists",

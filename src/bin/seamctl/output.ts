@@ -1,12 +1,17 @@
 import { type DescEnum, type DescMessage, type MessageShape, toJsonString } from "@bufbuild/protobuf";
 import { type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt";
+import type { TerminalSize } from "./live-region.ts";
 import { age } from "./table.ts";
 
 /** Where a command writes, so that tests can read it. */
 export interface Output {
   out(text: string): void;
   err(text: string): void;
+  /** Text as it is, without a line end: what moves the cursor. */
+  raw(text: string): void;
   readonly isTerminal: boolean;
+  /** Of the terminal, now. */
+  size(): TerminalSize;
 }
 
 /** What a command decided; becomes the exit code: 0 yes, 1 no or failed. */

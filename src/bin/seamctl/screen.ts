@@ -1,70 +1,36 @@
 import type { ChildEvent } from "../../roles/mesh/child.ts";
 import type { Mesh, MeshStatus } from "../../roles/mesh/mesh.ts";
-import { agentColumns } from "./commands/agents.ts";
-import { receiptColumns } from "./commands/receipts.ts";
+import {
+  agentLines,
+  eventText,
+  headText,
+  nextCommands,
+  notStartedText,
+  receiptLines,
+  summaryText,
+} from "./fleet-text.ts";
+import { type Line, LiveRegion, fit } from "./live-region.ts";
 import type { Output } from "./output.ts";
-import { renderTable } from "./table.ts";
+import { age } from "./table.ts";
 
 /** Most recent process events shown under the live table. */
 const SHOWN_EVENTS = 5;
-
-/** One line for a process event, as a tired operator reads it; undefined for what needs no line. */
-export function eventText(event: ChildEvent): string | undefined {
-  switch (event.type) {
-    case "started":
-      return event.restarts === 0
-        ? `${event.name} started, pid ${event.pid}`
-        : `${event.name} started again, pid ${event.pid} (restart ${event.restarts})`;
-    case "exited":
-      return `${event.name} ended (${event.how}); starting it again in ${event.restartInMs} ms`;
-    case "held":
-      return `${event.name} is held down; start it with: npx seamctl process release ${event.name}`;
-    case "stopped":
-      return undefined;
-  }
-}
-
-/** What to try next, with real names and ports of this mesh. */
-export function nextCommands(mesh: Mesh, directory: string): readonly string[] {
-  const dir = directory === ".seam" ? "" : ` --dir ${directory}`;
-  const first = mesh.tenantNames[0] ?? "tenant-1";
-  const second = mesh.tenantNames[1] ?? first;
-  return [
-    `npx seamctl agents${dir}`,
-    `npx seamctl explain ${first} hello${dir}`,
-    `npx seamctl can-i delete pods -n hello --as system:serviceaccount:hello:hello --cluster ${first} --explain${dir}`,
-    `kubectl --kubeconfig ${mesh.layout.kubeconfig} --context ${second} -n hello delete deployment hello   # then: npx seamctl drift${dir}`,
-    `npx seamctl pack publish examples/packs/hello/v2 --name hello --version v2.0.0 --to all${dir}`,
-    `open ${mesh.settings.ops}/   # status page`,
-  ];
-}
-
-/** The fleet as text: tables of agents and receipts. */
-export function fleetText(status: MeshStatus, nowMs: number): string {
-  const parts = [renderTable(agentColumns(nowMs), status.agents)];
-  if (status.receipts.length > 0) parts.push("", renderTable(receiptColumns(nowMs), status.receipts));
-  return parts.join("\n");
-}
-
-/** Everything `up` shows at rest. */
-export function summaryText(mesh: Mesh, status: MeshStatus, directory: string, nowMs: number): string {
-  const running = status.processes.filter((process) => process.phase === "running").length;
-  return [
-    `Seam mesh in ${mesh.layout.root}: 1 management cluster, ${mesh.tenantNames.length} tenant(s), ${running} of ${status.processes.length} processes running, nodes simulated`,
-    "",
-    fleetText(status, nowMs),
-    "",
-    "Try next:",
-    ...nextCommands(mesh, directory).map((command) => `  ${command}`),
-  ].join("\n");
-}
+/** Reasons to wait that are shown at a time. */
+const SHOWN_REASONS = 4;
+/** Rows of the live picture that are not rows of a table; the rest is for the two tables. */
+const OTHER_ROWS = 20;
+const MIN_TABLE_ROWS = 3;
+const FOOT = "Ctrl-C stops everything; starting again goes on from here.";
 
 /** Shows a mesh while it runs: a live table on a terminal, plain lines elsewhere. */
 export class Screen {
   readonly #output: Output;
   readonly #directory: string;
+  readonly #region = new LiveRegion();
   #events: string[] = [];
-  #lines = 0;
+  #readyAfter: string | undefined;
+  /** What the hub said last, for while it does not answer. */
+  #known: { readonly status: MeshStatus; readonly atMs: number } | undefined;
   #lastPlain = "";
 
   constructor(output: Output, directory: string) {
@@ -73,39 +39,68 @@ export class Screen {
   }
 
   event(event: ChildEvent): void {
-    const text = eventText(event);
+    const text = eventText(event, this.#directory);
     if (text === undefined) return;
     if (this.#output.isTerminal) this.#events = [...this.#events, text].slice(-SHOWN_EVENTS);
     else this.#output.out(text);
   }
 
-  update(mesh: Mesh, status: MeshStatus, nowMs: number): void {
+  /** Shows a look at the mesh. `elapsed` is the time since the start, as people say it. */
+  update(mesh: Mesh, status: MeshStatus, nowMs: number, elapsed: string): void {
+    if (status.hubError === "") this.#known = { status, atMs: nowMs };
+    const first = status.readiness.ready && this.#readyAfter === undefined;
+    if (first) this.#readyAfter = elapsed;
     if (this.#output.isTerminal) this.#redraw(mesh, status, nowMs);
-    else this.#plain(status);
-  }
-
-  /** Leaves the last picture on the screen and goes on below it. */
-  close(): void {
-    this.#lines = 0;
+    else this.#plain(mesh, status, nowMs, first);
   }
 
   #redraw(mesh: Mesh, status: MeshStatus, nowMs: number): void {
-    const body = [summaryText(mesh, status, this.#directory, nowMs), ""];
-    if (!status.readiness.ready)
-      body.push(...status.readiness.waitingFor.slice(0, SHOWN_EVENTS).map((text) => `waiting: ${text}`));
-    body.push(...this.#events, "Ctrl-C stops everything; starting again goes on from here.");
-    const text = body.join("\n");
-    const width = process.stdout.columns || 120;
-    const lines = text.split("\n").map((line) => (line.length > width ? `${line.slice(0, width - 1)}…` : line));
-    const up = this.#lines > 0 ? `\u001b[${this.#lines}A\u001b[0J` : "";
-    this.#output.out(up + lines.join("\n"));
-    this.#lines = lines.length;
+    const size = this.#output.size();
+    const shown = status.hubError === "" ? status : { ...status, ...knownFleet(this.#known?.status) };
+    const limit = Math.max(MIN_TABLE_ROWS, Math.floor((size.rows - OTHER_ROWS) / 2));
+    const cutLines = (texts: readonly string[]): Line[] => texts.map((text) => ({ text }));
+    const commands: Line[] = nextCommands(mesh, this.#directory).map((text) => ({ text: `  ${text}`, wraps: true }));
+    const notStarted = notStartedText(shown.notStarted);
+    const sections = [
+      cutLines([
+        headText(mesh, this.#directory),
+        ...this.#stateLines(status, nowMs),
+        ...(notStarted === undefined ? [] : [notStarted]),
+      ]),
+      shown.agents.length === 0 ? [] : cutLines(agentLines(shown, nowMs, limit, this.#directory)),
+      cutLines(receiptLines(shown, nowMs, limit, this.#directory)),
+      this.#readyAfter === undefined ? [] : [{ text: "Try next:" }, ...commands],
+      cutLines(this.#events),
+      cutLines([FOOT]),
+    ];
+    const text = this.#region.draw(fit(sections, [4, 3, 2], size), size);
+    if (text !== "") this.#output.raw(text);
   }
 
-  #plain(status: MeshStatus): void {
+  #stateLines(status: MeshStatus, nowMs: number): readonly string[] {
+    const { ready, waitingFor } = status.readiness;
+    if (ready) return [`ready, ${this.#readyAfter ?? ""} after the start`];
+    const lines = waitingFor.slice(0, SHOWN_REASONS).map((text) => `waiting: ${text}`);
+    if (waitingFor.length > SHOWN_REASONS) lines.push(`waiting: … and ${waitingFor.length - SHOWN_REASONS} more`);
+    if (status.hubError !== "" && this.#known !== undefined)
+      lines.push(`the tables show what the hub said ${age(nowMs - this.#known.atMs)} ago`);
+    return lines;
+  }
+
+  #plain(mesh: Mesh, status: MeshStatus, nowMs: number, first: boolean): void {
     const text = status.readiness.ready ? "ready" : `waiting: ${status.readiness.waitingFor.join("; ")}`;
     if (text === this.#lastPlain) return;
     this.#lastPlain = text;
-    this.#output.out(text);
+    if (!first) {
+      this.#output.out(status.readiness.ready ? "ready again" : text);
+      return;
+    }
+    this.#output.out(`\n${summaryText(mesh, status, this.#directory, nowMs)}\n`);
+    this.#output.out(`ready in ${this.#readyAfter ?? ""}`);
   }
+}
+
+function knownFleet(status: MeshStatus | undefined): Partial<MeshStatus> {
+  if (status === undefined) return {};
+  return { agents: status.agents, receipts: status.receipts, notStarted: status.notStarted };
 }

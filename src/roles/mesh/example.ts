@@ -8,7 +8,7 @@ import type { KubeObject, Unstructured } from "../../api/object.ts";
 import { parseApiVersion } from "../../api/resource-type.ts";
 import type { Cluster } from "../../cluster/cluster.ts";
 import { openOciLayout } from "../../packs/store/oci-layout.ts";
-import { publishPack } from "../publish-pack.ts";
+import { ALL_TENANTS, deliveryName, findDelivery, publishPack } from "../publish-pack.ts";
 import type { MeshLayout } from "./layout.ts";
 import { createIfAbsent } from "./seed.ts";
 
@@ -20,16 +20,17 @@ export function exampleDirectory(...parts: readonly string[]): string {
   return join(fileURLToPath(new URL("../../../examples", import.meta.url)), ...parts);
 }
 
-/** Applies the example permissions and publishes the example pack to every tenant. Idempotent. */
-export async function publishExample(
-  management: Cluster,
-  layout: MeshLayout,
-  tenants: readonly string[],
-): Promise<void> {
+/**
+ * Applies the example permissions and publishes the example pack to every tenant of the mesh, also to those of a later `up`. Idempotent;
+ * what exists is left as it is, even when this program brings another example.
+ */
+export async function publishExample(management: Cluster, layout: MeshLayout): Promise<void> {
   for (const object of readManifests(exampleDirectory("permissions"))) await createObject(management, object);
+  const known = await findDelivery(management, deliveryName(EXAMPLE_PACK.name, EXAMPLE_PACK.version));
+  if (known !== undefined) return;
   const store = await openOciLayout(layout.packs);
   await publishPack(
-    { directory: exampleDirectory("packs", "hello", "v1"), ...EXAMPLE_PACK, to: tenants },
+    { directory: exampleDirectory("packs", "hello", "v1"), ...EXAMPLE_PACK, to: ALL_TENANTS },
     store,
     management,
   );

@@ -7,7 +7,7 @@ import {
 } from "../../api/gen/conductor/fleet/v1alpha1/fleet_pb.ts";
 import { type GrpcClient, createGrpcClient } from "../../api/grpc/client.ts";
 import type { Clock } from "../../base/clock.ts";
-import { errorMessage } from "../../base/errors.ts";
+import { SeamError, errorMessage } from "../../base/errors.ts";
 import { silentLog } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
 import { isRetryable } from "../../cluster/api-status-error.ts";
@@ -51,6 +51,8 @@ export interface MeshStatus {
   readonly processes: readonly ProcessState[];
   readonly agents: readonly Agent[];
   readonly receipts: readonly Receipt[];
+  /** Clusters that an earlier `up` registered and this one does not start: shown, but nothing waits for them. */
+  readonly notStarted: readonly string[];
   readonly readiness: Readiness;
   /** Why the hub did not answer; empty when it did. */
   readonly hubError: string;
@@ -68,7 +70,7 @@ export interface Mesh {
   status(): Promise<MeshStatus>;
   /** Sends a signal to a process; false when it does not run. */
   kill(name: string, signal: NodeJS.Signals): boolean;
-  /** Resolves when every process has ended and the directory is unlocked; rejects when seeding failed for good. */
+  /** Resolves when every process has ended and the directory is unlocked; a seed that fails for good ends the mesh and rejects this. */
   readonly closed: Promise<void>;
 }
 
@@ -84,7 +86,9 @@ export function tenantNames(count: number): readonly string[] {
  * @throws SeamError for a directory that is busy, unwritable or newer, a busy port, or a full disk; nothing is left running
  */
 export async function startMesh(options: MeshOptions): Promise<Mesh> {
-  const { clock, random, signal } = options;
+  const { clock, random } = options;
+  const failed = new AbortController();
+  const signal = AbortSignal.any([options.signal, failed.signal]);
   const layout = new MeshLayout(options.directory);
   const names = tenantNames(options.tenants);
   prepareLayout(layout);
@@ -136,11 +140,13 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     return made;
   };
   const fleet = fleetClients(settings, trust.operator);
-  const seeded = seedUntilDone(async () => {
+  const seeding = new Seeding(async () => {
     await registerClusters(management, settings);
-    if (options.example) await publishExample(management, layout, names);
-  }, options);
-  const expectedPack = options.example ? EXAMPLE_PACK.name : undefined;
+    if (options.example) await publishExample(management, layout);
+  });
+  const seeded = seeding.run(clock, signal);
+  seeded.catch((error: unknown) => failed.abort(error)); // `closed` reports it
+  const expected: Expected = { tenants: names, pack: options.example ? EXAMPLE_PACK.name : undefined };
   return {
     layout,
     settings,
@@ -148,7 +154,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
     management,
     tenant,
     kill: (name, by) => supervisor.kill(name, by),
-    status: () => look(fleet, supervisor.states(), names, expectedPack),
+    status: () => look(fleet, supervisor.states(), seeding.waitingFor, expected),
     closed: (async () => {
       try {
         await seeded;
@@ -195,53 +201,94 @@ function fleetClients(settings: MeshSettings, files: TlsFiles): FleetClients {
   };
 }
 
+/** What the mesh waits for. */
+interface Expected {
+  readonly tenants: readonly string[];
+  readonly pack: string | undefined;
+}
+
 async function look(
   clients: FleetClients,
   processes: readonly ProcessState[],
-  tenants: readonly string[],
-  expectedPack: string | undefined,
+  seeding: readonly string[],
+  expected: Expected,
 ): Promise<MeshStatus> {
+  const down = processes.flatMap(downText);
   try {
     const call = { deadlineMs: LOOK_DEADLINE_MS };
     const [agents, receipts] = await Promise.all([
       clients.fleet.listAgents({}, call),
       clients.receipts.listReceipts({}, call),
     ]);
-    const own = agents.agents.filter((agent) => tenants.includes(agent.cluster));
+    const own = agents.agents.filter((agent) => expected.tenants.includes(agent.cluster));
+    const fleet = meshReadiness(expected.tenants, own, receipts.receipts, expected.pack);
+    const waitingFor = [...down, ...seeding, ...fleet.waitingFor];
     return {
       processes,
       agents: own,
-      receipts: receipts.receipts,
-      readiness: meshReadiness(tenants, own, receipts.receipts, expectedPack),
+      receipts: receipts.receipts.filter((receipt) => expected.tenants.includes(receipt.cluster)),
+      notStarted: agents.agents.map((agent) => agent.cluster).filter((name) => !expected.tenants.includes(name)),
+      readiness: { ready: waitingFor.length === 0, waitingFor },
       hubError: "",
     };
   } catch (error) {
-    const hubError = errorMessage(error);
     return {
       processes,
       agents: [],
       receipts: [],
-      readiness: { ready: false, waitingFor: ["the hub does not answer yet"] },
-      hubError,
+      notStarted: [],
+      readiness: { ready: false, waitingFor: [...down, "the hub does not answer"] },
+      hubError: errorMessage(error),
     };
   }
 }
 
-/** Seeds as soon as the management API answers; goes on through restarts of the process until it has succeeded once. */
-async function seedUntilDone(seed: () => Promise<void>, options: MeshOptions): Promise<void> {
-  const { clock, signal } = options;
-  while (!signal.aborted) {
-    try {
-      await seed();
-      return;
-    } catch (error) {
-      if (signal.aborted) return;
-      if (!isRetryable(error) && !isMissingKind(error)) throw error;
-    }
-    try {
-      await clock.sleep(POLL_MS, signal);
-    } catch {
-      return; // stopped while waiting
+/** A process that does not run, as a sentence; none for one that does. */
+function downText(state: ProcessState): readonly string[] {
+  switch (state.phase) {
+    case "running":
+    case "starting":
+      return [];
+    case "restarting":
+      return [`${state.name} ended (${state.lastExit}) and is started again`];
+    case "held":
+      return [`${state.name} is held down`];
+    case "stopped":
+      return [`${state.name} is stopped`];
+  }
+}
+
+/** Registers the clusters and the example as soon as the management API answers, through restarts of the process, until it has succeeded once. */
+class Seeding {
+  readonly #seed: () => Promise<void>;
+  #waitingFor: readonly string[] = ["the clusters are not registered yet"];
+
+  constructor(seed: () => Promise<void>) {
+    this.#seed = seed;
+  }
+
+  /** Why it is not done, as a sentence; empty when it is. */
+  get waitingFor(): readonly string[] {
+    return this.#waitingFor;
+  }
+
+  /** Resolves when it is done or stopped. Throws what another attempt would not change. */
+  async run(clock: Clock, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await this.#seed();
+        this.#waitingFor = [];
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        if (error instanceof SeamError || (!isRetryable(error) && !isMissingKind(error))) throw error;
+        this.#waitingFor = [`the clusters are not registered yet (${errorMessage(error)})`];
+      }
+      try {
+        await clock.sleep(POLL_MS, signal);
+      } catch {
+        return; // stopped while waiting
+      }
     }
   }
 }

@@ -6,6 +6,7 @@ import type { KubeObject } from "../../api/object.ts";
 import type { ResourceType } from "../../api/resource-type.ts";
 import { isStatus } from "../../cluster/api-status-error.ts";
 import type { Cluster, Draft } from "../../cluster/cluster.ts";
+import { MESH_TENANT_LABELS } from "../publish-pack.ts";
 import { MANAGEMENT } from "./process-environment.ts";
 import type { MeshSettings } from "./settings.ts";
 
@@ -58,7 +59,7 @@ async function registerCluster(
   await createIfAbsent(management, TalosCluster, {
     apiVersion: "seam.ontai.dev/v1alpha1",
     kind: "TalosCluster",
-    metadata: { name, namespace: home, labels: { "seam.ontai.dev/mesh": "local" } },
+    metadata: { name, namespace: home, ...(role === "tenant" && { labels: { ...MESH_TENANT_LABELS } }) },
     spec: { mode: "import", role, clusterEndpoint: endpoint },
   });
   await createIfAbsent(management, RunnerConfig, {

@@ -21,7 +21,7 @@ import { generateSigningKeyPair } from "../../trust/keyring/ed25519-keys.ts";
 import { developmentTrustPaths } from "../../trust/ca/development-trust-paths.ts";
 import { clientCredentials } from "../../trust/tls/client-credentials.ts";
 import type { Mesh, MeshStatus } from "../mesh/mesh.ts";
-import { type PublishedPack, deliveryName, publishPack } from "../publish-pack.ts";
+import { ALL_TENANTS, type PublishedPack, deliveryName, publishPack } from "../publish-pack.ts";
 import { NotYet, waitFor } from "./step.ts";
 
 /** Longest wait for anything of the tour, milliseconds. */
@@ -86,9 +86,10 @@ export class TourGuide {
     });
   }
 
-  async publish(directory: string, name: string, version: string, to = this.mesh.tenantNames): Promise<PublishedPack> {
+  /** `seamctl pack publish … --to all`. */
+  async publish(directory: string, name: string, version: string): Promise<PublishedPack> {
     const store = await openOciLayout(this.mesh.layout.packs);
-    return publishPack({ directory, name, version, to }, store, this.mesh.management);
+    return publishPack({ directory, name, version, to: ALL_TENANTS }, store, this.mesh.management);
   }
 
   delivery(name: string, version: string): Promise<PackDelivery> {

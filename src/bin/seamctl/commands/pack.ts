@@ -9,7 +9,7 @@ import { type ConnectedCluster, httpCluster } from "../../../cluster/kubernetes/
 import { problemText } from "../../../packs/artifact/pack-problem.ts";
 import { openOciLayout } from "../../../packs/store/oci-layout.ts";
 import { MeshLayout } from "../../../roles/mesh/layout.ts";
-import { publishPack } from "../../../roles/publish-pack.ts";
+import { ALL_TENANTS, type PublishRequest, publishPack } from "../../../roles/publish-pack.ts";
 import type { CommandContext } from "../context.ts";
 import { readSettings } from "../mesh-file.ts";
 import { age, renderTable } from "../table.ts";
@@ -46,10 +46,10 @@ async function withManagement<R>(
   }
 }
 
-/** Clusters named by `--to`, or every tenant of the mesh for `all`. */
-export function targetsOf(to: readonly string[], known: readonly string[]): readonly string[] {
+/** What `--to` names: clusters, each word one or several with commas between, or `all`. */
+export function targetsOf(to: readonly string[]): PublishRequest["to"] {
   const named = to.flatMap((entry) => entry.split(",")).filter((entry) => entry !== "");
-  return named.includes("all") ? known : named;
+  return named.includes(ALL_TENANTS) ? ALL_TENANTS : [...new Set(named)];
 }
 
 /** `seamctl pack publish` and `seamctl pack list`. */
@@ -61,7 +61,7 @@ export function packCommands(program: Command, context: CommandContext): void {
     .argument("<directory>", "YAML manifests; subfolders rbac/, cluster-scoped/ and workload/ pin a bucket")
     .requiredOption("--name <name>", "base pack name, the same across versions")
     .requiredOption("--version <version>", "version, for example v1.2.0; immutable once published")
-    .requiredOption("--to <clusters...>", "clusters it is for, or `all`")
+    .requiredOption("--to <clusters...>", "clusters it is for, or `all`: every tenant, also one that joins later")
     .option("--dir <directory>", "state directory of the mesh", ".seam")
     .option("-o, --output <format>", "table or json (the PackDelivery)", "table")
     .addHelpText(
@@ -74,9 +74,8 @@ export function packCommands(program: Command, context: CommandContext): void {
         options: PackOptions & { readonly name: string; readonly version: string; readonly to: readonly string[] },
       ) => {
         const layout = new MeshLayout(options.dir);
-        const known = readSettings(options.dir).tenants.map((tenant) => tenant.name);
         const store = await openOciLayout(layout.packs);
-        const request = { directory, name: options.name, version: options.version, to: targetsOf(options.to, known) };
+        const request = { directory, name: options.name, version: options.version, to: targetsOf(options.to) };
         const published = await withManagement(options.dir, context, (cluster) => publishPack(request, store, cluster));
         for (const warning of published.pack.warnings) context.output.err(`warning: ${problemText(warning)}`);
         if (options.output === "json") {
@@ -85,7 +84,7 @@ export function packCommands(program: Command, context: CommandContext): void {
         }
         const { metadata, spec } = published.delivery;
         context.output.out(
-          `${published.created ? "published" : "already published"} PackDelivery ${NAMESPACES.seam}/${metadata.name}: ${published.pack.documents.length} objects, ${spec.registryRef.digest}, to ${request.to.join(", ")}`,
+          `${published.created ? "published" : "already published"} PackDelivery ${NAMESPACES.seam}/${metadata.name}: ${published.pack.documents.length} objects, ${spec.registryRef.digest}, to ${request.to === ALL_TENANTS ? "every tenant" : request.to.join(", ")}`,
         );
         context.output.out(`follow it with: seamctl receipts --pack ${metadata.name}`);
       },

@@ -4,7 +4,7 @@ import { startMesh } from "../../../roles/mesh/mesh.ts";
 import { MAX_TENANTS } from "../../../roles/mesh/ports.ts";
 import { agentProgram } from "../agent-program.ts";
 import { type CommandContext, UsageError } from "../context.ts";
-import { Screen, summaryText } from "../screen.ts";
+import { Screen } from "../screen.ts";
 
 /** How often the screen is renewed, milliseconds. */
 const REFRESH_MS = 500;
@@ -71,33 +71,25 @@ async function runUp(options: UpOptions, context: CommandContext): Promise<void>
     onEvent: (event) => screen.event(event),
   });
   let failure: unknown;
+  let ready = false;
   const closed = mesh.closed.catch((error: unknown) => {
     failure = error;
     stop.abort(new Error("the mesh failed"));
   });
-  let wasReady = false;
   while (!signal.aborted) {
     const status = await mesh.status();
-    screen.update(mesh, status, clock.now());
+    if (signal.aborted) break;
     const seconds = (clock.monotonic() - started) / 1000;
-    if (status.readiness.ready && !wasReady) {
-      wasReady = true;
-      if (options.exitWhenReady === true) {
-        screen.close();
-        output.out(summaryText(mesh, status, options.dir, clock.now()));
-        output.out(`ready in ${seconds.toFixed(1)} s; stopping`);
-        stop.abort(new Error("ready"));
-        break;
-      }
-      if (!output.isTerminal) {
-        output.out(summaryText(mesh, status, options.dir, clock.now()));
-        output.out(`ready in ${seconds.toFixed(1)} s; Ctrl-C stops everything, starting again goes on from here`);
-      }
+    screen.update(mesh, status, clock.now(), `${seconds.toFixed(1)} s`);
+    if (options.exitWhenReady === true && status.readiness.ready) {
+      ready = true;
+      output.out("stopping, as --exit-when-ready says");
+      stop.abort(new Error("ready"));
+      break;
     }
     if (options.exitWhenReady === true && seconds > options.timeout) {
       output.err(`seamctl: not ready after ${options.timeout} s: ${status.readiness.waitingFor.join("; ")}`);
       output.err(`the logs are in ${mesh.layout.logs}`);
-      context.finish("no");
       stop.abort(new Error("timeout"));
       break;
     }
@@ -107,9 +99,10 @@ async function runUp(options: UpOptions, context: CommandContext): Promise<void>
       break; // stopped while waiting
     }
   }
-  screen.close();
   const stopping = clock.monotonic();
   await closed;
+  // Also when it was interrupted: a script that waits for a mesh did not get one.
+  if (options.exitWhenReady === true && !ready) context.finish("no");
   if (failure !== undefined) {
     output.err(`seamctl: ${errorMessage(failure)}`);
     context.finish("no");

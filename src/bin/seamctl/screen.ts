@@ -73,7 +73,7 @@ export class Screen {
       cutLines(this.#events),
       cutLines([FOOT]),
     ];
-    const text = this.#region.draw(fit(sections, [4, 3, 2], size), size);
+    const text = this.#region.draw(fit(sections, [4, 2, 3], size), size);
     if (text !== "") this.#output.raw(text);
   }
 

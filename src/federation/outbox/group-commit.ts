@@ -15,6 +15,8 @@ export const MAX_GROUP = 256;
  * when the commit fails, every write of the group is answered with its error and none is kept.
  */
 export function performGroup(store: OutboxStore, requests: readonly OutboxRequest[]): readonly OutboxOutcome[] {
+  const [only] = requests;
+  if (only !== undefined && requests.length === 1) return [performAlone(store, only)];
   const outcomes: OutboxOutcome[] = [];
   const transactional = requests.some(isWrite);
   let groupFailure: unknown;
@@ -48,6 +50,20 @@ export function performGroup(store: OutboxStore, requests: readonly OutboxReques
   store.rollback();
   // Reads of the group may have seen what is now undone, so they fail with it.
   return requests.map(() => ({ ok: false, error: groupFailure }));
+}
+
+/** A group of one: what undoes the member undoes the transaction. */
+function performAlone(store: OutboxStore, request: OutboxRequest): OutboxOutcome {
+  try {
+    if (!isWrite(request)) return { ok: true, value: perform(store, request) };
+    store.begin();
+    const value = perform(store, request);
+    store.commit();
+    return { ok: true, value };
+  } catch (error) {
+    if (isWrite(request)) store.rollback();
+    return { ok: false, error };
+  }
 }
 
 function perform(store: OutboxStore, request: OutboxRequest): unknown {

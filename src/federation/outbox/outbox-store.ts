@@ -7,6 +7,7 @@ import { type Digest, isDigest } from "../../base/digest.ts";
 import { SeamError } from "../../base/errors.ts";
 import { CHAIN_START } from "../audit/audit-chain.ts";
 import { MAX_FACT_KEYS } from "../session/limits.ts";
+import { itemKey } from "../index/index-document.ts";
 import type { PendingFact } from "../session/spoke/events.ts";
 import type { ItemRecord, SpokeRecord, SpokeWrite, StoredIndex } from "../session/spoke/record.ts";
 import type { StatePayload } from "../session/payload.ts";
@@ -67,6 +68,10 @@ export class OutboxStore {
     this.#path = options.path;
     this.#blobCap = options.blobCapBytes ?? DEFAULT_BLOB_CAP_BYTES;
     this.#statements = {
+      begin: db.prepare("BEGIN IMMEDIATE"),
+      commit: db.prepare("COMMIT"),
+      savepoint: db.prepare("SAVEPOINT member"),
+      release: db.prepare("RELEASE member"),
       putIndex: db.prepare(
         "INSERT INTO held_index (id, digest, body, signatures) VALUES (1, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET digest = excluded.digest, body = excluded.body, signatures = excluded.signatures",
       ),
@@ -118,12 +123,12 @@ export class OutboxStore {
   }
 
   begin(): void {
-    this.#guard(() => this.#db.exec("BEGIN IMMEDIATE"));
+    this.#guard(() => this.#statements.begin.run());
   }
 
   /** Durable when it returns. On failure nothing of the group is kept. */
   commit(): void {
-    this.#guard(() => this.#db.exec("COMMIT"));
+    this.#guard(() => this.#statements.commit.run());
   }
 
   /**
@@ -132,10 +137,10 @@ export class OutboxStore {
    * @throws what `work` threw; {@link grouped} is false when the whole group went with it
    */
   member<T>(work: () => T): T {
-    this.#db.exec("SAVEPOINT member");
+    this.#statements.savepoint.run();
     try {
       const result = work();
-      this.#db.exec("RELEASE member");
+      this.#statements.release.run();
       return result;
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec("ROLLBACK TO member; RELEASE member");
@@ -160,7 +165,10 @@ export class OutboxStore {
   /** Applies the writes of one Ready, in order. */
   apply(writes: readonly SpokeWrite[], nowMs: number): void {
     this.#guard(() => {
-      for (const write of writes) this.#applyOne(write, nowMs);
+      const newest = newestItems(writes);
+      for (const write of writes)
+        if (write.type !== "PutItem" || newest === undefined || newest.get(itemKey(write.record.item)) === write)
+          this.#applyOne(write, nowMs);
     });
   }
 
@@ -299,8 +307,8 @@ export class OutboxStore {
         this.#statements.putRevocation.run(write.serial);
         return;
       case "PutItem": {
-        const { kind, name } = write.record.item;
-        this.#statements.putItem.run(`${kind}/${name}`, JSON.stringify(write.record));
+        const { record } = write;
+        this.#statements.putItem.run(itemKey(record.item), JSON.stringify(record));
         return;
       }
       case "DeleteItem":
@@ -433,6 +441,14 @@ function makeDirectory(directory: string): void {
       { cause },
     );
   }
+}
+
+/** The last record of each item that one transaction writes more than once; undefined when there is nothing to skip. */
+function newestItems(writes: readonly SpokeWrite[]): ReadonlyMap<string, SpokeWrite> | undefined {
+  if (writes.length < 2) return undefined;
+  const newest = new Map<string, SpokeWrite>();
+  for (const write of writes) if (write.type === "PutItem") newest.set(itemKey(write.record.item), write);
+  return newest;
 }
 
 /** JSON has no undefined: members that were undefined come back as such. */

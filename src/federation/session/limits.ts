@@ -36,6 +36,9 @@ export const ACKNOWLEDGE_EVERY_BYTES = 64 * 1024;
 /** Longest wait of an acknowledgement for a frame to ride on, milliseconds. */
 export const ACKNOWLEDGE_DELAY_MS = 20;
 
+/** Longest wait of an item's report for the next level, milliseconds: a level implies the lower ones, and quick phases become one report. */
+export const ITEM_REPORT_DELAY_MS = 10;
+
 /** Period of heartbeats, milliseconds; sent with ±10 % jitter. */
 export const HEARTBEAT_INTERVAL_MS = 30_000;
 /** Unanswered heartbeats that end a stream. */

@@ -7,6 +7,7 @@ import {
 import type { Digest } from "../../../base/digest.ts";
 import { type IndexDocument, itemKey } from "../../index/index-document.ts";
 import { type InventoryEntry, inventoryDigest } from "../../index/inventory-digest.ts";
+import { ITEM_REPORT_DELAY_MS } from "../limits.ts";
 import { nackMessage } from "../message.ts";
 import { payloadBytes } from "../payload-size.ts";
 import type { Payload } from "../payload.ts";
@@ -37,19 +38,46 @@ export function wireLevel(level: ItemLevel): ItemReport_Level {
   return WIRE_LEVELS[level];
 }
 
-/** Items whose newest state the hub has not acknowledged, and the sending of it: one newest report per item (lessons §3.4). */
+/**
+ * Items whose newest state the hub has not acknowledged, and the sending of it: one newest report per item, and one in flight
+ * (lessons §3.4). A level implies the lower ones, so what comes within a moment or before the acknowledgement is one report.
+ */
 export class ItemReports {
   readonly #works: ReadonlyMap<string, Reportable>;
+  /** What leaves when there is room. */
   readonly #deletes: Set<string> = new Set();
   readonly #updates: Set<string> = new Set();
+  /** Levels on the way that may soon be passed, with the time they leave, soonest first. */
+  readonly #resting: Map<string, number> = new Map();
 
   constructor(works: ReadonlyMap<string, Reportable>) {
     this.#works = works;
   }
 
   /** An item changed. */
-  mark(work: Reportable): void {
-    (work.record.item.deleted === true ? this.#deletes : this.#updates).add(work.key);
+  mark(work: Reportable, nowMs: number): void {
+    if (isInFlight(work) || !isReportable(work.record)) return;
+    if (!isInterim(work.record)) {
+      this.#resting.delete(work.key);
+      this.#queue(work);
+    } else if (!this.#updates.has(work.key) && !this.#resting.has(work.key)) {
+      this.#resting.set(work.key, nowMs + ITEM_REPORT_DELAY_MS);
+    }
+  }
+
+  /** Levels that were not passed in time leave. */
+  tick(nowMs: number): void {
+    for (const [key, dueMs] of this.#resting) {
+      if (nowMs < dueMs) return;
+      this.#resting.delete(key);
+      const work = this.#works.get(key);
+      if (work !== undefined) this.#queue(work);
+    }
+  }
+
+  get deadlineMs(): number {
+    for (const dueMs of this.#resting.values()) return dueMs;
+    return Infinity;
   }
 
   /** A session is live. `resend`: the hub's record differs. Otherwise it has everything up to the stamp at hello. */
@@ -58,14 +86,17 @@ export class ItemReports {
       work.sentStamp = 0;
       if (resend) work.ackedStamp = 0;
       else if (work.stamp <= helloStamp) work.ackedStamp = work.stamp;
-      if (work.ackedStamp < work.stamp) this.mark(work);
+      if (work.ackedStamp < work.stamp) this.#queue(work);
     }
+    this.#resting.clear();
   }
 
-  /** A report was acknowledged. */
+  /** A report was acknowledged: what became of its item meanwhile follows. */
   acknowledged(key: string, stamp: number): void {
     const work = this.#works.get(key);
-    if (work !== undefined && stamp > work.ackedStamp) work.ackedStamp = stamp;
+    if (work === undefined) return;
+    if (stamp > work.ackedStamp) work.ackedStamp = stamp;
+    if (work.sentStamp < work.stamp && !isInFlight(work)) this.#queue(work);
   }
 
   /** Sends reports while there is room: those of tombstones on their own lane. Returns false when something still waits. */
@@ -73,7 +104,7 @@ export class ItemReports {
     const dirty = lane === "delete" ? this.#deletes : this.#updates;
     for (const key of dirty) {
       const work = this.#works.get(key);
-      if (work === undefined || work.sentStamp >= work.stamp || !isReportable(work.record)) {
+      if (work === undefined || work.sentStamp >= work.stamp || isInFlight(work) || !isReportable(work.record)) {
         dirty.delete(key);
         continue;
       }
@@ -99,6 +130,10 @@ export class ItemReports {
     }
     return inventoryDigest(entries);
   }
+
+  #queue(work: Reportable): void {
+    (work.record.item.deleted === true ? this.#deletes : this.#updates).add(work.key);
+  }
 }
 
 function reportOf(work: Reportable, step: SpokeStep): ItemReport {
@@ -121,4 +156,13 @@ function reportOf(work: Reportable, step: SpokeStep): ItemReport {
 
 function isReportable(record: ItemRecord): boolean {
   return record.level !== "pending" || record.nack !== undefined;
+}
+
+/** True for a level that is not the last one: the next may follow at once. */
+function isInterim(record: ItemRecord): boolean {
+  return record.level !== "healthy" && record.nack === undefined;
+}
+
+function isInFlight(work: Reportable): boolean {
+  return work.sentStamp > work.ackedStamp;
 }

@@ -178,7 +178,7 @@ export class ItemWork {
     work.waitingFor = clip(text);
     if (step.nowMs - work.waitingReportedMs < WAITING_REPORT_MS) return;
     work.waitingReportedMs = step.nowMs;
-    this.#touch(work);
+    this.#touch(work, step);
   }
 
   /** An operator lifted a quarantine. */
@@ -192,8 +192,9 @@ export class ItemWork {
     this.#advance(work, step);
   }
 
-  /** Retries that are due start. */
+  /** Retries that are due start, reports that waited leave. */
   tick(step: SpokeStep): void {
+    this.reports.tick(step.nowMs);
     for (const key of this.#retrying) {
       const work = this.#works.get(key);
       if (work !== undefined && step.nowMs < work.retryAtMs) continue;
@@ -203,7 +204,7 @@ export class ItemWork {
   }
 
   get deadlineMs(): number {
-    let deadline = Infinity;
+    let deadline = this.reports.deadlineMs;
     for (const key of this.#retrying) deadline = Math.min(deadline, this.#works.get(key)?.retryAtMs ?? Infinity);
     return deadline;
   }
@@ -354,12 +355,12 @@ export class ItemWork {
   #write(work: Work, record: ItemRecord, step: SpokeStep): void {
     work.record = record;
     step.persist.push({ type: "PutItem", record });
-    this.#touch(work);
+    this.#touch(work, step);
   }
 
-  #touch(work: Work): void {
+  #touch(work: Work, step: SpokeStep): void {
     work.stamp = ++this.#stamp;
-    this.reports.mark(work);
+    this.reports.mark(work, step.nowMs);
   }
 
   #forgetIfDone(work: Work, step: SpokeStep): void {

@@ -12,6 +12,15 @@ export const NAMESPACES = {
 /** Prefix of the namespace a tenant has on the management cluster. */
 export const TENANT_NAMESPACE_PREFIX = "seam-tenant-";
 
+/** Objects of the two upper permission layers: the fleet's in `seam-system`, a cluster's in `seam-tenant-{cluster}` (permissions §0). */
+export const PERMISSION_LAYERS = {
+  fleet: { policy: "management-policy", maximum: "management-maximum" },
+  cluster: { policy: "cluster-policy", maximum: "cluster-maximum" },
+} as const;
+
+/** RBACProfile of a tenant's own conductor, in `seam-tenant-{cluster}`, and its principal (permissions §3). */
+export const TENANT_CONDUCTOR = { profile: "conductor-tenant", principal: "conductor" } as const;
+
 /** Labels (dispatcher §0.1). Values go through {@link labelValue}. */
 export const LABELS = {
   pack: "seam.ontai.dev/pack",
@@ -32,6 +41,8 @@ export const LABELS = {
   snapshotType: "ontai.dev/snapshot-type",
   webhookMode: "seam.ontai.dev/webhook-mode",
   policyType: "ontai.dev/policy-type",
+  /** On what the permission plane writes: `guardian` or `compiler` (permissions §0). */
+  rbacManagedBy: "ontai.dev/managed-by",
 } as const;
 
 /** Annotations that the system writes. */
@@ -52,6 +63,8 @@ export const ANNOTATIONS = {
   rbacOwner: "ontai.dev/rbac-owner",
   actorRef: "seam.ontai.dev/actor-ref",
   contentHash: "seam.ontai.dev/content-hash",
+  /** On `cluster-maximum`: `follow` (default) or `pinned` (permissions §4.5). */
+  ceilingSync: "ontai.dev/ceiling-sync",
 } as const;
 
 /** Annotations by which people control a PackDelivery (resources-seam §1.4). */
@@ -70,6 +83,7 @@ export const CONTROLS = {
 export const FINALIZERS = {
   packDelivery: "seam.ontai.dev/packdelivery-cleanup",
   packInstalled: "seam.ontai.dev/workload-cleanup",
+  clusterRbac: "guardian.ontai.dev/cluster-rbac",
 } as const;
 
 /** Field managers of server-side apply; one per writer. */
@@ -80,6 +94,7 @@ export const FIELD_MANAGERS = {
   indexBuilder: "conductor-index",
   packDeploy: "conductor-pack-deploy",
   permissionEngine: "guardian-engine",
+  clusterPolicies: "guardian-cluster-policies",
   dispatcher: "dispatcher",
   corrector: "dispatcher-corrector",
 } as const;

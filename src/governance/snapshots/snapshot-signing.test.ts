@@ -8,6 +8,8 @@ import { RBACProfile, type RBACProfileSpec } from "../../api/kinds/rbac-profile.
 import { TalosCluster } from "../../api/kinds/talos-cluster.ts";
 import { findCondition } from "../../api/conditions.ts";
 import { signedSnapshotSecretName, tenantNamespace } from "../../api/names.ts";
+import type { KubeObject } from "../../api/object.ts";
+import type { ResourceType } from "../../api/resource-type.ts";
 import { silentLog } from "../../base/log.ts";
 import { systemClock } from "../../base/clock.ts";
 import { SeededRandom } from "../../base/random.ts";
@@ -68,15 +70,19 @@ async function contentOf(tenant: string) {
   return parseContent(Buffer.from(secret?.data?.["content"] ?? "", "base64"));
 }
 
+async function subjectsOf(tenant: string) {
+  return (await contentOf(tenant)).subjects;
+}
+
 async function sequenceOf(tenant: string): Promise<number | undefined> {
   return (await statementOf(tenant))?.sequence;
 }
 
-async function permissionSet(name: string, verbs: readonly string[]): Promise<void> {
+async function permissionSet(name: string, verbs: readonly string[], namespace = home): Promise<void> {
   await management.cluster.create(PermissionSet, {
     apiVersion: "guardian.ontai.dev/v1alpha1",
     kind: "PermissionSet",
-    metadata: { name, namespace: home },
+    metadata: { name, namespace },
     spec: { permissions: [{ apiGroups: [""], resources: ["pods"], verbs }] },
   });
 }
@@ -129,19 +135,21 @@ describe("snapshot signing", () => {
 
   it("provisions what is valid and publishes it; status and object tell the version", async () => {
     await permissionSet("reader", ["get", "list"]);
-    await management.cluster.create(RBACPolicy, {
-      apiVersion: "guardian.ontai.dev/v1alpha1",
-      kind: "RBACPolicy",
-      metadata: { name: "cluster-policy", namespace: home },
-      spec: {
-        subjectScope: "tenant",
-        allowedClusters: ["tenant-1"],
-        maximumPermissionSetRef: "reader",
-        enforcementMode: "strict",
-      },
+    await permissionSet("management-maximum", ["get", "list", "watch"], "seam-system");
+    const policyKey = { namespace: home, name: "cluster-policy" };
+    await expect.poll(async () => (await subjectsOf("tenant-1")).map(({ name }) => name)).toEqual(["conductor"]);
+    expect((await management.cluster.get(RBACPolicy, policyKey)).spec).toEqual({
+      subjectScope: "tenant",
+      allowedClusters: ["tenant-1"],
+      maximumPermissionSetRef: "cluster-maximum",
+      enforcementMode: "audit",
+    });
+    await management.cluster.patch(RBACPolicy, policyKey, {
+      type: "merge",
+      body: { spec: { enforcementMode: "strict" } },
     });
     await profile("web");
-    await expect.poll(async () => (await contentOf("tenant-1")).subjects.map(({ name }) => name)).toEqual(["web"]);
+    await expect.poll(async () => (await subjectsOf("tenant-1")).map(({ name }) => name)).toEqual(["web", "conductor"]);
     await expect.poll(() => provisioned("web")).toEqual([true, "ProvisioningComplete", "every check passed"]);
     const statement = await statementOf("tenant-1");
     const snapshotKey = { namespace: "seam-system", name: "snapshot-tenant-1" };
@@ -192,20 +200,63 @@ describe("snapshot signing", () => {
       .poll(async () => (await contentOf("tenant-1")).profiles.map((p) => [p.name, p.provisioned]))
       .toEqual([
         ["broken", false],
+        ["conductor-tenant", true],
         ["web", true],
       ]);
-    expect((await contentOf("tenant-1")).subjects.map(({ name }) => name)).toEqual(["web"]);
+    expect((await subjectsOf("tenant-1")).map(({ name }) => name)).toEqual(["web", "conductor"]);
   });
 
   it("takes a revoked set out at once and regresses the profile", async () => {
     const before = (await sequenceOf("tenant-1")) ?? 0;
     await management.cluster.delete(PermissionSet, { namespace: home, name: "reader" });
-    await expect.poll(async () => (await contentOf("tenant-1")).subjects).toEqual([]);
-    await expect.poll(async () => (await provisioned("web"))[1]).toBe("PolicyNotReady");
+    await expect.poll(async () => (await subjectsOf("tenant-1")).length).toBe(1);
+    await expect.poll(async () => (await provisioned("web"))[1]).toBe("PermissionSetMissing");
     expect(await sequenceOf("tenant-1")).toBeGreaterThan(before);
     await permissionSet("reader", ["get"]);
-    await expect.poll(async () => (await contentOf("tenant-1")).subjects.length).toBe(1);
+    await expect.poll(async () => (await subjectsOf("tenant-1")).length).toBe(2);
     await expect.poll(async () => (await provisioned("web"))[0]).toBe(true);
+  });
+
+  it("cluster-maximum follows the fleet's ceiling until it is pinned, and is put back when somebody takes it away", async () => {
+    const fleet = { namespace: "seam-system", name: "management-maximum" };
+    const maximum = { namespace: home, name: "cluster-maximum" };
+    const tighten = (verbs: readonly string[], key = fleet) =>
+      management.cluster.patch(PermissionSet, key, {
+        type: "merge",
+        body: { spec: { permissions: [{ apiGroups: [""], resources: ["pods"], verbs }] } },
+      });
+    const maximumVerbs = async () =>
+      (await management.cluster.get(PermissionSet, maximum)).spec.permissions.map(({ verbs }) => verbs);
+    await tighten(["get", "list"]);
+    await expect.poll(maximumVerbs).toEqual([["get", "list"]]);
+    await tighten(["get", "list", "delete"], maximum);
+    await expect.poll(maximumVerbs).toEqual([["get", "list"]]);
+    await management.cluster.delete(PermissionSet, maximum);
+    await expect.poll(() => maximumVerbs().catch(() => "gone")).toEqual([["get", "list"]]);
+    await management.cluster.patch(PermissionSet, maximum, {
+      type: "merge",
+      body: { metadata: { annotations: { "ontai.dev/ceiling-sync": "pinned" } } },
+    });
+    await tighten(["get"]);
+    await expect
+      .poll(async () => {
+        const { status } = await management.cluster.get(PermissionSet, maximum);
+        const condition = findCondition(status?.conditions, "PermissionSetValid");
+        return [condition?.status, condition?.reason];
+      })
+      .toEqual(["False", "CeilingExceeded"]);
+    expect(await maximumVerbs()).toEqual([["get", "list"]]);
+    // Pinned and too wide: what is granted is trimmed to the fleet's ceiling all the same.
+    await expect
+      .poll(async () => {
+        const { subjects, ruleSets } = await contentOf("tenant-1");
+        const bound = new Set(subjects.flatMap(({ bindings }) => bindings.map(({ ruleSet }) => ruleSet)));
+        return ruleSets.filter(({ id }) => bound.has(id)).flatMap(({ rules }) => rules.flatMap(({ verbs }) => verbs));
+      })
+      .toEqual(["get"]);
+    const { ceilings, ruleSets } = await contentOf("tenant-1");
+    const verbsOf = (id: string | undefined) => ruleSets.find((set) => set.id === id)?.rules[0]?.verbs;
+    expect([verbsOf(ceilings.fleet), verbsOf(ceilings.cluster)]).toEqual([["get"], ["get", "list"]]);
   });
 
   it("replaces a forged or deleted Secret without a new version", async () => {
@@ -289,6 +340,19 @@ describe("snapshot signing", () => {
   it("withdraws the snapshot of a cluster that is not governed any more", async () => {
     await management.cluster.delete(TalosCluster, { namespace: tenantNamespace("tenant-9"), name: "tenant-9" });
     await expect.poll(() => secretOf("tenant-9")).toBeUndefined();
+    await expect
+      .poll(async () => {
+        const list = await management.cluster.list(TalosCluster, { namespace: tenantNamespace("tenant-9") });
+        return list.items.length;
+      })
+      .toBe(0);
+    const layer = await Promise.all(
+      [PermissionSet, RBACPolicy, RBACProfile].map(async (type: ResourceType<KubeObject>) => {
+        const { items } = await management.cluster.list(type, { namespace: tenantNamespace("tenant-9") });
+        return items.map(({ metadata }) => metadata.name);
+      }),
+    );
+    expect(layer).toEqual([["huge"], ["p"], ["huge"]]);
     const left = await management.cluster.list(Secret, { namespace: tenantNamespace("tenant-9") });
     expect(left.items.map(({ metadata }) => metadata.name)).toEqual([]);
   });

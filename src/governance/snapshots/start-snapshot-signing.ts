@@ -8,12 +8,14 @@ import type { Cluster } from "../../cluster/cluster.ts";
 import type { Informer } from "../../controller/cache/informer.ts";
 import { type Controller, type Reconciler, startController } from "../../controller/controller.ts";
 import { type Source, ignoreStatusChanges, watchSource } from "../../controller/source.ts";
+import { type Contribution, DECLARATION_FULLY_TRIMMED } from "../../permissions/builder/contribution.ts";
 import { applicableClusters } from "../../permissions/builder/applicable-clusters.ts";
 import type { KeyLookup, Signer } from "../../trust/dsse.ts";
 import { Debounce } from "../index/debounce.ts";
+import { ClusterPolicies } from "../policies/cluster-policies.ts";
 import { startPermissionCaches } from "./permission-caches.ts";
 import type { Verdict } from "../../permissions/validation/verdict.ts";
-import { type Judged, type PermissionView, computePermissions, objectKey } from "./permission-engine.ts";
+import { type Judged, type PermissionView, PermissionEngine, objectKey } from "./permission-engine.ts";
 import { writePolicyStatus, writeProfileStatus, writeSetStatus } from "./permission-status.ts";
 import { SnapshotSigner } from "./snapshot-signer.ts";
 
@@ -21,6 +23,8 @@ import { SnapshotSigner } from "./snapshot-signer.ts";
 const QUIET_MS = 200;
 /** Longest a change waits, milliseconds. */
 const MAX_WAIT_MS = 2_000;
+/** How often everything is computed anew and every status looked at again, milliseconds (permissions §8.1). */
+const FULL_RECONCILE_MS = 10 * 60_000;
 /** Name of the management cluster when nothing else is said (permissions §0). */
 const DEFAULT_MANAGEMENT_CLUSTER = "ccs-mgmt";
 
@@ -74,6 +78,7 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
   const caches = startPermissionCaches({ cluster, clock, random, log, signal });
   const managementCluster = options.managementCluster ?? DEFAULT_MANAGEMENT_CLUSTER;
   const parts = { cluster, clock };
+  let engine = new PermissionEngine();
   let view: PermissionView | undefined;
   /** Published version per cluster; bounded by the number of clusters. */
   const versions = new Map<string, string>();
@@ -170,36 +175,56 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
     return found;
   }
 
+  const warnOf = (profile: RBACProfile, { problem, fullyTrimmed }: Contribution): void => {
+    const name = objectKey(profile.metadata);
+    if (problem !== undefined) log.warn({ profile: name, problem }, "profile excluded; the others go on");
+    for (const declaration of fullyTrimmed)
+      log.warn({ profile: name, declaration, warning: DECLARATION_FULLY_TRIMMED }, "its ceilings leave nothing of it");
+  };
+
   const compute = (): void => {
     const before = view;
     const started = clock.monotonic();
-    const now = computePermissions(
-      {
-        clusters: caches.clusters.list(),
-        profiles: caches.profiles.list(),
-        policies: caches.policies.list(),
-        sets: caches.sets.list(),
-        managementCluster,
-        ...(options.freshnessWindowSeconds !== undefined && { freshnessWindowSeconds: options.freshnessWindowSeconds }),
-        ...(options.maxOfflineSeconds !== undefined && { maxOfflineSeconds: options.maxOfflineSeconds }),
-      },
-      before,
-    );
+    const now = engine.compute({
+      clusters: caches.clusters.list(),
+      profiles: caches.profiles.list(),
+      policies: caches.policies.list(),
+      sets: caches.sets.list(),
+      managementCluster,
+      ...(options.freshnessWindowSeconds !== undefined && { freshnessWindowSeconds: options.freshnessWindowSeconds }),
+      ...(options.maxOfflineSeconds !== undefined && { maxOfflineSeconds: options.maxOfflineSeconds }),
+    });
     view = now;
-    for (const { namespace, name, problem } of now.excluded)
-      log.warn({ profile: `${namespace}/${name}`, problem }, "profile excluded; the others go on");
     for (const name of new Set([...now.snapshots.keys(), ...(before?.snapshots.keys() ?? [])]))
       if (before?.snapshots.get(name) !== now.snapshots.get(name)) snapshots.enqueue({ name });
     for (const name of versions.keys()) if (!now.snapshots.has(name)) versions.delete(name);
-    for (const { object } of now.sets.values()) sets.enqueue(keyOfObject(object));
-    for (const { object } of now.policies.values()) policies.enqueue(keyOfObject(object));
-    for (const { object } of now.profiles.values()) profiles.enqueue(keyOfObject(object));
-    log.debug({ clusters: now.snapshots.size, durationMs: clock.monotonic() - started }, "permissions computed");
+    // Counts in the status of sets and policies follow the profiles that name them.
+    const counted = new Set<string>();
+    for (const [key, { object, contribution }] of now.profiles) {
+      const held = before?.profiles.get(key);
+      if (held === now.profiles.get(key)) continue;
+      profiles.enqueue(keyOfObject(object));
+      for (const name of namedBy(object)) counted.add(name);
+      if (held !== undefined) for (const name of namedBy(held.object)) counted.add(name);
+      warnOf(object, contribution);
+    }
+    for (const [key, { object }] of before?.profiles ?? [])
+      if (!now.profiles.has(key)) for (const name of namedBy(object)) counted.add(name);
+    for (const [key, entry] of now.sets)
+      if (before?.sets.get(key) !== entry || counted.has(key)) sets.enqueue(keyOfObject(entry.object));
+    for (const [key, entry] of now.policies)
+      if (before?.policies.get(key) !== entry || counted.has(key)) policies.enqueue(keyOfObject(entry.object));
+    log.debug(
+      { clusters: now.snapshots.size, recomputed: now.recomputed.size, durationMs: clock.monotonic() - started },
+      "permissions computed",
+    );
   };
 
   const unsubscribe = options.revocations?.subscribe((name) => snapshots.enqueue({ name }));
   if (unsubscribe !== undefined) signal.addEventListener("abort", unsubscribe, { once: true });
   const debounce = new Debounce({ quietMs: QUIET_MS, maxMs: MAX_WAIT_MS, clock, signal, fire: compute });
+  const layers = new ClusterPolicies({ cluster, caches, assertFenced: options.assertFenced ?? (() => {}), log });
+  const clusterPolicies = controller("cluster-policy", layers.reconcile, layers.sources());
   const ready = caches.synced.then(() => {
     compute();
     // Snapshots of clusters that went away while nobody watched.
@@ -215,14 +240,35 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
     follow(caches.policies);
     follow(caches.sets);
   });
+  const safetyNet = async (): Promise<void> => {
+    try {
+      await caches.synced;
+      for (;;) {
+        await clock.sleep(FULL_RECONCILE_MS, signal);
+        engine = new PermissionEngine();
+        compute();
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  };
+  const reconciling = safetyNet();
   // A stop before the first sync ends `ready` with the signal's reason; `closed` is what a stopping owner waits for.
   ready.catch(() => {});
   return {
     ready,
-    closed: Promise.all([caches.closed, snapshots.closed, sets.closed, policies.closed, profiles.closed]).then(
-      () => {},
-    ),
+    closed: Promise.all([
+      caches.closed,
+      ...[snapshots, sets, policies, profiles, clusterPolicies].map((each) => each.closed),
+      reconciling,
+    ]).then(() => {}),
   };
+}
+
+/** `namespace/name` of the policy and the sets that a profile names. */
+function namedBy({ metadata: { namespace = "" }, spec }: RBACProfile): readonly string[] {
+  const sets = spec.permissionDeclarations.map(({ permissionSetRef }) => permissionSetRef);
+  return [spec.rbacPolicyRef ?? "", ...sets].map((name) => objectKey({ namespace, name }));
 }
 
 function clusterKey(name: string | undefined): readonly ObjectKey[] {

@@ -5,8 +5,14 @@ import type { RBACProfile, RBACProfileSpec } from "../../api/kinds/rbac-profile.
 import { SeededRandom } from "../../base/random.ts";
 import { encodeContent } from "../snapshot/content.ts";
 import { parseContent } from "../snapshot/parse-content.ts";
-import { type ProfileInput, buildSnapshots } from "./build-snapshots.ts";
+import { buildSnapshots } from "./build-snapshots.ts";
+import type { ClusterCeilings } from "./cluster-content.ts";
+import type { ProfileInput } from "./contribution.ts";
+import { RuleMemo } from "./rule-memo.ts";
 
+const memo = new RuleMemo();
+const WIDE = memo.ofSet(ceilingSet([{ verbs: ["*"], apiGroups: ["*"], resources: ["*"] }]));
+const NO_CEILINGS: ClusterCeilings = { fleet: undefined, cluster: undefined };
 const registry = { registered: new Set(["m", "tenant-1", "tenant-2"]), managementCluster: "m" };
 
 function set(name: string, verbs: readonly string[]): PermissionSet {
@@ -15,6 +21,15 @@ function set(name: string, verbs: readonly string[]): PermissionSet {
     kind: "PermissionSet",
     metadata: { name, namespace: "seam-system" },
     spec: { permissions: [{ apiGroups: [""], resources: ["pods"], verbs }] },
+  };
+}
+
+function ceilingSet(permissions: PermissionSet["spec"]["permissions"]): PermissionSet {
+  return {
+    apiVersion: "guardian.ontai.dev/v1alpha1",
+    kind: "PermissionSet",
+    metadata: { name: "cluster-maximum", namespace: "seam-system" },
+    spec: { permissions },
   };
 }
 
@@ -50,7 +65,7 @@ function input(name: string, spec: Partial<RBACProfileSpec>, more: Partial<Profi
       ...spec,
     },
   };
-  return { profile, provisioned: true, policy, permissionSet: (wanted) => SETS[wanted], ...more };
+  return { profile, provisioned: true, policy, ceiling: WIDE, permissionSet: (wanted) => SETS[wanted], ...more };
 }
 
 const PROFILES = [
@@ -71,11 +86,17 @@ const PROFILES = [
   input("dave", { permissionDeclarations: [{ permissionSetRef: "gone", scope: "cluster" }] }),
 ];
 
-const build = (profiles: readonly ProfileInput[]) =>
-  buildSnapshots({ clusters: ["tenant-1", "tenant-2", "tenant-3"], registry, profiles });
+const build = (profiles: readonly ProfileInput[], ceilings = NO_CEILINGS) =>
+  buildSnapshots({
+    clusters: ["tenant-1", "tenant-2", "tenant-3"],
+    registry,
+    profiles,
+    memo,
+    ceilings: () => ceilings,
+  });
 
 describe("buildSnapshots", () => {
-  const { contents, excluded } = build(PROFILES);
+  const { contents, contributions } = build(PROFILES);
 
   it("joins what provisioned profiles declare on a cluster, sharing equal rule sets", () => {
     const content = contents.get("tenant-1");
@@ -97,8 +118,11 @@ describe("buildSnapshots", () => {
   it("suspends, keeps one bad profile from stopping the others, and records every gate", () => {
     const content = contents.get("tenant-1");
     expect(content?.suspendedPrincipals).toEqual(["carol"]);
-    expect(excluded).toEqual([
-      { namespace: "seam-system", name: "dave", problem: "PermissionSet seam-system/gone is missing" },
+    expect(contributions.map(({ problem }) => problem)).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      "PermissionSet seam-system/gone is missing",
     ]);
     expect(content?.profiles.map(({ name, provisioned }) => [name, provisioned])).toEqual([
       ["alice", true],
@@ -106,6 +130,39 @@ describe("buildSnapshots", () => {
       ["carol", false],
       ["dave", false],
     ]);
+  });
+
+  it("W4, W5: trims every declaration to the ceiling, keeps names, and warns of one that is trimmed away", () => {
+    const named = ceilingSet([{ apiGroups: [""], resources: ["pods"], verbs: ["get"], resourceNames: ["web"] }]);
+    const trimmed = build([
+      input("alice", {}, { ceiling: memo.ofSet(named) }),
+      input(
+        "bob",
+        { permissionDeclarations: [{ permissionSetRef: "writer", scope: "cluster" }] },
+        { ceiling: memo.ofSet(named) },
+      ),
+    ]);
+    const content = trimmed.contents.get("tenant-1");
+    expect(content?.subjects.map(({ name }) => name)).toEqual(["alice"]);
+    expect(content?.ruleSets.flatMap(({ rules }) => rules)).toMatchObject([
+      { verbs: ["get"], resources: ["pods"], resourceNames: ["web"] },
+    ]);
+    expect(trimmed.contributions.map(({ fullyTrimmed }) => fullyTrimmed)).toEqual([[], [0]]);
+    expect(content?.profiles.map(({ provisioned }) => provisioned)).toEqual([true, true]);
+  });
+
+  it("grants nothing without a ceiling", () => {
+    const { contents: none, contributions: left } = build([input("alice", {}, { ceiling: undefined })]);
+    expect(none.get("tenant-1")?.subjects).toEqual([]);
+    expect(left[0]?.problem).toBe("a ceiling over its RBACPolicy is missing");
+  });
+
+  it("carries the ceilings as rule sets", () => {
+    const cluster = memo.ofSet(ceilingSet([{ apiGroups: [""], resources: ["pods"], verbs: ["get"] }]));
+    const content = build(PROFILES, { fleet: WIDE, cluster }).contents.get("tenant-3");
+    expect(content?.ceilings).toEqual({ fleet: WIDE.id, cluster: cluster.id });
+    expect(content?.ruleSets.map(({ id }) => id).sort()).toEqual([WIDE.id, cluster.id].sort());
+    expect(content && parseContent(encodeContent(content).bytes)).toEqual(content);
   });
 
   it("gives a cluster without grants an empty snapshot", () => {

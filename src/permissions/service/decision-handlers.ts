@@ -6,10 +6,12 @@ import {
   type PlanAccessRequest,
   PlanAccessResponse_Plan,
 } from "../../api/gen/ontai/security/v1alpha1/permission_pb.ts";
+import { clusterOfNamespace } from "../../api/names.ts";
 import type { ServiceHandlers } from "../../api/grpc/service-implementation.ts";
 import type { Decision } from "../decision/check.ts";
 import { explain } from "../decision/explain.ts";
 import { planAccess } from "../decision/plan-access.ts";
+import type { SnapshotBinding, SnapshotCeilings } from "../snapshot/content.ts";
 import { asksAboutItself } from "./caller.ts";
 import { FieldViolations } from "./field-violations.ts";
 import { codeMessage, matchedMessage, nearMissMessage, ruleMessage, scopeMessage } from "./messages.ts";
@@ -107,17 +109,23 @@ export function decisionHandlers(
       const matchedPolicy = source === undefined ? "" : `${source.profileNamespace}/${source.profileName}`;
       const { allowed, code } = decision;
       questions.record(context, gate, { ...asked, allowed, code, matchedPolicy });
-      const { fleet, cluster } = index.content.ceilings;
-      const ceilings = [fleet, cluster].filter((id) => id !== undefined);
       return {
         ...wireDecision(decision),
         ...(first !== undefined && { matchedRule: ruleMessage(first, store.cluster) }),
-        matched: matched.map((granted) => matchedMessage(granted, store.cluster, ceilings)),
+        matched: matched.map((granted) =>
+          matchedMessage(granted, store.cluster, ceilingsOver(granted.grant.binding, index.content.ceilings)),
+        ),
         nearMisses: nearMisses.map((miss) => nearMissMessage(miss, store.cluster)),
         meta: gate.meta,
       };
     },
   };
+}
+
+/** Ceilings a grant was trimmed to: a profile of the fleet stands under the fleet's alone, one of a tenant under both (permissions §4.1). */
+function ceilingsOver({ source }: SnapshotBinding, { fleet, cluster }: SnapshotCeilings): readonly string[] {
+  const ofTenant = clusterOfNamespace(source.profileNamespace) !== undefined;
+  return [fleet, ofTenant ? cluster : undefined].filter((id) => id !== undefined);
 }
 
 function readBatch(message: BatchCheckPermissionRequest, violations: FieldViolations) {

@@ -1,16 +1,25 @@
 import { isClusterName } from "../../api/names.ts";
 import type { RBACPolicy } from "../../api/kinds/rbac-policy.ts";
+import type { CeilingRef } from "../ceilings/ceiling-chain.ts";
+import { isUsableSet } from "./validate-permission-set.ts";
 import { type FailedCheck, type Verdict, objectText, passed, refused } from "./verdict.ts";
 
 /** Any registered cluster, in `allowedClusters`. */
 export const ANY_CLUSTER = "*";
 
+/** A ceiling over a policy with the verdict on it. */
+export interface JudgedCeiling {
+  readonly ref: CeilingRef;
+  /** Undefined when the PermissionSet does not exist. */
+  readonly verdict: Verdict | undefined;
+}
+
 /**
  * Checks an RBACPolicy (permissions §7.2); condition RBACPolicyValid.
  *
- * @param ceiling verdict on the PermissionSet it names in its namespace; undefined when there is none
+ * @param ceilings every ceiling over it: with one of them missing nothing can be granted
  */
-export function validateRbacPolicy(policy: RBACPolicy, ceiling: Verdict | undefined): Verdict {
+export function validateRbacPolicy(policy: RBACPolicy, ceilings: readonly JudgedCeiling[]): Verdict {
   const object = objectText("RBACPolicy", policy.metadata);
   const { subjectScope, enforcementMode, allowedClusters = [], maximumPermissionSetRef } = policy.spec;
   const failed: FailedCheck[] = [];
@@ -37,15 +46,22 @@ export function validateRbacPolicy(policy: RBACPolicy, ceiling: Verdict | undefi
       "name the ceiling",
     );
   if (failed.length > 0) return refused("ValidationFailed", failed);
-  const field = "spec.maximumPermissionSetRef";
-  const where = `PermissionSet ${policy.metadata.namespace ?? ""}/${maximumPermissionSetRef}`;
-  if (ceiling === undefined) {
-    fail("CeilingExists", field, `${where} exists, found none`, "create it or name another");
-    return refused("PermissionSetNotFound", failed);
-  }
-  if (!ceiling.ok) {
-    fail("CeilingValid", field, `${where} is valid, found: ${ceiling.message}`, "correct that PermissionSet");
-    return refused("CeilingInvalid", failed);
-  }
-  return passed("ValidationPassed", `ceiling ${maximumPermissionSetRef}`);
+  for (const { ref, verdict } of ceilings)
+    if (verdict === undefined)
+      fail("CeilingExists", ref.field, `${setText(ref)} exists, found none`, "create it or name another");
+  if (failed.length > 0) return refused("PermissionSetNotFound", failed);
+  for (const { ref, verdict } of ceilings)
+    if (verdict !== undefined && !isUsableSet(verdict))
+      fail(
+        "CeilingValid",
+        ref.field,
+        `${setText(ref)} is valid, found: ${verdict.message}`,
+        "correct that PermissionSet",
+      );
+  if (failed.length > 0) return refused("CeilingInvalid", failed);
+  return passed("ValidationPassed", `ceiling ${ceilings.map(({ ref }) => ref.name).join(" under ")}`);
+}
+
+function setText(ref: CeilingRef): string {
+  return `PermissionSet ${ref.namespace}/${ref.name}`;
 }

@@ -2,12 +2,15 @@ import { describe, expect, it } from "vitest";
 import type { PermissionSet } from "../../api/kinds/permission-set.ts";
 import type { RBACPolicy, RBACPolicySpec } from "../../api/kinds/rbac-policy.ts";
 import type { RBACProfile, RBACProfileSpec } from "../../api/kinds/rbac-profile.ts";
-import { validatePermissionSet } from "./validate-permission-set.ts";
+import { isUsableSet, validatePermissionSet } from "./validate-permission-set.ts";
 import { validateRbacPolicy } from "./validate-rbac-policy.ts";
 import { validateRbacProfile } from "./validate-rbac-profile.ts";
-import { passed, refused, summaryText } from "./verdict.ts";
+import { ceilingChain } from "../ceilings/ceiling-chain.ts";
+import { RuleMemo } from "../builder/rule-memo.ts";
+import { type Verdict, passed, refused, summaryText } from "./verdict.ts";
 
 const NAMESPACE = "seam-tenant-c1";
+const memo = new RuleMemo();
 const clusters = { registered: new Set(["m", "c1", "c2"]), managementCluster: "m" };
 
 function set(name: string, rules: PermissionSet["spec"]["permissions"]): PermissionSet {
@@ -22,6 +25,11 @@ function set(name: string, rules: PermissionSet["spec"]["permissions"]): Permiss
 const SETS: Readonly<Record<string, PermissionSet>> = {
   reader: set("reader", [{ apiGroups: [""], resources: ["pods"], verbs: ["get"] }]),
   urls: set("urls", [{ nonResourceURLs: ["/healthz"], verbs: ["get"] }]),
+  all: set("all", [
+    { apiGroups: ["*"], resources: ["*"], verbs: ["*"] },
+    { nonResourceURLs: ["*"], verbs: ["*"] },
+  ]),
+  "cluster-maximum": set("cluster-maximum", [{ apiGroups: [""], resources: ["pods"], verbs: ["get"] }]),
   broken: set("broken", [{ apiGroups: [""], resources: ["pods"], verbs: [] }]),
   wide: set(
     "wide",
@@ -37,14 +45,18 @@ function policy(spec: Partial<RBACPolicySpec> = {}): RBACPolicy {
     spec: {
       subjectScope: "tenant",
       allowedClusters: ["c1"],
-      maximumPermissionSetRef: "reader",
+      maximumPermissionSetRef: "all",
       enforcementMode: "strict",
       ...spec,
     },
   };
 }
 
-function judge(spec: Partial<RBACProfileSpec>, rule: RBACPolicy | "none" = policy()) {
+function ceilings(verdict: Verdict | undefined) {
+  return [{ ref: { namespace: NAMESPACE, name: "reader", field: "spec.maximumPermissionSetRef" }, verdict }];
+}
+
+function judge(spec: Partial<RBACProfileSpec>, rule: RBACPolicy | "none" = policy(), claimedBy?: string) {
   const profile: RBACProfile = {
     apiVersion: "guardian.ontai.dev/v1alpha1",
     kind: "RBACProfile",
@@ -57,9 +69,12 @@ function judge(spec: Partial<RBACProfileSpec>, rule: RBACPolicy | "none" = polic
       ...spec,
     },
   };
-  const ceiling = validatePermissionSet(SETS["reader"] ?? set("", []));
+  const maximum = SETS[rule === "none" ? "reader" : rule.spec.maximumPermissionSetRef] ?? set("", []);
+  const verdict = rule === "none" ? passed("", "") : validateRbacPolicy(rule, ceilings(validatePermissionSet(maximum)));
   return validateRbacProfile(profile, {
-    policy: rule === "none" ? undefined : { object: rule, verdict: validateRbacPolicy(rule, ceiling) },
+    policy: rule === "none" ? undefined : { object: rule, verdict, ceiling: memo.ofSet(maximum) },
+    claimedBy,
+    memo,
     permissionSet: (name) => {
       const object = SETS[name];
       // The budget of a set is not what this step looks at.
@@ -134,12 +149,82 @@ describe("validateRbacProfile", () => {
 describe("validateRbacPolicy", () => {
   it("checks itself, then its ceiling", () => {
     const broken = policy({ allowedClusters: ["c 1", "*"], maximumPermissionSetRef: "" });
-    expect(validateRbacPolicy(broken, undefined)).toMatchObject({
+    expect(validateRbacPolicy(broken, [])).toMatchObject({
       reason: "ValidationFailed",
       failed: [{ check: "AllowedClustersFormat" }, { check: "MaxPermissionSetRefNotEmpty" }],
     });
-    expect(validateRbacPolicy(policy(), undefined).reason).toBe("PermissionSetNotFound");
-    expect(validateRbacPolicy(policy(), refused("Invalid", [])).reason).toBe("CeilingInvalid");
-    expect(validateRbacPolicy(policy(), passed("Valid", ""))).toMatchObject({ ok: true, reason: "ValidationPassed" });
+    expect(validateRbacPolicy(policy(), ceilings(undefined)).reason).toBe("PermissionSetNotFound");
+    expect(validateRbacPolicy(policy(), ceilings(refused("Invalid", []))).reason).toBe("CeilingInvalid");
+    expect(validateRbacPolicy(policy(), ceilings(refused("CeilingExceeded", []))).ok).toBe(true);
+    expect(validateRbacPolicy(policy(), ceilings(passed("Valid", "")))).toMatchObject({
+      ok: true,
+      reason: "ValidationPassed",
+    });
+  });
+
+  it("tells every missing ceiling, its own and those of the layers", () => {
+    const chain = ceilingChain(policy()).map((ref) => ({ ref, verdict: undefined }));
+    const { failed } = validateRbacPolicy(policy(), chain);
+    expect(failed.map(({ field, expected }) => [field, expected])).toEqual([
+      ["spec.maximumPermissionSetRef", "PermissionSet seam-tenant-c1/all exists, found none"],
+      ["cluster layer", "PermissionSet seam-tenant-c1/cluster-maximum exists, found none"],
+      ["fleet layer", "PermissionSet seam-system/management-maximum exists, found none"],
+    ]);
+  });
+});
+
+describe("W7: declared rules against the ceiling", () => {
+  const tight = { maximumPermissionSetRef: "reader" };
+
+  it("strict refuses, naming rule and set", () => {
+    const verdict = judge(declare("all"), policy(tight));
+    expect(verdict).toMatchObject({ ok: false, reason: "PolicyViolation", compliance: { ok: false } });
+    expect(verdict.message).toBe(
+      `RulesCovered[0]: RBACProfile ${NAMESPACE}/web: spec.permissionDeclarations[0].permissionSetRef: rules within the ceiling of RBACPolicy cluster-policy, found beyond it in PermissionSet all: * * in *, * *; remove them from the set or declare another one`,
+    );
+  });
+
+  it("audit provisions, and says what is not granted", () => {
+    const audit = policy({ ...tight, enforcementMode: "audit" });
+    expect(judge(declare("all"), audit)).toMatchObject({
+      ok: true,
+      compliance: { ok: true, reason: "TrimmedInAudit", message: "not granted all: * * in *, all: * *" },
+    });
+    expect(judge(declare("urls"), audit).compliance?.message).toBe(
+      "not granted urls: get /healthz; DeclarationFullyTrimmed: spec.permissionDeclarations[0] grants nothing under the ceiling",
+    );
+  });
+
+  it("tells violations of clusters, scope and rules together", () => {
+    const { failed } = judge(
+      { ...declare("all"), targetClusters: ["c2"], principalRef: "system:serviceaccount:ont-system:x" },
+      policy(tight),
+    );
+    expect(failed.map(({ check }) => check)).toEqual(["SubjectScopeMatches", "ClusterAllowed[0]", "RulesCovered[0]"]);
+  });
+
+  it("a profile that declares the ceiling itself is told so", () => {
+    expect(
+      judge(declare("cluster-maximum"), policy({ maximumPermissionSetRef: "cluster-maximum" })).compliance,
+    ).toEqual({
+      ok: true,
+      reason: "Compliant",
+      message: "within RBACPolicy cluster-policy; declares the full ceiling",
+    });
+  });
+
+  it("a principal of another tenant is not taken over", () => {
+    const verdict = judge({ principalRef: "ada" }, policy(), "seam-tenant-c2/ada");
+    expect([verdict.ok, verdict.reason]).toEqual([false, "PrincipalConflict"]);
+    expect(verdict.message).toContain("found ada in RBACProfile seam-tenant-c2/ada");
+  });
+
+  it("cluster-maximum beyond the fleet's ceiling is told, and stays usable", () => {
+    const fleet = [{ apiGroups: [""], resources: ["pods"], verbs: ["get"] }];
+    const verdict = validatePermissionSet(set("cluster-maximum", [{ ...fleet[0], verbs: ["get", "delete"] }]), fleet);
+    expect(verdict).toMatchObject({ ok: false, reason: "CeilingExceeded" });
+    expect(verdict.message).toContain('found beyond it: delete pods in ""');
+    expect(isUsableSet(verdict)).toBe(true);
+    expect(validatePermissionSet(set("cluster-maximum", fleet), fleet).ok).toBe(true);
   });
 });

@@ -1,17 +1,33 @@
-import { NAMESPACES } from "../../api/names.ts";
+import { NAMESPACES, PERMISSION_LAYERS } from "../../api/names.ts";
 import type { PermissionSet } from "../../api/kinds/permission-set.ts";
 import type { RBACPolicy } from "../../api/kinds/rbac-policy.ts";
 import type { RBACProfile } from "../../api/kinds/rbac-profile.ts";
 import { type ClusterRegistry, allowedClusters, clusterName, namespaceAllows } from "../builder/applicable-clusters.ts";
+import type { RuleMemo } from "../builder/rule-memo.ts";
+import { DECLARATION_FULLY_TRIMMED } from "../builder/contribution.ts";
+import { RuleBudgetExceeded } from "../algebra/budget.ts";
+import { excessOver } from "../ceilings/excess.ts";
+import type { RuleSet } from "../snapshot/content.ts";
+import { isUsableSet } from "./validate-permission-set.ts";
 import { parseServiceAccountUser } from "../rules/principal.ts";
 import { MAX_RULES_PER_RULE_SET } from "../snapshot/limits.ts";
 import { type FailedCheck, type Verdict, objectText, passed, refused } from "./verdict.ts";
 
 /** What a profile is judged by: objects of its own namespace, with their verdicts. */
 export interface ProfileSurroundings {
-  readonly policy: { readonly object: RBACPolicy; readonly verdict: Verdict } | undefined;
+  readonly policy:
+    | {
+        readonly object: RBACPolicy;
+        readonly verdict: Verdict;
+        /** Intersection of every ceiling over the policy; undefined while one of them is missing, invalid or over budget. */
+        readonly ceiling: RuleSet | undefined;
+      }
+    | undefined;
   permissionSet(name: string): { readonly object: PermissionSet; readonly verdict: Verdict } | undefined;
+  /** Older profile in another tenant's namespace with the same fleet-wide principal, as `namespace/name`. */
+  readonly claimedBy: string | undefined;
   readonly clusters: ClusterRegistry;
+  readonly memo: RuleMemo;
 }
 
 /** Verdict on a profile: what its conditions say. */
@@ -70,7 +86,7 @@ function checkSets(profile: RBACProfile, around: ProfileSurroundings, fail: Fail
     if (set === undefined) {
       fail(`PermissionSetExists[${i}]`, field, `${where} exists, found none`, "create it or name another");
       worst = "missing";
-    } else if (!set.verdict.ok) {
+    } else if (!isUsableSet(set.verdict)) {
       fail(`PermissionSetValid[${i}]`, field, `${where} is valid, found: ${set.verdict.message}`, "correct that set");
       worst ??= "invalid";
     } else if (
@@ -128,22 +144,93 @@ function checkPolicy(
   return trimmed;
 }
 
-function checkBudget(profile: RBACProfile, around: ProfileSurroundings, fail: Fail): void {
-  const names = new Set(profile.spec.permissionDeclarations.map(({ permissionSetRef }) => permissionSetRef));
-  let rules = 0;
-  for (const name of names) rules += around.permissionSet(name)?.object.spec.permissions.length ?? 0;
+/** Declared rules against the ceiling (step 6): a violation under `strict`, otherwise what is not granted (permissions §4.4). */
+function checkCeiling(
+  profile: RBACProfile,
+  policy: RBACPolicy,
+  ceiling: RuleSet,
+  around: ProfileSurroundings,
+  fail: Fail,
+): readonly string[] {
+  const trimmed: string[] = [];
+  for (const [i, { permissionSetRef }] of profile.spec.permissionDeclarations.entries()) {
+    const set = around.permissionSet(permissionSetRef)?.object;
+    const rules = set && around.memo.ofSet(set);
+    if (rules === undefined || rules.id === ceiling.id) continue;
+    const excess = excessOver(ceiling.rules, rules.rules);
+    if (excess.length === 0) continue;
+    if (policy.spec.enforcementMode === "strict")
+      fail(
+        `RulesCovered[${i}]`,
+        `spec.permissionDeclarations[${i}].permissionSetRef`,
+        `rules within the ceiling of RBACPolicy ${policy.metadata.name}, found beyond it in PermissionSet ${permissionSetRef}: ${excess.join(", ")}`,
+        "remove them from the set or declare another one",
+      );
+    else for (const text of excess) trimmed.push(`${permissionSetRef}: ${text}`);
+  }
+  return trimmed;
+}
+
+/** Trims every declaration (step 8): what is left must hold the budget. Returns the declarations that nothing is left of. */
+function checkBudget(
+  profile: RBACProfile,
+  ceiling: RuleSet,
+  around: ProfileSurroundings,
+  fail: Fail,
+): readonly number[] {
+  const field = "spec.permissionDeclarations";
+  const granted = new Map<string, number>();
+  const empty: number[] = [];
+  for (const [i, { permissionSetRef }] of profile.spec.permissionDeclarations.entries()) {
+    const set = around.permissionSet(permissionSetRef)?.object;
+    if (set === undefined) continue;
+    try {
+      const { rules } = around.memo.intersection(around.memo.ofSet(set), ceiling);
+      granted.set(permissionSetRef, rules.length);
+      if (rules.length === 0) empty.push(i);
+    } catch (error) {
+      if (!(error instanceof RuleBudgetExceeded)) throw error;
+      fail(
+        `EffectiveRuleBudget[${i}]`,
+        `${field}[${i}].permissionSetRef`,
+        `at most ${error.limit} effective ${error.what}, found more`,
+        "split the set",
+      );
+    }
+  }
+  const rules = [...granted.values()].reduce((sum, count) => sum + count, 0);
   if (rules > MAX_RULES_PER_RULE_SET)
     fail(
       "EffectiveRuleBudget",
-      "spec.permissionDeclarations",
+      field,
       `at most ${MAX_RULES_PER_RULE_SET} effective rules per cluster, found ${rules}`,
       "split the profile",
     );
+  return empty;
+}
+
+/** Text of PolicyCompliant for a profile without violations. */
+function complianceOf(profile: RBACProfile, policy: string, trimmed: readonly string[], empty: readonly number[]) {
+  const { permissionDeclarations } = profile.spec;
+  const layers = new Set<string>([PERMISSION_LAYERS.cluster.maximum, PERMISSION_LAYERS.fleet.maximum]);
+  const notes = [
+    ...(permissionDeclarations.some(({ permissionSetRef }) => layers.has(permissionSetRef))
+      ? ["declares the full ceiling"]
+      : []),
+    ...empty.map(
+      (i) => `${DECLARATION_FULLY_TRIMMED}: spec.permissionDeclarations[${i}] grants nothing under the ceiling`,
+    ),
+  ];
+  if (trimmed.length === 0)
+    return { ok: true, reason: "Compliant", message: [`within RBACPolicy ${policy}`, ...notes].join("; ") };
+  const listed = trimmed.slice(0, MAX_LISTED).join(", ");
+  const more = trimmed.length > MAX_LISTED ? ` and ${trimmed.length - MAX_LISTED} more` : "";
+  return { ok: true, reason: "TrimmedInAudit", message: [`not granted ${listed}${more}`, ...notes].join("; ") };
 }
 
 /**
  * Judges a profile in the order of permissions §7.3: the first step with a failure gives the reason, and every failure of that step
- * is reported. Coverage by ceilings (step 6) and materialisation (step 10) are not part of this step sequence yet.
+ * is reported. Cluster, subject scope and rules are one step: all of them are `PolicyViolation`.
  */
 export function validateRbacProfile(profile: RBACProfile, around: ProfileSurroundings): ProfileVerdict {
   const object = objectText("RBACProfile", profile.metadata);
@@ -174,19 +261,43 @@ export function validateRbacProfile(profile: RBACProfile, around: ProfileSurroun
   }
   const sets = checkSets(profile, around, fail);
   if (sets !== undefined) return no(sets === "missing" ? "PermissionSetMissing" : "PermissionSetInvalid");
-  const trimmed = checkPolicy(profile, policy.object, around.clusters, fail);
-  const compliance =
-    failed.length > 0
-      ? { ok: false, reason: "PolicyViolation", message: refused("PolicyViolation", failed).message }
-      : trimmed.length > 0
-        ? { ok: true, reason: "TrimmedInAudit", message: `not granted on ${trimmed.slice(0, MAX_LISTED).join(", ")}` }
-        : { ok: true, reason: "Compliant", message: `within RBACPolicy ${rbacPolicyRef}` };
-  if (!compliance.ok) return no("PolicyViolation", compliance);
-  checkBudget(profile, around, fail);
+  const { ceiling } = policy;
+  if (ceiling === undefined) {
+    fail(
+      "CeilingComputed",
+      "spec.rbacPolicyRef",
+      `ceilings over ${where} that have an intersection within the budget`,
+      "make the ceilings smaller",
+    );
+    return no("PolicyNotReady");
+  }
+  const trimmed = [
+    ...checkPolicy(profile, policy.object, around.clusters, fail).map((cluster) => `on ${cluster}`),
+    ...checkCeiling(profile, policy.object, ceiling, around, fail),
+  ];
+  if (failed.length > 0) {
+    const { message } = refused("PolicyViolation", failed);
+    return no("PolicyViolation", { ok: false, reason: "PolicyViolation", message });
+  }
+  const compliance = complianceOf(profile, rbacPolicyRef, trimmed, []);
+  if (around.claimedBy !== undefined) {
+    fail(
+      "PrincipalUnclaimed",
+      "spec.principalRef",
+      `a principal that no other tenant claims, found ${profile.spec.principalRef} in RBACProfile ${around.claimedBy}`,
+      `use another principal, or grant it from ${NAMESPACES.seam}`,
+    );
+    return no("PrincipalConflict", compliance);
+  }
+  const empty = checkBudget(profile, ceiling, around, fail);
   if (failed.length > 0) return no("EffectiveRuleBudgetExceeded", compliance);
   if (profile.spec.suspend === true) {
     fail("NotSuspended", "spec.suspend", "false, found true", "set it to false to give the grants back");
     return no("Suspended", compliance);
   }
-  return { ...passed("ProvisioningComplete", "every check passed"), wellFormed: true, compliance };
+  return {
+    ...passed("ProvisioningComplete", "every check passed"),
+    wellFormed: true,
+    compliance: complianceOf(profile, rbacPolicyRef, trimmed, empty),
+  };
 }

@@ -1,7 +1,9 @@
 import { Namespace } from "../../api/builtin.ts";
+import { PermissionSet } from "../../api/kinds/permission-set.ts";
+import { RBACPolicy } from "../../api/kinds/rbac-policy.ts";
 import { RunnerConfig } from "../../api/kinds/runner-config.ts";
 import { TalosCluster } from "../../api/kinds/talos-cluster.ts";
-import { NAMESPACES, tenantNamespace } from "../../api/names.ts";
+import { LABELS, NAMESPACES, PERMISSION_LAYERS, tenantNamespace } from "../../api/names.ts";
 import type { KubeObject } from "../../api/object.ts";
 import type { ResourceType } from "../../api/resource-type.ts";
 import { isStatus } from "../../cluster/api-status-error.ts";
@@ -31,12 +33,13 @@ export async function createIfAbsent<T extends KubeObject>(
 }
 
 /**
- * Registers the clusters of a mesh on management, as Platform would: the tenant's namespace, its TalosCluster and its RunnerConfig.
- * Idempotent; what exists is left as it is.
+ * Registers the clusters of a mesh on management, as Platform would: the tenant's namespace, its TalosCluster and its RunnerConfig,
+ * and the fleet's permission layer. Idempotent; what exists is left as it is.
  */
 export async function registerClusters(management: Cluster, settings: MeshSettings): Promise<void> {
   await namespace(management, NAMESPACES.ont);
   await namespace(management, NAMESPACES.seam);
+  await fleetLayer(management);
   await registerCluster(management, MANAGEMENT, NAMESPACES.seam, "management", settings.api);
   for (const tenant of settings.tenants) {
     const home = tenantNamespace(tenant.name);
@@ -47,6 +50,38 @@ export async function registerClusters(management: Cluster, settings: MeshSettin
 
 async function namespace(cluster: Cluster, name: string): Promise<void> {
   await createIfAbsent(cluster, Namespace, { apiVersion: "v1", kind: "Namespace", metadata: { name } });
+}
+
+/** The fleet's ceiling and policy, as the compiler writes them for a new fleet (compiler, layer 1); tightened by people, never here. */
+async function fleetLayer(management: Cluster): Promise<void> {
+  const { maximum, policy } = PERMISSION_LAYERS.fleet;
+  const labels = { [LABELS.policyType]: "management", [LABELS.rbacManagedBy]: "compiler" };
+  await createIfAbsent(management, PermissionSet, {
+    apiVersion: "guardian.ontai.dev/v1alpha1",
+    kind: "PermissionSet",
+    metadata: { name: maximum, namespace: NAMESPACES.seam, labels },
+    spec: {
+      description: "The most that may be granted anywhere in the fleet.",
+      permissions: [
+        {
+          apiGroups: ["*"],
+          resources: ["*"],
+          verbs: ["get", "list", "watch", "create", "update", "patch", "delete"],
+        },
+      ],
+    },
+  });
+  await createIfAbsent(management, RBACPolicy, {
+    apiVersion: "guardian.ontai.dev/v1alpha1",
+    kind: "RBACPolicy",
+    metadata: { name: policy, namespace: NAMESPACES.seam, labels },
+    spec: {
+      subjectScope: "platform",
+      allowedClusters: ["*"],
+      maximumPermissionSetRef: maximum,
+      enforcementMode: "audit",
+    },
+  });
 }
 
 async function registerCluster(

@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, existsSync, openSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { type BackoffPolicy, fullJitter } from "../../base/backoff.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Random } from "../../base/random.ts";
+import { lastWords } from "./last-words.ts";
 
 const RESTART: BackoffPolicy = { baseMs: 400, factor: 2, capMs: 15_000 };
 /** A process that lived this long starts again without growing delay. */
@@ -95,6 +96,7 @@ export class Child {
   async #runOnce(signal: AbortSignal): Promise<string> {
     rotate(this.spec.logFile);
     const log = openSync(this.spec.logFile, "a", 0o600);
+    const logged = fstatSync(log).size;
     // Its own process group: Ctrl-C reaches only the supervisor, which stops the mesh in order. The IPC channel tells the child when
     // the supervisor is gone, so no orphan survives a kill -9 of `up`.
     const child = spawn(this.spec.command, [...this.spec.args], {
@@ -106,7 +108,9 @@ export class Child {
     closeSync(log);
     const exited = new Promise<string>((resolve) => {
       child.once("error", (error) => resolve(`could not start: ${error.message}`));
-      child.once("exit", (code, by) => resolve(by === null ? `exit code ${code ?? "unknown"}` : by));
+      child.once("exit", (code, by) =>
+        resolve(by === null ? exitText(code, lastWords(this.spec.logFile, logged)) : by),
+      );
     });
     if (child.pid !== undefined) {
       writeFileSync(this.spec.pidFile, `${child.pid}\n`);
@@ -138,6 +142,10 @@ export class Child {
     rmSync(this.spec.pidFile, { force: true });
     return how;
   }
+}
+
+function exitText(code: number | null, said: string): string {
+  return `exit code ${code ?? "unknown"}${code !== 0 && said !== "" ? `: ${said}` : ""}`;
 }
 
 function rotate(file: string): void {

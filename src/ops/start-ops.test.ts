@@ -306,7 +306,7 @@ describe("FleetService", () => {
 
   it("names what was not found", async () => {
     await expect(fleet.explainItem({ cluster: "tenant-9", name: "x" })).rejects.toThrow(
-      'cluster "tenant-9": a TalosCluster with role tenant; list them: seamctl agents',
+      'cluster "tenant-9": must be a registered TalosCluster with role tenant; list them: seamctl agents',
     );
     await expect(fleet.explainItem({ cluster: TENANT, name: "x" })).rejects.toMatchObject({
       parts: { reason: "ItemNotFound" },

@@ -3,6 +3,7 @@ import { FleetService, ReceiptService, RevocationService } from "../../api/gen/c
 import { PermissionService } from "../../api/gen/ontai/security/v1alpha1/permission_pb.ts";
 import { clientCredentials } from "../../trust/tls/client-credentials.ts";
 import type { DescService } from "@bufbuild/protobuf";
+import { explainUnreachable } from "./unreachable.ts";
 import { type Target, type TargetOptions, fleetTarget, permissionTarget } from "./mesh-file.ts";
 
 function connect<S extends DescService>(service: S, target: Target): GrpcClient<S> {
@@ -16,15 +17,18 @@ function connect<S extends DescService>(service: S, target: Target): GrpcClient<
   });
 }
 
-/** Runs `use` with a client that is closed afterwards, whatever happens. */
+/** Runs `use` with a client that is closed afterwards, whatever happens. @throws SeamError `ServiceUnreachable` */
 async function using<S extends DescService, R>(
   service: S,
   target: Target,
+  options: TargetOptions,
   use: (client: GrpcClient<S>) => Promise<R>,
 ): Promise<R> {
   const client = connect(service, target);
   try {
     return await use(client);
+  } catch (error) {
+    throw explainUnreachable(error, service.name, target.address, options);
   } finally {
     client.close();
   }
@@ -35,7 +39,7 @@ export function withFleet<R>(
   options: TargetOptions,
   use: (client: GrpcClient<typeof FleetService>) => Promise<R>,
 ): Promise<R> {
-  return using(FleetService, fleetTarget(options), use);
+  return using(FleetService, fleetTarget(options), options, use);
 }
 
 /** A call to ReceiptService. */
@@ -43,7 +47,7 @@ export function withReceipts<R>(
   options: TargetOptions,
   use: (client: GrpcClient<typeof ReceiptService>) => Promise<R>,
 ): Promise<R> {
-  return using(ReceiptService, fleetTarget(options), use);
+  return using(ReceiptService, fleetTarget(options), options, use);
 }
 
 /** A call to RevocationService. */
@@ -51,7 +55,7 @@ export function withRevocations<R>(
   options: TargetOptions,
   use: (client: GrpcClient<typeof RevocationService>) => Promise<R>,
 ): Promise<R> {
-  return using(RevocationService, fleetTarget(options), use);
+  return using(RevocationService, fleetTarget(options), options, use);
 }
 
 /** A call to the PermissionService of one tenant; without `cluster` the first. */
@@ -61,5 +65,5 @@ export function withPermissions<R>(
   use: (client: GrpcClient<typeof PermissionService>, cluster: string) => Promise<R>,
 ): Promise<R> {
   const target = permissionTarget(options, cluster);
-  return using(PermissionService, target, (client) => use(client, target.cluster));
+  return using(PermissionService, target, options, (client) => use(client, target.cluster));
 }

@@ -42,7 +42,8 @@ export function withRead(command: Command): Command {
   );
 }
 
-function parseFormat(text: string): string {
+/** Value of `-o`. @throws UsageError */
+export function parseFormat(text: string): string {
   if (text === "table" || text === "json") return text;
   throw new UsageError(`-o must be table or json, found ${JSON.stringify(text)}`);
 }

@@ -3,18 +3,11 @@ import type { Mesh, MeshStatus } from "../../roles/mesh/mesh.ts";
 import { agentColumns } from "./commands/agents.ts";
 import { receiptColumns } from "./commands/receipts.ts";
 import { renderTable } from "./table.ts";
-
-/** Directory that commands look at without `--dir`. */
-const DEFAULT_DIRECTORY = ".seam";
+import { typed } from "./typed-command.ts";
 
 /** `3 tenants`, `1 tenant`. */
 export function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
-}
-
-/** A command as it must be typed for the mesh of that directory. */
-export function typed(command: string, directory: string): string {
-  return `npx seamctl ${command}${directory === DEFAULT_DIRECTORY ? "" : ` --dir ${directory}`}`;
 }
 
 /** One line for a process event, as a tired operator reads it; undefined for what needs no line. */

@@ -29,6 +29,19 @@ export function createProgram(context: CommandContext, version: string): Command
       writeOut: (text) => context.output.out(text.replace(/\n$/, "")),
       writeErr: (text) => context.output.err(text.replace(/\n$/, "")),
     })
+    .addHelpText(
+      "after",
+      `
+Examples:
+  seamctl up                          a whole mesh on this machine; go on in a second terminal
+  seamctl agents                      who is connected, and how far each has come
+  seamctl explain tenant-1 hello      everything about one item on one agent
+  seamctl can-i get pods -n hello --as system:serviceaccount:hello:hello --explain
+  seamctl help explain                flags and examples of one command
+
+Commands find the mesh by --dir (default .seam), or by --server with --ca, --cert and --key.
+Exit codes: 0 yes or ok, 1 no or failed, 2 usage.`,
+    )
     .showHelpAfterError("(add --help for the flags and examples)")
     .exitOverride();
   upCommand(program, context);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { age, renderTable } from "./table.ts";
+import { TableStream, age, renderTable } from "./table.ts";
 
 describe("renderTable", () => {
   it("aligns columns by what a terminal shows", () => {
@@ -24,5 +24,15 @@ describe("renderTable", () => {
 describe("age", () => {
   it("is as short as kubectl's", () => {
     expect([500, 119_000, 120_000, 7_200_000, 172_800_000].map(age)).toEqual(["0s", "119s", "2m", "2h", "2d"]);
+  });
+});
+
+describe("TableStream", () => {
+  it("prints the header once and again where columns had to grow", () => {
+    const table = new TableStream();
+    const columns = [{ header: "name", value: (row: string) => row }];
+    expect(table.print(columns, ["tenant-1"])).toBe("NAME\ntenant-1");
+    expect(table.print(columns, ["edge"])).toBe("edge");
+    expect(table.print(columns, ["a-longer-name"])).toBe("NAME\na-longer-name");
   });
 });

@@ -35,7 +35,7 @@ export function agentRow(sources: FleetSources, levels: ItemLevels, cluster: str
     term: elsewhere?.term ?? view?.term ?? 0n,
     agentVersion: view?.agentVersion || (recorded?.agentVersion ?? ""),
     agentLeader: recorded?.tenantAgent?.leader ?? "",
-    rttMs: view?.rttMs ?? 0,
+    rttMs: Math.round((view?.rttMs ?? 0) * 1000) / 1000, // to the microsecond
     items: index === undefined ? NO_ITEMS : levels.counts(index.document),
     snapshot: snapshotState(snapshot),
     openDrift: openDrift(sources, cluster).length,

@@ -3,6 +3,9 @@ import { basePackOf } from "../../api/names.ts";
 import type { PackInstalled } from "../../api/kinds/pack-installed.ts";
 import type { ItemProgress } from "./item-levels.ts";
 
+/** Items that an error names one by one. */
+const MAX_NAMED_ITEMS = 10;
+
 /** How a person names an item. */
 export interface ItemName {
   readonly cluster: string;
@@ -35,8 +38,11 @@ export function findItem(
     throw new GrpcStatusError(Status.NOT_FOUND, {
       reason: "ItemNotFound",
       object: `item ${kind === "" ? name : `${kind}/${name}`} on ${cluster}`,
-      expected: `one of the ${items.length} items of the cluster's index`,
-      remedy: "the status page and FleetService/ListItems list them",
+      expected: `must be one of the ${items.length} items of the cluster's index`,
+      remedy:
+        items.length <= MAX_NAMED_ITEMS
+          ? `they are ${items.map(({ item }) => `${item.kind}/${item.name}`).join(", ")}`
+          : "FleetService/ListItems lists them",
     });
   if (others.length > 0)
     throw new GrpcStatusError(Status.INVALID_ARGUMENT, {

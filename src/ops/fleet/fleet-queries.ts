@@ -158,7 +158,7 @@ export class FleetQueries {
     throw new GrpcStatusError(Status.NOT_FOUND, {
       reason: "ClusterNotFound",
       object: `cluster ${JSON.stringify(cluster)}`,
-      expected: "a TalosCluster with role tenant",
+      expected: "must be a registered TalosCluster with role tenant",
       remedy: "list them: seamctl agents",
     });
   }

@@ -45,7 +45,7 @@ export async function readSourceDirectory(directory: string): Promise<{
         {
           reason: "DirectoryUnreadable",
           object: folder,
-          expected: "is a readable directory of Kubernetes manifests",
+          expected: "must be a readable directory of Kubernetes manifests",
           remedy: "name the folder that holds the pack's YAML files",
         },
         { cause },

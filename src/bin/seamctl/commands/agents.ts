@@ -6,8 +6,9 @@ import {
 } from "../../../api/gen/conductor/fleet/v1alpha1/fleet_pb.ts";
 import { withFleet } from "../clients.ts";
 import { type CommandContext, type ReadOptions, withRead } from "../context.ts";
+import { follow } from "../follow.ts";
 import { ageOf, messageJson } from "../output.ts";
-import { type Column, renderTable } from "../table.ts";
+import { type Column, TableStream, renderTable } from "../table.ts";
 
 /** Columns of an agent, for `agents` and for the live table of `up`. */
 export function agentColumns(nowMs: number): readonly Column<Agent>[] {
@@ -62,24 +63,34 @@ export function agentsCommand(program: Command, context: CommandContext): void {
       .argument("[clusters...]", "only these clusters"),
   )
     .option("-w, --watch", "go on until Ctrl-C, printing every change")
-    .addHelpText("after", "\nExamples:\n  seamctl agents\n  seamctl agents tenant-2 -o json\n  seamctl agents --watch")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  seamctl agents\n  seamctl agents tenant-2 -o json\n  seamctl agents --watch\n\nExit code: 0 when all of them are connected, 1 otherwise.",
+    )
     .action(async (clusters: readonly string[], options: ReadOptions & { readonly watch?: boolean }) => {
       const render = (agents: readonly Agent[]): string => renderTable(agentColumns(context.clock.now()), agents);
       await withFleet(options, async (client) => {
         if (options.watch !== true) {
           const answer = await client.listAgents({ clusters: [...clusters] }, { signal: context.signal });
-          context.output.out(
-            options.output === "json" ? messageJson(ListAgentsResponseSchema, answer) : render(answer.agents),
-          );
-          context.finish(answer.agents.every((agent) => agent.connected) && answer.agents.length > 0 ? "yes" : "no");
+          if (options.output === "json") context.output.out(messageJson(ListAgentsResponseSchema, answer));
+          else context.output.out(answer.agents.length === 0 ? "no agents" : render(answer.agents));
+          for (const cluster of clusters.filter((name) => !answer.agents.some((agent) => agent.cluster === name)))
+            context.output.err(`seamctl: cluster ${cluster} is not registered; list those that are: seamctl agents`);
+          const all = answer.agents.length > 0 && answer.agents.length >= new Set(clusters).size;
+          context.finish(all && answer.agents.every((agent) => agent.connected) ? "yes" : "no");
           return;
         }
-        for await (const change of client.watchAgents({ clusters: [...clusters] }, { signal: context.signal })) {
-          context.output.out(
-            options.output === "json" ? messageJson(WatchAgentsResponseSchema, change) : render(change.agents),
-          );
-          for (const cluster of change.removed) context.output.out(`${cluster} removed`);
-        }
+        const table = new TableStream();
+        await follow(
+          context,
+          () => client.watchAgents({ clusters: [...clusters] }, { signal: context.signal }),
+          (change) => {
+            if (options.output === "json") return context.output.out(messageJson(WatchAgentsResponseSchema, change));
+            if (change.agents.length > 0)
+              context.output.out(table.print(agentColumns(context.clock.now()), change.agents));
+            for (const cluster of change.removed) context.output.out(`${cluster} removed`);
+          },
+        );
       });
     });
 }

@@ -10,9 +10,10 @@ import { problemText } from "../../../packs/artifact/pack-problem.ts";
 import { openOciLayout } from "../../../packs/store/oci-layout.ts";
 import { MeshLayout } from "../../../roles/mesh/layout.ts";
 import { ALL_TENANTS, type PublishRequest, publishPack } from "../../../roles/publish-pack.ts";
-import type { CommandContext } from "../context.ts";
+import { type CommandContext, parseFormat } from "../context.ts";
 import { readSettings } from "../mesh-file.ts";
 import { age, renderTable } from "../table.ts";
+import { explainUnreachable } from "../unreachable.ts";
 
 interface PackOptions {
   readonly dir: string;
@@ -41,6 +42,8 @@ async function withManagement<R>(
   const cluster = managementCluster(dir, context);
   try {
     return await use(cluster);
+  } catch (error) {
+    throw explainUnreachable(error, "management Kubernetes API", readSettings(dir).api, { dir });
   } finally {
     await cluster.close();
   }
@@ -54,7 +57,10 @@ export function targetsOf(to: readonly string[]): PublishRequest["to"] {
 
 /** `seamctl pack publish` and `seamctl pack list`. */
 export function packCommands(program: Command, context: CommandContext): void {
-  const pack = program.command("pack").description("publish packs and see where they are");
+  const pack = program
+    .command("pack")
+    .description("publish packs and see where they are")
+    .addHelpText("after", "\nExample:\n  seamctl pack list");
   pack
     .command("publish")
     .description("pack a directory of manifests, store it, and register its delivery to clusters")
@@ -63,7 +69,7 @@ export function packCommands(program: Command, context: CommandContext): void {
     .requiredOption("--version <version>", "version, for example v1.2.0; immutable once published")
     .requiredOption("--to <clusters...>", "clusters it is for, or `all`: every tenant, also one that joins later")
     .option("--dir <directory>", "state directory of the mesh", ".seam")
-    .option("-o, --output <format>", "table or json (the PackDelivery)", "table")
+    .option("-o, --output <format>", "table or json (the PackDelivery)", parseFormat, "table")
     .addHelpText(
       "after",
       "\nExamples:\n  seamctl pack publish examples/packs/hello/v2 --name hello --version v2.0.0 --to all\n  seamctl pack publish ./agent --name agent --version v1.0.0 --to tenant-1 tenant-3",
@@ -93,7 +99,7 @@ export function packCommands(program: Command, context: CommandContext): void {
     .command("list")
     .description("list the deliveries of packs")
     .option("--dir <directory>", "state directory of the mesh", ".seam")
-    .option("-o, --output <format>", "table or json (the PackDeliveries)", "table")
+    .option("-o, --output <format>", "table or json (the PackDeliveries)", parseFormat, "table")
     .addHelpText("after", "\nExample:\n  seamctl pack list")
     .action(async (options: PackOptions) => {
       const list = await withManagement(options.dir, context, (cluster) =>
@@ -104,6 +110,12 @@ export function packCommands(program: Command, context: CommandContext): void {
         return;
       }
       const now = context.clock.now();
+      if (list.items.length === 0) {
+        context.output.out(
+          "no packs; publish one with: seamctl pack publish DIRECTORY --name NAME --version VERSION --to all",
+        );
+        return;
+      }
       context.output.out(
         renderTable(
           [

@@ -7,7 +7,10 @@ import { readSettings } from "../mesh-file.ts";
 
 /** `seamctl process hold|release`: take one process of a local mesh down and let it come back, to see what the rest does meanwhile. */
 export function processCommands(program: Command, context: CommandContext): void {
-  const command = program.command("process").description("stop and start single processes of a local mesh");
+  const command = program
+    .command("process")
+    .description("stop and start single processes of a local mesh")
+    .addHelpText("after", "\nExample:\n  seamctl process hold tenant-2");
   const each = (verb: string, description: string, act: (layout: MeshLayout, name: string) => string): void => {
     command
       .command(verb)

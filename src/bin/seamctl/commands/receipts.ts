@@ -7,8 +7,9 @@ import {
 } from "../../../api/gen/conductor/fleet/v1alpha1/fleet_pb.ts";
 import { withReceipts } from "../clients.ts";
 import { type CommandContext, type ReadOptions, withRead } from "../context.ts";
+import { follow } from "../follow.ts";
 import { ageOf, enumWords, messageJson } from "../output.ts";
-import { type Column, renderTable } from "../table.ts";
+import { type Column, TableStream, renderTable } from "../table.ts";
 
 /** Name of a level as people say it. */
 export function levelText(level: ItemReport_Level): string {
@@ -53,7 +54,7 @@ export function receiptsCommand(program: Command, context: CommandContext): void
       ) => {
         const filter = { cluster: options.cluster ?? "", pack: options.pack ?? "" };
         const render = (receipts: readonly Receipt[]): string =>
-          renderTable(receiptColumns(context.clock.now()), receipts);
+          receipts.length === 0 ? "no receipts" : renderTable(receiptColumns(context.clock.now()), receipts);
         await withReceipts(options, async (client) => {
           if (options.watch !== true) {
             const answer = await client.listReceipts(filter, { signal: context.signal });
@@ -62,12 +63,18 @@ export function receiptsCommand(program: Command, context: CommandContext): void
             );
             return;
           }
-          for await (const change of client.watchReceipts(filter, { signal: context.signal })) {
-            context.output.out(
-              options.output === "json" ? messageJson(WatchReceiptsResponseSchema, change) : render(change.receipts),
-            );
-            for (const name of change.removed) context.output.out(`${name} removed`);
-          }
+          const table = new TableStream();
+          await follow(
+            context,
+            () => client.watchReceipts(filter, { signal: context.signal }),
+            (change) => {
+              if (options.output === "json")
+                return context.output.out(messageJson(WatchReceiptsResponseSchema, change));
+              if (change.receipts.length > 0)
+                context.output.out(table.print(receiptColumns(context.clock.now()), change.receipts));
+              for (const name of change.removed) context.output.out(`${name} removed`);
+            },
+          );
         });
       },
     );

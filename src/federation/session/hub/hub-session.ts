@@ -34,12 +34,14 @@ import type { Ready } from "../ready.ts";
 import { soonestAfter } from "../soonest.ts";
 import type { StreamEnd } from "../stream-end.ts";
 import { type Violation, violation } from "../violation.ts";
+import { Applicant } from "./applicant.ts";
 import { AuditIntake } from "./audit-intake.ts";
 import { BlobServing } from "./blob-serving.ts";
 import { zeroCounters } from "./counters.ts";
 import type { ChannelReason, HubEffect } from "./effects.ts";
 import type { HubEvent, LoadedSession } from "./events.ts";
 import { FactIntake, reject } from "./fact-intake.ts";
+import { helloFault } from "./hello-check.ts";
 import { type HeldIndex, IndexOffers, OFFER_BODY_BYTES } from "./index-offers.ts";
 import { RevocationLane } from "./revocation-lane.ts";
 import { Tokens } from "../tokens.ts";
@@ -59,6 +61,12 @@ export interface HubSessionOptions {
 }
 
 const NOTHING: readonly never[] = [];
+const SUPERSEDED: GoodbyeParts = {
+  code: Goodbye_Code.SUPERSEDED,
+  retryAfterMs: SUPERSEDED_WAIT_MS,
+  endpoint: "",
+  message: "a newer stream took over",
+};
 
 /**
  * The hub's side of one session: what one tenant's agent should hold, what it reported, and the stream that carries it now. A pure
@@ -79,6 +87,8 @@ export class HubSession {
   /** Operator's retries not yet acknowledged by the agent, by item key. */
   readonly #retries: Map<string, { readonly kind: string; readonly name: string; sent: boolean }> = new Map();
   #pipe: HubPipe | undefined = undefined;
+  /** A newer stream that has not said yet who it is. */
+  #applicant: Applicant | undefined = undefined;
   #phase: "opening" | "loading" | "live" = "opening";
   #phaseMs = 0;
   #liveness: Liveness | undefined = undefined;
@@ -159,15 +169,14 @@ export class HubSession {
         this.#opened(event.generation, step);
         return;
       case "FrameReceived":
-        if (this.#owns(event.generation)) this.#frame(event.envelope, event.bytes, step);
+        if (this.#applies(event.generation)) this.#applied(event.envelope, event.bytes, step);
+        else if (this.#owns(event.generation)) this.#frame(event.envelope, event.bytes, step);
         return;
       case "FrameInvalid":
-        if (this.#owns(event.generation)) {
-          const code = event.tooLarge ? ProtocolError_Code.TOO_LARGE : ProtocolError_Code.INVALID;
-          this.#violated(violation(code, event.detail), 0, step);
-        }
+        this.#invalid(event, step);
         return;
       case "StreamClosed":
+        if (this.#applies(event.generation)) this.#applicant = undefined;
         if (this.#owns(event.generation)) this.#ended("Disconnected", event.reason, step);
         return;
       case "StreamBlocked":
@@ -209,6 +218,8 @@ export class HubSession {
           this.#retries.set(`${event.kind}/${event.name}`, { kind: event.kind, name: event.name, sent: false });
         return;
       case "Evict":
+        this.#applicant?.sendAway(event, "Evicted", step);
+        this.#applicant = undefined;
         if (this.#pipe !== undefined) this.#sendAway(event, "Evicted", step);
         return;
       case "Tick":
@@ -220,28 +231,51 @@ export class HubSession {
     return this.#pipe?.generation === generation;
   }
 
+  #applies(generation: number): boolean {
+    return this.#applicant?.generation === generation;
+  }
+
   #opened(generation: number, step: HubStep): void {
     if (generation <= this.#newestGeneration) return; // an older stream that was slow to be announced
     this.#newestGeneration = generation;
     this.#counters.streams++;
+    this.#applicant?.sendAway(SUPERSEDED, "Superseded", step);
+    this.#applicant = undefined;
+    // Whoever carries the session has said who it is: so must the newcomer, before it takes over.
+    if (this.#pipe !== undefined && this.#phase !== "opening") this.#applicant = new Applicant(generation, step.nowMs);
+    else this.#take(new Pipe<HubTag>(generation, step.nowMs), step);
+  }
+
+  /** A newer stream wins (R-4.7). */
+  #take(pipe: HubPipe, step: HubStep): void {
     if (this.#pipe !== undefined) {
       this.#counters.superseded++;
-      this.#farewell(
-        {
-          code: Goodbye_Code.SUPERSEDED,
-          retryAfterMs: SUPERSEDED_WAIT_MS,
-          endpoint: "",
-          message: "a newer stream took over",
-        },
-        "Superseded",
-        step,
-      );
+      this.#farewell(SUPERSEDED, "Superseded", step);
       this.#dropPipe(step);
     }
-    this.#pipe = new Pipe<HubTag>(generation, step.nowMs);
+    this.#pipe = pipe;
     this.#phase = "opening";
-    this.#phaseMs = step.nowMs;
+    this.#phaseMs = pipe.openedMs;
     this.#liveness = new Liveness(this.#random, this.#heartbeatMs, step.nowMs);
+  }
+
+  /** The first frame of a newer stream. */
+  #applied(envelope: Envelope, bytes: number, step: HubStep): void {
+    const applicant = this.#applicant;
+    if (applicant === undefined) return;
+    this.#applicant = undefined;
+    if (!applicant.admits(this.cluster, envelope, step)) return;
+    this.#take(applicant.pipe, step);
+    this.#frame(envelope, bytes, step);
+  }
+
+  #invalid({ generation, tooLarge, detail }: Extract<HubEvent, { type: "FrameInvalid" }>, step: HubStep): void {
+    const wrong = violation(tooLarge ? ProtocolError_Code.TOO_LARGE : ProtocolError_Code.INVALID, detail);
+    if (this.#applies(generation)) {
+      this.#counters.protocolErrors++;
+      this.#applicant?.violated(wrong, 0, step);
+      this.#applicant = undefined;
+    } else if (this.#owns(generation)) this.#violated(wrong, 0, step);
   }
 
   #frame(envelope: Envelope, bytes: number, step: HubStep): void {
@@ -359,15 +393,10 @@ export class HubSession {
   #helloReceived(pipe: HubPipe, hello: Hello, seq: number, step: HubStep): Violation | undefined {
     if (this.#phase !== "opening")
       return violation(ProtocolError_Code.UNEXPECTED, "hello is sent once, as the first frame");
-    if (!hello.protocolVersions.includes(PROTOCOL_VERSION))
-      return violation(
-        ProtocolError_Code.VERSION,
-        `hello protocol_versions: contains ${PROTOCOL_VERSION}, found [${hello.protocolVersions.slice(0, 8).join(", ")}]`,
-      );
-    if (hello.clusterId !== this.cluster) {
-      const message = `hello cluster_id: "${this.cluster}" as in the certificate (R-4.4), found "${clip(hello.clusterId)}"`;
-      const code = Goodbye_Code.IDENTITY_REFUSED;
-      this.#sendAway({ code, retryAfterMs: SUPERSEDED_WAIT_MS, endpoint: "", message }, "IdentityRefused", step);
+    const fault = helloFault(this.cluster, hello);
+    if (fault?.kind === "violation") return fault.violation;
+    if (fault?.kind === "refusal") {
+      this.#sendAway(fault.goodbye, fault.end, step);
       return undefined;
     }
     pipe.durable(seq, step.nowMs);
@@ -448,6 +477,10 @@ export class HubSession {
     const pipe = this.#pipe;
     this.#facts.tick(step);
     this.#audit.tick(step);
+    if (this.#applicant !== undefined && step.nowMs >= this.#applicant.deadlineMs) {
+      this.#applicant.timedOut(step);
+      this.#applicant = undefined;
+    }
     if (pipe === undefined) return;
     const { nowMs } = step;
     if (this.#liveness?.isDead(nowMs) === true) {
@@ -557,7 +590,7 @@ export class HubSession {
 
   #nextDeadline(nowMs: number): number {
     const pipe = this.#pipe;
-    const deadlines = [this.#facts.deadlineMs, this.#audit.deadlineMs];
+    const deadlines = [this.#facts.deadlineMs, this.#audit.deadlineMs, this.#applicant?.deadlineMs ?? Infinity];
     if (pipe !== undefined) {
       deadlines.push(pipe.deadlineMs, (pipe.sending.oldestMs ?? Infinity) + ACKNOWLEDGEMENT_STALL_MS);
       if (this.#phase === "opening") deadlines.push(this.#phaseMs + HELLO_DEADLINE_MS);

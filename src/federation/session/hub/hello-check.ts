@@ -1,0 +1,50 @@
+import type { Envelope } from "../../../api/gen/conductor/federation/v1alpha1/federation_pb.ts";
+import {
+  Goodbye_Code,
+  type Hello,
+  ProtocolError_Code,
+} from "../../../api/gen/conductor/federation/v1alpha1/session_pb.ts";
+import { PROTOCOL_VERSION, SUPERSEDED_WAIT_MS } from "../limits.ts";
+import { type GoodbyeParts, clip } from "../message.ts";
+import type { StreamEnd } from "../stream-end.ts";
+import { type Violation, violation } from "../violation.ts";
+
+/** Why a stream is not let in: a broken rule, or an orderly refusal. */
+export type HelloFault =
+  | { readonly kind: "violation"; readonly violation: Violation }
+  | { readonly kind: "refusal"; readonly end: StreamEnd; readonly goodbye: GoodbyeParts };
+
+/** Judges a Hello against the identity of the certificate. Undefined when it is good. */
+export function helloFault(cluster: string, hello: Hello): HelloFault | undefined {
+  if (!hello.protocolVersions.includes(PROTOCOL_VERSION)) {
+    const found = hello.protocolVersions.slice(0, 8).join(", ");
+    return broken(
+      ProtocolError_Code.VERSION,
+      `hello protocol_versions: contains ${PROTOCOL_VERSION}, found [${found}]`,
+    );
+  }
+  if (hello.clusterId === cluster) return undefined;
+  const message = `hello cluster_id: "${cluster}" as in the certificate (R-4.4), found "${clip(hello.clusterId)}"`;
+  const code = Goodbye_Code.IDENTITY_REFUSED;
+  return {
+    kind: "refusal",
+    end: "IdentityRefused",
+    goodbye: { code, retryAfterMs: SUPERSEDED_WAIT_MS, endpoint: "", message },
+  };
+}
+
+/** Judges the first frame of a stream, which must be a good Hello. */
+export function firstFrameFault(cluster: string, { sessionId, payload }: Envelope): HelloFault | undefined {
+  if (payload.case !== "hello")
+    return broken(
+      ProtocolError_Code.UNEXPECTED,
+      `${payload.case ?? "unknown payload"} before Welcome: the first frame is Hello`,
+    );
+  if (sessionId !== "")
+    return broken(ProtocolError_Code.INVALID, `envelope session_id: "", found "${clip(sessionId)}"`);
+  return helloFault(cluster, payload.value);
+}
+
+function broken(code: ProtocolError_Code, message: string): HelloFault {
+  return { kind: "violation", violation: violation(code, message) };
+}

@@ -19,7 +19,8 @@ it("loses nothing when processes are killed at random while people work", async 
       settleMs: 90_000,
       print: (line) => lines.push(line),
     });
-    expect([...result.faults], lines.join("\n")).toEqual([]);
+    // The course of a run that failed belongs to its report.
+    expect(result.faults.length === 0 ? [] : [...result.faults, ...lines]).toEqual([]);
     expect(result.auditEvents).toBeGreaterThan(0);
   } finally {
     rmSync(parent, { recursive: true, force: true });

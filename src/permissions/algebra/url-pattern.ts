@@ -1,4 +1,4 @@
-import { urlPrefix } from "../rules/match.ts";
+import { urlPrefix } from "../../api/rbac/match.ts";
 
 /** A nonResourceURLs entry in the terms of the algebra: one path, or every path with a prefix (permissions §6.1). */
 interface UrlPattern {

@@ -1,5 +1,5 @@
 import { type AccessRequest, requestText } from "../rules/access-request.ts";
-import { groupMatches, resourceMatches, verbMatches } from "../rules/match.ts";
+import { groupMatches, resourceMatches, verbMatches } from "../../api/rbac/match.ts";
 import type { Rule } from "../rules/rule.ts";
 import { scopeAdmits } from "../rules/scope.ts";
 import type { PermissionIndex } from "../index/permission-index.ts";

@@ -1,5 +1,5 @@
 import type { AccessRequest } from "../rules/access-request.ts";
-import { groupMatches, nameMatches, pathMatches, resourceMatches, verbMatches } from "../rules/match.ts";
+import { groupMatches, nameMatches, pathMatches, resourceMatches, verbMatches } from "../../api/rbac/match.ts";
 import type { Rule } from "../rules/rule.ts";
 import { scopeAdmits } from "../rules/scope.ts";
 import type { Grant, PermissionIndex } from "../index/permission-index.ts";

@@ -1,4 +1,4 @@
-import { groupMatches, verbMatches } from "../rules/match.ts";
+import { groupMatches, verbMatches } from "../../api/rbac/match.ts";
 import type { Scope } from "../rules/scope.ts";
 import type { PermissionIndex } from "../index/permission-index.ts";
 import { type PrincipalContext, inForce } from "./principal-context.ts";

@@ -1,4 +1,5 @@
-import { type AccessRequest, combinedResource } from "../rules/access-request.ts";
+import { combinedResource } from "../../api/rbac/match.ts";
+import type { AccessRequest } from "../rules/access-request.ts";
 import type { RuleSet, SnapshotBinding, SnapshotContent, SnapshotSubject } from "../snapshot/content.ts";
 import { compileIndex } from "./compile.ts";
 import {

@@ -1,4 +1,4 @@
-import { urlPrefix } from "../rules/match.ts";
+import { urlPrefix } from "../../api/rbac/match.ts";
 import type { Rule } from "../rules/rule.ts";
 
 /** Non-resource rules of one rule set: exact paths, and prefixes by length. `*` is the empty prefix. Plain data, so it can be posted. */

@@ -1,3 +1,5 @@
+import { combinedResource } from "../../api/rbac/match.ts";
+
 /** A question about one object, collection or subresource (permissions §5.2). */
 export interface ResourceRequest {
   readonly form: "resource";
@@ -22,11 +24,6 @@ export interface NonResourceRequest {
 
 /** Exactly one of the two forms. */
 export type AccessRequest = ResourceRequest | NonResourceRequest;
-
-/** `resource` or `resource/subresource`: what rules are compared with (permissions §5.3). */
-export function combinedResource(resource: string, subresource: string): string {
-  return subresource === "" ? resource : `${resource}/${subresource}`;
-}
 
 /** One line for people and audit events: `get pods/log in default`, `get /healthz`. */
 export function requestText(request: AccessRequest): string {

@@ -3,7 +3,8 @@ import { scanDecision } from "../../../test/oracle/permission-scan.ts";
 import { ruleSetOf } from "../../../test/oracle/permission-worlds.ts";
 import { indexOf } from "../index/permission-index.ts";
 import type { SnapshotContent } from "../snapshot/content.ts";
-import { type AccessRequest, combinedResource } from "./access-request.ts";
+import { combinedResource } from "../../api/rbac/match.ts";
+import type { AccessRequest } from "./access-request.ts";
 import { ruleAllows } from "./match.ts";
 import { type RuleInput, ruleOf } from "./rule.ts";
 

@@ -5,7 +5,8 @@ import type { JsonObject } from "../../base/json.ts";
 import type { Log } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
 import type { DecisionCode } from "../decision/decision-code.ts";
-import { type AccessRequest, combinedResource } from "../rules/access-request.ts";
+import { combinedResource } from "../../api/rbac/match.ts";
+import type { AccessRequest } from "../rules/access-request.ts";
 
 /** Where audit events go; numbering and hash chain are its own. */
 export interface AuditLane {

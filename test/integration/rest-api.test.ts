@@ -75,7 +75,7 @@ describe("who may ask", () => {
     const body = JSON.stringify({ spec: { resourceAttributes: { verb: "get", resource: "pods" } } });
     expect((await post(path, body)).json).toMatchObject({ status: { allowed: true } });
     expect((await post(path, body, { certificate: test.bob })).json).toMatchObject({ status: { allowed: false } });
-    expect(await post(path, JSON.stringify({ spec: {} }))).toMatchObject({ status: 400 });
+    expect(await post(path, JSON.stringify({ spec: {} }))).toMatchObject({ status: 422 });
   });
 });
 

@@ -36,6 +36,7 @@ import { replaceObject } from "./requests/replace.ts";
 import { nowText, type RequestContext } from "./requests/request-context.ts";
 import { builtinResources } from "./resources/builtin-table.ts";
 import { ResourceRegistry } from "./resources/registry.ts";
+import { ClusterRoleAggregation } from "./rbac/cluster-role-aggregation.ts";
 import { inVersion, type ScalePaths } from "./resources/served-resource.ts";
 import { CelEngine } from "./schema/cel/cel-engine.ts";
 import { compileSelector } from "./selectors/selector.ts";
@@ -115,6 +116,7 @@ class SqliteCluster implements EmbeddedCluster {
       new GarbageCollector(this.#context, this.#stop.signal),
       new NamespaceLifecycle(this.#context, this.#stop.signal),
       new CrdLifecycle(this.#context, this.#stop.signal),
+      new ClusterRoleAggregation(this.#context, this.#stop.signal),
     ];
     this.#expiry = expireEvents(this.#context, this.#stop.signal);
     this.closed = this.#run();

@@ -1,5 +1,6 @@
 import { isJsonObject, type JsonObject } from "../../base/json.ts";
 import type { DiscoveredResource } from "../cluster.ts";
+import { ApiStatusError, type StatusCause } from "../api-status-error.ts";
 import { badRequest } from "./api-errors.ts";
 import type { User } from "./user.ts";
 import type { AccessAttributes, Authorizer } from "./authorizer.ts";
@@ -36,7 +37,7 @@ export const REVIEW_RESOURCES: readonly DiscoveredResource[] = [
  *
  * @param resource one of {@link REVIEW_RESOURCES}
  * @param namespace of the request path; empty at the cluster scope
- * @throws ApiStatusError 400 for a review without a question
+ * @throws ApiStatusError 400, 422 for a review without a question
  */
 export async function answerReview(
   authorizer: Authorizer,
@@ -56,49 +57,90 @@ export async function answerReview(
   switch (resource.resource) {
     case "selfsubjectreviews":
       return answered({
-        userInfo: { username: user.name, ...(user.uid ? { uid: user.uid } : {}), groups: [...user.groups] },
+        userInfo: userInfo(user),
       });
     case "selfsubjectrulesreviews": {
-      const rules = await authorizer.rules(user, text(spec["namespace"]));
+      const asked = text(spec["namespace"]);
+      if (asked === "") throw badRequest("no namespace on request");
+      const rules = await authorizer.rules(user, asked);
       return answered({
         resourceRules: rules.resourceRules.map(({ verbs, apiGroups, resources, resourceNames }) => ({
           verbs: [...verbs],
           apiGroups: [...apiGroups],
           resources: [...resources],
-          ...(resourceNames === undefined ? {} : { resourceNames: [...resourceNames] }),
+          ...(resourceNames === undefined || resourceNames.length === 0 ? {} : { resourceNames: [...resourceNames] }),
         })),
         nonResourceRules: rules.nonResourceRules.map(({ verbs, nonResourceURLs }) => ({
           verbs: [...verbs],
           nonResourceURLs: [...nonResourceURLs],
         })),
         incomplete: rules.incomplete,
+        ...(rules.evaluationError === "" ? {} : { evaluationError: rules.evaluationError }),
       });
     }
     default: {
+      checkQuestion(resource, spec, namespace);
       const subject = resource.resource === "selfsubjectaccessreviews" ? user : subjectOf(spec);
-      const { allowed, reason } = await authorizer.authorize(subject, attributesOf(spec, namespace));
+      const { allowed, reason } = await authorizer.authorize(subject, attributesOf(spec));
       return answered({ allowed, ...(reason === "" ? {} : { reason }) });
     }
   }
 }
 
-function subjectOf(spec: JsonObject): User {
-  const groups = Array.isArray(spec["groups"]) ? spec["groups"] : [];
-  const user: User = {
-    name: text(spec["user"]),
-    groups: groups.filter((group): group is string => typeof group === "string"),
+/** A user as `authentication.k8s.io/v1 UserInfo`. */
+function userInfo({ name, uid, groups, extra }: User): JsonObject {
+  const lists = Object.entries(extra ?? {}).map(([key, values]): [string, JsonObject[string]] => [key, [...values]]);
+  return {
+    username: name,
+    ...(uid === undefined ? {} : { uid }),
+    groups: [...groups],
+    ...(lists.length === 0 ? {} : { extra: Object.fromEntries(lists) }),
   };
-  if (user.name === "" && user.groups.length === 0) throw badRequest("at least one of user or group must be specified");
-  return user;
 }
 
-function attributesOf(spec: JsonObject, namespace: string): AccessAttributes {
-  const resource = spec["resourceAttributes"];
+function subjectOf(spec: JsonObject): User {
+  return { name: text(spec["user"]), groups: texts(spec["groups"]) };
+}
+
+/** @throws ApiStatusError 422 with every cause */
+function checkQuestion(resource: DiscoveredResource, spec: JsonObject, namespace: string): void {
+  const causes: StatusCause[] = [];
+  const wrong = (field: string, value: unknown, why: string): void => {
+    const message = `Invalid value: ${JSON.stringify(value ?? null)}: ${why}`;
+    causes.push({ reason: "FieldValueInvalid", field, message });
+  };
+  const attributes = spec["resourceAttributes"];
   const path = spec["nonResourceAttributes"];
-  if (isJsonObject(resource) === isJsonObject(path))
-    throw badRequest("exactly one of nonResourceAttributes or resourceAttributes must be specified");
+  const local = resource.resource === "localsubjectaccessreviews";
+  if (isJsonObject(attributes) && isJsonObject(path))
+    wrong("spec.nonResourceAttributes", path, "cannot be specified in combination with resourceAttributes");
+  if (!isJsonObject(attributes) && !isJsonObject(path))
+    wrong(
+      "spec.resourceAttributes",
+      null,
+      "exactly one of nonResourceAttributes or resourceAttributes must be specified",
+    );
+  if (
+    resource.resource !== "selfsubjectaccessreviews" &&
+    text(spec["user"]) === "" &&
+    texts(spec["groups"]).length === 0
+  )
+    wrong("spec.user", "", "at least one of user or group must be specified");
+  if (local && isJsonObject(attributes) && text(attributes["namespace"]) !== namespace)
+    wrong("spec.resourceAttributes.namespace", text(attributes["namespace"]), "must match metadata.namespace");
+  if (local && isJsonObject(path)) wrong("spec.nonResourceAttributes", path, "disallowed on this kind of request");
+  if (causes.length === 0) return;
+  const all = causes.map(({ field, message }) => `${field}: ${message}`);
+  const shown = all.length === 1 ? all.join("") : `[${all.join(", ")}]`;
+  const { group } = resource;
+  // Without the kind, as kube-apiserver words it.
+  throw new ApiStatusError(422, "Invalid", `.${group} "" is invalid: ${shown}`, { group, causes });
+}
+
+function attributesOf(spec: JsonObject): AccessAttributes {
+  const path = spec["nonResourceAttributes"];
   if (isJsonObject(path)) return { type: "nonResource", verb: text(path["verb"]), path: text(path["path"]) };
-  const attributes = isJsonObject(resource) ? resource : {};
+  const attributes = isJsonObject(spec["resourceAttributes"]) ? spec["resourceAttributes"] : {};
   return {
     type: "resource",
     verb: text(attributes["verb"]),
@@ -107,8 +149,12 @@ function attributesOf(spec: JsonObject, namespace: string): AccessAttributes {
     resource: text(attributes["resource"]),
     subresource: text(attributes["subresource"]),
     name: text(attributes["name"]),
-    namespace: text(attributes["namespace"]) || namespace,
+    namespace: text(attributes["namespace"]),
   };
+}
+
+function texts(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.filter((item): item is string => typeof item === "string") : [];
 }
 
 function text(value: unknown): string {

@@ -13,6 +13,7 @@ import type { AccessAttributes, Authorizer } from "./authorizer.ts";
 import { answerDocument } from "./document-requests.ts";
 import { builtInSchemas } from "./built-in-schemas.ts";
 import { Exchange } from "./exchange.ts";
+import { impersonated } from "./impersonation.ts";
 import { negotiate } from "./negotiation.ts";
 import { ProtobufDecoder } from "./protobuf/decode.ts";
 import { booleanParameter } from "./query-options.ts";
@@ -51,7 +52,10 @@ export class ApiServer {
   async handle(request: IncomingMessage, response: ServerResponse, signal: AbortSignal): Promise<void> {
     let exchange = new Exchange(request, response, { name: "", groups: [] });
     try {
-      exchange = new Exchange(request, response, this.#authenticator.authenticate(request));
+      const user = this.#authenticator.authenticate(request);
+      exchange = new Exchange(request, response, user);
+      const actsAs = await impersonated(user, request, this.#parts.authorizer);
+      if (actsAs !== user) exchange = new Exchange(request, response, actsAs);
       await this.#route(exchange, requestTarget(exchange.path), signal);
     } catch (error) {
       if (response.headersSent || response.destroyed || signal.aborted) {

@@ -6,7 +6,7 @@ import { errorMessage, SeamError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
 import { ApiServer } from "./api-server.ts";
-import { type Authorizer, mastersOnly } from "./authorizer.ts";
+import { startRbac } from "./rbac/start-rbac.ts";
 import type { ServedCluster } from "./served-cluster.ts";
 
 /** Connections at the same time; each watch holds one. */
@@ -30,8 +30,6 @@ export interface ServeOptions {
   readonly tls: { readonly cert: string; readonly key: string; readonly clientCa: string };
   /** Bearer token of the user `admin` in group `system:masters`. */
   readonly adminToken?: string;
-  /** Who may do what; absent: {@link mastersOnly}. */
-  readonly authorizer?: Authorizer;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -49,16 +47,18 @@ export interface ServedApi {
 }
 
 /**
- * Serves a cluster over the Kubernetes REST API, so that kubectl and any other client work with it.
+ * Serves a cluster over the Kubernetes REST API, so that kubectl and any other client work with it. Who may do what is decided by the
+ * stored roles and bindings; the default ones are created when they are missing.
  *
  * @throws SeamError `PortInUse`, `ListenFailed`
  */
 export async function serveCluster(options: ServeOptions): Promise<ServedApi> {
   const { cluster, address, clock, random, log, signal } = options;
   signal.throwIfAborted();
+  const rbac = await startRbac(options);
   const api = new ApiServer({
     cluster,
-    authorizer: options.authorizer ?? mastersOnly(),
+    authorizer: rbac.authorizer,
     adminToken: options.adminToken,
     clock,
     random,
@@ -134,5 +134,5 @@ export async function serveCluster(options: ServeOptions): Promise<ServedApi> {
     else signal.addEventListener("abort", stop, { once: true });
   });
   const host = address.includes(":") ? `[${address}]` : address;
-  return { port, url: `https://${host}:${port}`, closed };
+  return { port, url: `https://${host}:${port}`, closed: Promise.all([closed, rbac.closed]).then(() => undefined) };
 }

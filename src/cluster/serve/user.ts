@@ -3,4 +3,6 @@ export interface User {
   readonly name: string;
   readonly uid?: string;
   readonly groups: readonly string[];
+  /** What the authenticator knows besides, values by key. */
+  readonly extra?: Readonly<Record<string, readonly string[]>>;
 }

@@ -2,10 +2,9 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Bodies, indexOf } from "../../../test/transcript/fixture.ts";
-import { IndexOfferSchema } from "../../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
 import { EnvelopeSchema } from "../../api/gen/conductor/federation/v1alpha1/federation_pb.ts";
 import { AcknowledgeSchema } from "../../api/gen/conductor/federation/v1alpha1/session_pb.ts";
-import { encodeFrame, encodeOfferFrame, offerMessage } from "./encode-frame.ts";
+import { encodeFrame, frameEnvelope } from "./encode-frame.ts";
 import type { Frame, FrameBody } from "./frame.ts";
 import type { OfferPlan } from "./hub/offer.ts";
 
@@ -53,22 +52,25 @@ describe("encodeFrame", () => {
   });
 });
 
-describe("encodeOfferFrame", () => {
-  it("gives the bytes of encodeFrame for every form, around an offer that was encoded once", () => {
+describe("bodies behind the message", () => {
+  it("say what the library's encoding of the whole message says, for every form", () => {
     const base = desired(1, "a@1:one,b@1:two");
     const next = desired(2, "a@1:one,b@2:three");
-    const forms: readonly OfferPlan[] = [
-      { form: "full", desired: next, base: undefined, inline: [] },
-      { form: "reference", desired: next, base: undefined, inline: [] },
-      { form: "unchanged", desired: next, base: undefined, inline: [] },
-      { form: "diff", desired: next, base, inline: [bodies.put("three").digest] },
+    const { digest, size } = bodies.put("abc*100000");
+    const inline = [bodies.put("three").digest, bodies.put("longer*5000").digest];
+    const frames: readonly FrameBody[] = [
+      { kind: "offer", offer: { form: "full", desired: next, base: undefined, inline } },
+      { kind: "offer", offer: { form: "reference", desired: next, base: undefined, inline: [] } },
+      { kind: "offer", offer: { form: "unchanged", desired: next, base: undefined, inline: [] } },
+      { kind: "offer", offer: { form: "diff", desired: next, base, inline } },
+      { kind: "chunk", digest, offset: 0, length: 70_000, total: size },
+      { kind: "chunk", digest, offset: 99_990, length: 10, total: size },
     ];
     fc.assert(
-      fc.property(fc.constantFrom(...forms), fc.integer({ min: 1, max: 2 ** 40 }), (offer, seq) => {
-        const encoded = toBinary(IndexOfferSchema, offerMessage(offer, source.inline));
-        const shared = encodeOfferFrame(frame({ kind: "offer", offer }, seq), encoded);
-        const whole = encodeFrame(frame({ kind: "offer", offer }, seq), source);
-        expect(Buffer.from(shared).equals(Buffer.from(whole))).toBe(true);
+      fc.property(fc.constantFrom(...frames), fc.integer({ min: 1, max: 2 ** 40 }), (body, seq) => {
+        const ours = fromBinary(EnvelopeSchema, encodeFrame(frame(body, seq), source));
+        const library = toBinary(EnvelopeSchema, frameEnvelope(frame(body, seq), source));
+        expect(Buffer.from(toBinary(EnvelopeSchema, ours)).equals(library)).toBe(true);
       }),
     );
   });

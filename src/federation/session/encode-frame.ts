@@ -1,5 +1,6 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import {
+  type BlobChunk,
   type IndexOffer,
   IndexDiffSchema,
   IndexOfferSchema,
@@ -32,20 +33,37 @@ export function frameEnvelope(frame: Frame, bodies: FrameBodies): Envelope {
   return envelope;
 }
 
-/** The bytes of a frame. For offers prefer {@link encodeOfferFrame}, which shares the body between streams. */
-export function encodeFrame(frame: Frame, bodies: FrameBodies): Uint8Array {
-  return toBinary(EnvelopeSchema, frameEnvelope(frame, bodies));
-}
-
 /**
- * The bytes of an offer frame around an offer that was encoded before (`toBinary(IndexOfferSchema, offerMessage(…))`): only the
- * header differs between streams. Protobuf allows it because a message is the concatenation of its fields.
+ * The bytes of a frame. Bodies of chunks and offers are copied once, into a buffer of the right size, behind what the library
+ * encodes around them: protobuf allows it because a message is the concatenation of its fields, in any order.
  */
-export function encodeOfferFrame(frame: Frame, encodedOffer: Uint8Array): Uint8Array {
-  const header = toBinary(EnvelopeSchema, headerOf(frame));
-  const tag = varint((INDEX_OFFER_FIELD << 3) | LENGTH_DELIMITED);
-  const length = varint(encodedOffer.length);
-  return Buffer.concat([header, tag, length, encodedOffer]);
+export function encodeFrame(frame: Frame, bodies: FrameBodies): Uint8Array {
+  const { body } = frame;
+  switch (body.kind) {
+    case "message":
+      return toBinary(EnvelopeSchema, frameEnvelope(frame, bodies));
+    case "chunk": {
+      const { digest, offset, length, total } = body;
+      const chunk = toBinary(BlobChunkSchema, chunkOf(digest, offset, total));
+      const data = bodies.pinned(digest).subarray(offset, offset + length);
+      return around(frame, Field.blobChunk, [chunk, ...delimited(Field.chunkData, [data])]);
+    }
+    case "offer": {
+      const parts: Uint8Array[] = [
+        toBinary(
+          IndexOfferSchema,
+          offerMessage(body.offer, () => undefined),
+        ),
+      ];
+      for (const digest of body.offer.inline) {
+        const data = bodies.inline(digest);
+        if (data === undefined) continue;
+        const name = delimited(Field.inlineDigest, [Buffer.from(digest)]);
+        parts.push(...delimited(Field.offerBlobs, [...name, ...delimited(Field.inlineData, [data])]));
+      }
+      return around(frame, Field.indexOffer, parts);
+    }
+  }
 }
 
 /** The IndexOffer of a plan, with those inline bodies that are at hand. */
@@ -98,8 +116,27 @@ export function offerMessage(plan: OfferPlan, inline: (digest: Digest) => Uint8A
   }
 }
 
-const INDEX_OFFER_FIELD = 30;
+/** Numbers of the fields that are written here, as in the proto files. */
+const Field = {
+  indexOffer: 30,
+  offerBlobs: 4,
+  inlineDigest: 1,
+  inlineData: 2,
+  blobChunk: 33,
+  chunkData: 4,
+} as const;
 const LENGTH_DELIMITED = 2;
+
+function around(frame: Frame, field: number, payload: readonly Uint8Array[]): Uint8Array {
+  return Buffer.concat([toBinary(EnvelopeSchema, headerOf(frame)), ...delimited(field, payload)]);
+}
+
+/** A length-delimited field whose value is the concatenation of `parts`. */
+function delimited(field: number, parts: readonly Uint8Array[]): Uint8Array[] {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  return [varints((field << 3) | LENGTH_DELIMITED, length), ...parts];
+}
 
 function headerOf(frame: Frame): Envelope {
   return create(EnvelopeSchema, {
@@ -117,7 +154,8 @@ function payloadOf(body: FrameBody, bodies: FrameBodies): Envelope["payload"] {
     case "chunk": {
       const { digest, offset, length, total } = body;
       const data = bodies.pinned(digest).subarray(offset, offset + length);
-      const value = create(BlobChunkSchema, { digest, offset: BigInt(offset), total: BigInt(total), data });
+      const value = chunkOf(digest, offset, total);
+      value.data = data;
       return { case: "blobChunk", value };
     }
     case "offer":
@@ -125,13 +163,15 @@ function payloadOf(body: FrameBody, bodies: FrameBodies): Envelope["payload"] {
   }
 }
 
-function varint(value: number): Uint8Array {
+function chunkOf(digest: Digest, offset: number, total: number): BlobChunk {
+  return create(BlobChunkSchema, { digest, offset: BigInt(offset), total: BigInt(total) });
+}
+
+function varints(...values: readonly number[]): Uint8Array {
   const bytes: number[] = [];
-  let rest = value;
-  while (rest >= 0x80) {
-    bytes.push((rest % 0x80) | 0x80);
-    rest = Math.floor(rest / 0x80);
+  for (let rest of values) {
+    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes.push((rest % 0x80) | 0x80);
+    bytes.push(rest);
   }
-  bytes.push(rest);
   return Uint8Array.from(bytes);
 }

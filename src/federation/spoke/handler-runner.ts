@@ -3,6 +3,7 @@ import { errorMessage } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { type IndexItem, itemKey } from "../index/index-document.ts";
 import type { Outbox } from "../outbox/outbox.ts";
+import { MAX_RUNNING_HANDLERS } from "../session/limits.ts";
 import { clip } from "../session/message.ts";
 import type { HandlerPhase } from "../session/spoke/effects.ts";
 import type { ItemContext, ItemHandler, ItemNack, ItemOutcome } from "./ports.ts";
@@ -18,10 +19,15 @@ export interface HandlerRunnerParts {
   readonly waiting: (token: number, text: string) => void;
 }
 
+/** Largest body that is kept from one phase to the next, bytes. */
+const KEPT_BODY_BYTES = 64 * 1024;
+
 /** Runs phases of item handlers as the machine asks; the machine bounds how many (MAX_RUNNING_HANDLERS). */
 export class HandlerRunner {
   readonly #parts: HandlerRunnerParts;
   readonly #handlers: ReadonlyMap<string, ItemHandler>;
+  /** Bodies of items between their phases, oldest first: each phase of an item gets the same checked bytes. */
+  readonly #bodies = new Map<string, Uint8Array>();
   readonly #running = new Map<number, { readonly abort: AbortController; readonly ended: Promise<void> }>();
 
   constructor(parts: HandlerRunnerParts) {
@@ -64,7 +70,7 @@ export class HandlerRunner {
         detail: `items of kind ${item.kind} are not handled by this agent`,
       };
     try {
-      const outcome = await this.#invoke(handler, phase, await this.#context(token, item, signal));
+      const outcome = await this.#invoke(handler, phase, await this.#context(token, phase, item, signal));
       return outcome.ok ? undefined : outcome.nack;
     } catch (error) {
       if (!signal.aborted)
@@ -91,7 +97,7 @@ export class HandlerRunner {
     }
   }
 
-  async #context(token: number, item: IndexItem, signal: AbortSignal): Promise<ItemContext> {
+  async #context(token: number, phase: HandlerPhase, item: IndexItem, signal: AbortSignal): Promise<ItemContext> {
     const { cluster, outbox, waiting } = this.#parts;
     const read = async (digest: string): Promise<Uint8Array> => {
       const body = await outbox.readBlob(digest);
@@ -102,7 +108,7 @@ export class HandlerRunner {
     return {
       cluster,
       item,
-      body: item.digest === "" ? new Uint8Array() : await read(item.digest),
+      body: item.digest === "" ? new Uint8Array() : await this.#body(item.digest, phase, read),
       blobs: { read },
       signal,
       waitingFor: (text) => {
@@ -112,5 +118,18 @@ export class HandlerRunner {
         waiting(token, clipped);
       },
     };
+  }
+
+  /** A body is named by its digest, so what was read once is what the store holds. */
+  async #body(digest: string, phase: HandlerPhase, read: (digest: string) => Promise<Uint8Array>): Promise<Uint8Array> {
+    const body = this.#bodies.get(digest) ?? (await read(digest));
+    this.#bodies.delete(digest);
+    if (phase === "healthy" || phase === "remove" || body.length > KEPT_BODY_BYTES) return body;
+    for (const oldest of this.#bodies.keys()) {
+      if (this.#bodies.size < MAX_RUNNING_HANDLERS) break;
+      this.#bodies.delete(oldest);
+    }
+    this.#bodies.set(digest, body);
+    return body;
   }
 }

@@ -12,7 +12,8 @@ import {
   ItemReport_Level as Level,
   Nack_Class as NackClass,
 } from "../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
-import { PackReceiptReportSchema } from "../api/gen/conductor/federation/v1alpha1/facts_pb.ts";
+import { AuditEventBatchSchema, PackReceiptReportSchema } from "../api/gen/conductor/federation/v1alpha1/facts_pb.ts";
+import { AuditService } from "../api/gen/conductor/fleet/v1alpha1/audit_pb.ts";
 import { FleetService, ReceiptService, RevocationService } from "../api/gen/conductor/fleet/v1alpha1/fleet_pb.ts";
 import { RevocationProgress_State as Progress } from "../api/gen/conductor/fleet/v1alpha1/fleet_pb.ts";
 import { Health } from "../api/gen/grpc/health/v1/health_pb.ts";
@@ -25,6 +26,8 @@ import { silentLog } from "../base/log.ts";
 import { systemRandom } from "../base/random.ts";
 import { startDesiredStates } from "../federation/hub/desired-states/desired-states.ts";
 import type { AgentView, HubView } from "../federation/hub/hub-view.ts";
+import { CHAIN_START, auditHash } from "../federation/audit/audit-chain.ts";
+import { type SqliteAuditSink, openSqliteAuditSink } from "../federation/audit/sqlite-audit-sink.ts";
 import { type HubFactStore, createHubFactStore } from "../federation/hub/mirror/hub-fact-store.ts";
 import { startRevocationOutbox } from "../federation/hub/revocations/revocation-outbox.ts";
 import { startTenantDirectory } from "../federation/hub/tenant-directory/tenant-directory.ts";
@@ -94,6 +97,7 @@ let trust: DevelopmentTrustPaths;
 let management: TestManagementCluster;
 let view: StagedView;
 let facts: HubFactStore;
+let audit: SqliteAuditSink;
 let ops: Ops;
 let fleet: GrpcClient<typeof FleetService>;
 let receipts: GrpcClient<typeof ReceiptService>;
@@ -192,6 +196,7 @@ beforeAll(async () => {
     startRevocationOutbox({ ...common, cluster, signal, signer }),
   ]);
   const { ca, certificate, key } = trust.internal;
+  audit = await openSqliteAuditSink({ path: join(directory, "audit", "audit.db"), clock: systemClock });
   ops = await startOps({
     ...common,
     cluster,
@@ -201,6 +206,7 @@ beforeAll(async () => {
     desired,
     directory: tenants,
     revocations: outbox,
+    audit,
     internal: {
       address: "127.0.0.1",
       port: 0,
@@ -222,11 +228,28 @@ afterAll(async () => {
   revocations.close();
   await management.close();
   await ops.closed;
+  await audit.close();
   await rm(directory, { recursive: true, force: true });
 });
 
 const http = (path: string, init?: RequestInit): Promise<Response> =>
   fetch(`http://127.0.0.1:${ops.httpPort}${path}`, init);
+
+describe("AuditService", () => {
+  it("answers over the log that the hub stores, and verifies it", async () => {
+    const event = Buffer.from('{"action":"authz.decision","decision":"deny","subject":"mallory"}');
+    const prevHash = CHAIN_START;
+    const chained = { sequence: 1n, event, prevHash, hash: auditHash(prevHash, 1n, event) };
+    await audit.append(TENANT, create(AuditEventBatchSchema, { epoch: 1n, events: [chained] }));
+    const service = await client(AuditService, trust.operator);
+    const page = await service.queryEvents({ filter: { subject: "mallory" } });
+    expect(page.events).toMatchObject([{ cluster: TENANT, sequence: 1n, decision: "deny", event: event.toString() }]);
+    const verdicts = [];
+    for await (const verdict of service.verifyChains({})) verdicts.push(verdict);
+    expect(verdicts).toMatchObject([{ cluster: TENANT, verified: 1n, breaks: 0n }]);
+    service.close();
+  });
+});
 
 describe("FleetService", () => {
   it("shows a registered tenant that never connected, and then its session", async () => {

@@ -1,4 +1,5 @@
 import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { AuditService } from "../api/gen/conductor/fleet/v1alpha1/audit_pb.ts";
 import { FleetService, ReceiptService, RevocationService } from "../api/gen/conductor/fleet/v1alpha1/fleet_pb.ts";
 import { Health } from "../api/gen/grpc/health/v1/health_pb.ts";
 import { HealthRegistry, ServingStatus, healthService } from "../api/grpc/health.ts";
@@ -16,6 +17,9 @@ import { operatorIdentity } from "../trust/identity/operator-identity.ts";
 import { type GrpcServer, startGrpcServer } from "../trust/tls/grpc-server.ts";
 import type { Authentication } from "../trust/tls/tls-listener.ts";
 import type { TlsSource } from "../trust/tls/tls-material.ts";
+import type { AuditLogReader } from "../federation/audit/audit-log-reader.ts";
+import { AuditQueries } from "./audit/audit-queries.ts";
+import { auditService } from "./audit/audit-service.ts";
 import { FleetQueries } from "./fleet/fleet-queries.ts";
 import { fleetService } from "./fleet/fleet-service.ts";
 import { type FleetSources, startFleetSources } from "./fleet/fleet-sources.ts";
@@ -54,6 +58,8 @@ export interface OpsOptions {
   readonly desired: DesiredStates;
   readonly directory: TenantDirectory;
   readonly revocations: RunningRevocationOutbox;
+  /** The audit log as the hub stores it. */
+  readonly audit: AuditLogReader;
   /** Owners of sessions, when several replicas serve: SessionOwnership.owner. */
   readonly owner?: FleetSources["owner"];
   readonly replicaAlive?: FleetSources["replicaAlive"];
@@ -76,7 +82,7 @@ export interface Ops {
 }
 
 /**
- * Serves FleetService, ReceiptService and RevocationService on the internal port, and health, metrics and the status page over HTTP.
+ * Serves FleetService, ReceiptService, RevocationService and AuditService on the internal port, and health, metrics and the status page over HTTP.
  * The HTTP port answers first, so that a probe sees "not ready" while the caches fill.
  *
  * @throws SeamError `ListenFailed`; the signal's reason when stopped before the caches were filled
@@ -127,7 +133,7 @@ function startInternal(
   signal: AbortSignal,
 ): Promise<GrpcServer> {
   const { cluster, clock, random, log, metrics, internal, revocations: outbox } = options;
-  const described = [FleetService, ReceiptService, RevocationService, Health];
+  const described = [FleetService, ReceiptService, RevocationService, AuditService, Health];
   const health = new HealthRegistry();
   for (const { typeName } of described) health.set(typeName, ServingStatus.SERVING);
   signal.addEventListener("abort", () => health.set("", ServingStatus.NOT_SERVING), { once: true });
@@ -139,6 +145,7 @@ function startInternal(
       fleetService(fleet),
       receiptService(receipts),
       revocationService({ cluster, sources, outbox, clock, random }),
+      auditService(new AuditQueries(options.audit)),
       healthService(health),
       reflectionService(described),
     ],

@@ -77,6 +77,19 @@ export function listenAddress(env: Environment, name: string, fallback: string):
   return { address: host || "0.0.0.0", port };
 }
 
+/** Reads a positive whole number. @throws SeamError `EnvironmentInvalid` */
+export function positiveNumber(env: Environment, name: string, fallback: number): number {
+  const text = env[name];
+  if (!text) return fallback;
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  throw new SeamError({
+    reason: "EnvironmentInvalid",
+    object: `environment variable ${name}`,
+    expected: `must be a positive whole number, found ${JSON.stringify(text)}`,
+  });
+}
+
 /** Comma-separated list without empty entries. */
 export function list(env: Environment, name: string): readonly string[] {
   return (env[name] ?? "")

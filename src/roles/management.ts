@@ -4,6 +4,7 @@ import { ItemReport_Level } from "../api/gen/conductor/federation/v1alpha1/desir
 import { NAMESPACES } from "../api/names.ts";
 import { uuidV4 } from "../base/ids.ts";
 import type { LeaderElection } from "../controller/lease.ts";
+import { DEFAULT_RETENTION_DAYS, startAuditRetention } from "../federation/audit/audit-retention.ts";
 import { openSqliteAuditSink } from "../federation/audit/sqlite-audit-sink.ts";
 import { startDesiredStates } from "../federation/hub/desired-states/desired-states.ts";
 import { hubDrift } from "../federation/hub/drift/hub-drift.ts";
@@ -24,7 +25,7 @@ import { watchTlsFiles } from "../trust/tls/tls-material.ts";
 import type { AgentOptions, RunningAgent } from "./agent-options.ts";
 import { ClosingOrder } from "./closing.ts";
 import { openOwnCluster } from "./embedded.ts";
-import { list, listenAddress, required } from "./environment.ts";
+import { list, listenAddress, positiveNumber, required } from "./environment.ts";
 import { aborted, startLeading } from "./leading.ts";
 import { startOperators } from "./operators.ts";
 
@@ -74,6 +75,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     clock,
   });
   closing.add(closeWith(data, () => audit.close()));
+  const retentionDays = positiveNumber(env, "AUDIT_RETENTION_DAYS", DEFAULT_RETENTION_DAYS);
   const [desired, directory, ownership, revocations] = await Promise.all([
     startDesiredStates({ ...parts, packs, keys, metrics, signal: data }),
     startTenantDirectory({ ...parts, signal: data }),
@@ -95,6 +97,8 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
   });
   closing.add(drift.closed);
   const facts = createHubFactStore({ ...parts, drift: (tenant, report) => drift.report(tenant, report) });
+
+  closing.add(startAuditRetention({ sink: audit, retentionDays, clock, random, log, signal: data }).closed);
 
   const serving = closing.stage("hub");
   const federation = listenAddress(env, "FEDERATION_PORT", ":9443");
@@ -169,6 +173,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     desired,
     directory,
     revocations,
+    audit,
     owner: (tenant) => ownership.owner(tenant),
     metrics,
     signal: looking,

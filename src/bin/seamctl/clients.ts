@@ -1,4 +1,5 @@
 import { type GrpcClient, createGrpcClient } from "../../api/grpc/client.ts";
+import { AuditService } from "../../api/gen/conductor/fleet/v1alpha1/audit_pb.ts";
 import { FleetService, ReceiptService, RevocationService } from "../../api/gen/conductor/fleet/v1alpha1/fleet_pb.ts";
 import { PermissionService } from "../../api/gen/ontai/security/v1alpha1/permission_pb.ts";
 import { clientCredentials } from "../../trust/tls/client-credentials.ts";
@@ -56,6 +57,14 @@ export function withRevocations<R>(
   use: (client: GrpcClient<typeof RevocationService>) => Promise<R>,
 ): Promise<R> {
   return using(RevocationService, fleetTarget(options), options, use);
+}
+
+/** A call to AuditService. */
+export function withAudit<R>(
+  options: TargetOptions,
+  use: (client: GrpcClient<typeof AuditService>) => Promise<R>,
+): Promise<R> {
+  return using(AuditService, fleetTarget(options), options, use);
 }
 
 /** A call to the PermissionService of one tenant; without `cluster` the first. */

@@ -3,6 +3,7 @@ import { SeamError, errorMessage } from "../../base/errors.ts";
 import { GrpcStatusError } from "../../api/grpc/status-error.ts";
 import { ApiStatusError } from "../../cluster/api-status-error.ts";
 import { agentsCommand } from "./commands/agents.ts";
+import { auditCommands } from "./commands/audit.ts";
 import { completionCommand } from "./commands/completion.ts";
 import { driftCommand } from "./commands/drift.ts";
 import { explainCommands } from "./commands/explain.ts";
@@ -50,6 +51,7 @@ Exit codes: 0 yes or ok, 1 no or failed, 2 usage.`,
   driftCommand(program, context);
   explainCommands(program, context);
   permissionCommands(program, context);
+  auditCommands(program, context);
   packCommands(program, context);
   processCommands(program, context);
   tourCommand(program, context);

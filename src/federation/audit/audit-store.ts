@@ -7,9 +7,9 @@ import type { JsonObject } from "../../base/json.ts";
 import type { AuditAppendResult, AuditSinkPosition } from "../hub/ports.ts";
 import { newerSchema, storeError } from "../outbox/store-error.ts";
 import { type Row, bigintOf, bytesOf, prepareBigint } from "../outbox/row.ts";
+import { AuditReading, type RetainedSlice } from "./audit-reading.ts";
+import { AUDIT_MIGRATIONS, AUDIT_SCHEMA_VERSION } from "./audit-schema.ts";
 import { MAX_SEQUENCE, auditHash, closedRange, parseAuditEvent } from "./audit-chain.ts";
-
-const AUDIT_SCHEMA_VERSION = 1;
 
 /** A batch as it crosses threads. */
 export interface SinkBatch {
@@ -22,52 +22,6 @@ export interface SinkBatch {
   }[];
 }
 
-/** permissions §12.3: one row per event, unique on (cluster, epoch, sequence); searchable columns beside the signed-for JSON. */
-const AUDIT_SCHEMA = `
-CREATE TABLE audit_events (
-  cluster TEXT NOT NULL,
-  epoch INTEGER NOT NULL,
-  sequence INTEGER NOT NULL,
-  event_id TEXT NOT NULL,
-  event_time TEXT NOT NULL,
-  received_at TEXT NOT NULL,
-  subject TEXT NOT NULL,
-  action TEXT NOT NULL,
-  resource TEXT NOT NULL,
-  decision TEXT NOT NULL,
-  event BLOB NOT NULL,
-  prev_hash BLOB NOT NULL,
-  hash BLOB NOT NULL,
-  chained INTEGER NOT NULL,
-  PRIMARY KEY (cluster, epoch, sequence)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX audit_by_subject ON audit_events (subject, event_time);
-CREATE INDEX audit_by_action ON audit_events (action, event_time);
-CREATE TABLE audit_ranges (
-  cluster TEXT NOT NULL,
-  epoch INTEGER NOT NULL,
-  first INTEGER NOT NULL,
-  last INTEGER NOT NULL,
-  PRIMARY KEY (cluster, epoch, first, last)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE audit_conflicts (
-  cluster TEXT NOT NULL,
-  epoch INTEGER NOT NULL,
-  sequence INTEGER NOT NULL,
-  hash BLOB NOT NULL,
-  event BLOB NOT NULL,
-  received_at TEXT NOT NULL,
-  PRIMARY KEY (cluster, epoch, sequence, hash)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE audit_positions (
-  cluster TEXT NOT NULL,
-  epoch INTEGER NOT NULL,
-  contiguous INTEGER NOT NULL,
-  highest INTEGER NOT NULL,
-  PRIMARY KEY (cluster, epoch)
-) STRICT, WITHOUT ROWID;
-`;
-
 /** Codes of refused events (AuditEventAck.rejected). */
 export type AuditRejection = "AUDIT_CONFLICT" | "AUDIT_INVALID" | "AUDIT_HASH_MISMATCH" | "AUDIT_CLUSTER_MISMATCH";
 
@@ -79,13 +33,18 @@ export class AuditStore {
   readonly #db: DatabaseSync;
   readonly #path: string;
   readonly #statements;
+  /** Reads for people, and the floors of retention. */
+  readonly #reading: AuditReading;
+  #arrivals: bigint;
 
   private constructor(db: DatabaseSync, path: string) {
     this.#db = db;
     this.#path = path;
+    this.#reading = new AuditReading(db);
+    this.#arrivals = this.#reading.newest();
     this.#statements = {
       insert: db.prepare(
-        "INSERT INTO audit_events (cluster, epoch, sequence, event_id, event_time, received_at, subject, action, resource, decision, event, prev_hash, hash, chained) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        "INSERT INTO audit_events (cluster, epoch, sequence, event_id, event_time, received_at, subject, action, resource, decision, event, prev_hash, hash, chained, arrival) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
       ),
       hash: db.prepare("SELECT hash FROM audit_events WHERE cluster = ? AND epoch = ? AND sequence = ?"),
       quarantine: db.prepare(
@@ -119,7 +78,8 @@ export class AuditStore {
       const { user_version: found } = db.prepare("PRAGMA user_version").get() as { user_version: number };
       if (found > AUDIT_SCHEMA_VERSION) throw newerSchema(path, found, AUDIT_SCHEMA_VERSION);
       db.exec("PRAGMA journal_mode = WAL; BEGIN EXCLUSIVE;");
-      if (found === 0) db.exec(`${AUDIT_SCHEMA}; PRAGMA user_version = ${AUDIT_SCHEMA_VERSION};`);
+      for (const migration of AUDIT_MIGRATIONS.slice(found)) db.exec(migration);
+      db.exec(`PRAGMA user_version = ${AUDIT_SCHEMA_VERSION};`);
       db.exec("COMMIT");
       return new AuditStore(db, path);
     } catch (error) {
@@ -138,6 +98,7 @@ export class AuditStore {
 
   rollback(): void {
     if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+    this.#arrivals = this.#reading.newest();
   }
 
   /** Inserts what is absent, in order, and says where the cluster's log stands now. */
@@ -145,6 +106,7 @@ export class AuditStore {
     if (batch.epoch > MAX_SEQUENCE) return refuseAll(batch);
     return this.#guard(() => {
       const receivedAt = rfc3339(nowMs);
+      const floor = this.#reading.floorOf(cluster, batch.epoch);
       const rejected: { sequence: bigint; code: AuditRejection }[] = [];
       let previous: Uint8Array | undefined;
       for (const event of batch.events) {
@@ -152,6 +114,7 @@ export class AuditStore {
           rejected.push({ sequence: event.sequence, code: "AUDIT_INVALID" });
           continue;
         }
+        if (event.sequence <= floor) continue; // stored once, and removed by retention since
         const chained = previous === undefined || same(previous, event.prevHash);
         previous = event.hash;
         const code = this.#appendOne(cluster, batch.epoch, event, receivedAt, chained);
@@ -168,6 +131,26 @@ export class AuditStore {
       const row = this.#statements.position.get(cluster, epoch) as Row | undefined;
       if (row === undefined) return { contiguousThrough: 0n, highest: 0n };
       return { contiguousThrough: bigintOf(row, "contiguous"), highest: bigintOf(row, "highest") };
+    });
+  }
+
+  /** Runs a read. */
+  read<T>(look: (reading: AuditReading) => T): T {
+    return this.#guard(() => look(this.#reading));
+  }
+
+  /** One slice of retention, in a transaction of its own. */
+  retain(cluster: string, epoch: bigint, before: string, nowMs: number): RetainedSlice {
+    return this.#guard(() => {
+      this.begin();
+      try {
+        const slice = this.#reading.retain(cluster, epoch, before, nowMs);
+        this.commit();
+        return slice;
+      } catch (error) {
+        this.rollback();
+        throw error;
+      }
     });
   }
 
@@ -208,8 +191,12 @@ export class AuditStore {
       prevHash,
       hash,
       chained ? 1 : 0,
+      this.#arrivals + 1n,
     );
-    if (changes !== 0) return undefined;
+    if (changes !== 0) {
+      this.#arrivals += 1n;
+      return undefined;
+    }
     const stored = this.#statements.hash.get(cluster, epoch, sequence) as Row;
     if (same(bytesOf(stored, "hash"), hash)) return undefined; // a replay
     this.#quarantine(cluster, epoch, event, receivedAt);

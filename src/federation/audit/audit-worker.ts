@@ -1,5 +1,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { type ErrorParts, SeamError, errorMessage } from "../../base/errors.ts";
+import type { AuditChain, AuditScan } from "./audit-log-reader.ts";
+import type { ChainState } from "./audit-verification.ts";
 import { AuditStore, type SinkBatch } from "./audit-store.ts";
 
 /** From the main thread. */
@@ -12,7 +14,23 @@ export type ToAuditWorker =
       readonly nowMs: number;
     }
   | { readonly type: "position"; readonly id: number; readonly cluster: string; readonly epoch: bigint }
+  | Look
   | { readonly type: "close" };
+
+/** One bounded look at the log, or one step of retention; done between groups of writes. */
+export type Look =
+  | { readonly type: "scan"; readonly id: number; readonly scan: AuditScan }
+  | { readonly type: "newest"; readonly id: number }
+  | { readonly type: "chains"; readonly id: number; readonly cluster: string | undefined }
+  | { readonly type: "verify"; readonly id: number; readonly chain: AuditChain; readonly state: ChainState | undefined }
+  | {
+      readonly type: "retain";
+      readonly id: number;
+      readonly cluster: string;
+      readonly epoch: bigint;
+      readonly before: string;
+      readonly nowMs: number;
+    };
 
 /** To the main thread. */
 export type FromAuditWorker =
@@ -26,7 +44,7 @@ export type FromAuditWorker =
       readonly parts: ErrorParts | undefined;
     };
 
-type Request = Exclude<ToAuditWorker, { readonly type: "close" }>;
+type Request = Extract<ToAuditWorker, { readonly type: "append" | "position" }>;
 
 /** Most requests that share one fsync. */
 const MAX_GROUP = 128;
@@ -45,6 +63,7 @@ function serve(port: NonNullable<typeof parentPort>, path: string): void {
   }
   post({ type: "opened" });
   let queue: Request[] = [];
+  const looks: Look[] = [];
   let closing = false;
   let scheduled = false;
   const schedule = (): void => {
@@ -56,8 +75,10 @@ function serve(port: NonNullable<typeof parentPort>, path: string): void {
     scheduled = false;
     const group = queue.slice(0, MAX_GROUP);
     queue = queue.slice(MAX_GROUP);
-    for (const answer of performGroup(store, group)) post(answer);
-    if (queue.length > 0) schedule();
+    if (group.length > 0) for (const answer of performGroup(store, group)) post(answer);
+    const look = looks.shift();
+    if (look !== undefined) post(perform(store, look));
+    if (queue.length > 0 || looks.length > 0) schedule();
     else if (closing) {
       store.close();
       port.close();
@@ -65,7 +86,8 @@ function serve(port: NonNullable<typeof parentPort>, path: string): void {
   };
   port.on("message", (message: ToAuditWorker) => {
     if (message.type === "close") closing = true;
-    else queue.push(message);
+    else if (message.type === "append" || message.type === "position") queue.push(message);
+    else looks.push(message);
     schedule();
   });
 }
@@ -87,6 +109,30 @@ function performGroup(store: AuditStore, group: readonly Request[]): readonly Fr
   } catch (error) {
     store.rollback();
     return group.map(({ id }) => ({ type: "failure", id, ...described(error) }));
+  }
+}
+
+/** A failed look fails nothing but itself. */
+function perform(store: AuditStore, look: Look): FromAuditWorker {
+  try {
+    return { type: "answer", id: look.id, value: answerTo(store, look) };
+  } catch (error) {
+    return { type: "failure", id: look.id, ...described(error) };
+  }
+}
+
+function answerTo(store: AuditStore, look: Look): unknown {
+  switch (look.type) {
+    case "scan":
+      return store.read((reading) => reading.scan(look.scan));
+    case "newest":
+      return store.read((reading) => reading.newest());
+    case "chains":
+      return store.read((reading) => reading.chains(look.cluster));
+    case "verify":
+      return store.read((reading) => reading.verify(look.chain, look.state));
+    case "retain":
+      return store.retain(look.cluster, look.epoch, look.before, look.nowMs);
   }
 }
 

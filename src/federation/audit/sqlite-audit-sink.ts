@@ -1,10 +1,13 @@
 import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
 import type { AuditEventBatch } from "../../api/gen/conductor/federation/v1alpha1/facts_pb.ts";
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, rfc3339 } from "../../base/clock.ts";
 import { SeamError } from "../../base/errors.ts";
 import type { AuditAppendResult, AuditSink, AuditSinkPosition } from "../hub/ports.ts";
+import type { AuditChain, AuditLogReader, AuditScanResult } from "./audit-log-reader.ts";
+import type { RetainedSlice, VerifiedSlice } from "./audit-reading.ts";
 import type { SinkBatch } from "./audit-store.ts";
+import type { ChainState } from "./audit-verification.ts";
 import type { FromAuditWorker, ToAuditWorker } from "./audit-worker.ts";
 
 /** Options of {@link openSqliteAuditSink}. */
@@ -15,7 +18,12 @@ export interface SqliteAuditSinkOptions {
 }
 
 /** The embedded audit sink. */
-export interface SqliteAuditSink extends AuditSink {
+export interface SqliteAuditSink extends AuditSink, AuditLogReader {
+  /**
+   * Removes events that were received before `beforeMs` (Unix milliseconds), in small steps, and resolves with their number. What is
+   * gone stays counted and explained by a floor (permissions §12.3). @throws the signal's reason
+   */
+  retain(beforeMs: number, signal: AbortSignal): Promise<number>;
   /** Commits what was asked before, releases the lock and the thread. */
   close(): Promise<void>;
 }
@@ -85,15 +93,52 @@ export async function openSqliteAuditSink(options: SqliteAuditSinkOptions): Prom
       worker.postMessage(message(id));
     });
 
+  const listeners = new Set<() => void>();
+  const chains = (cluster: string | undefined): Promise<readonly AuditChain[]> =>
+    ask<readonly AuditChain[]>((id) => ({ type: "chains", id, cluster }));
   return {
-    append: (cluster, batch) =>
-      ask<AuditAppendResult>((id) => ({
+    append: async (cluster, batch) => {
+      const result = await ask<AuditAppendResult>((id) => ({
         type: "append",
         id,
         cluster,
         batch: plain(batch),
         nowMs: clock.now(),
-      })),
+      }));
+      for (const listener of listeners) listener();
+      return result;
+    },
+    scan: (scan) => ask<AuditScanResult>((id) => ({ type: "scan", id, scan })),
+    newest: () => ask<bigint>((id) => ({ type: "newest", id })),
+    chains,
+    async verify(chain, signal) {
+      let state: ChainState | undefined;
+      for (;;) {
+        signal.throwIfAborted();
+        const from = state;
+        const slice: VerifiedSlice = await ask((id) => ({ type: "verify", id, chain, state: from }));
+        if (slice.done) return { chain, state: slice.state };
+        ({ state } = slice);
+      }
+    },
+    async retain(beforeMs, signal) {
+      const before = rfc3339(beforeMs);
+      let removed = 0;
+      for (const { cluster, epoch } of await chains(undefined)) {
+        for (let done = false; !done;) {
+          signal.throwIfAborted();
+          const nowMs = clock.now();
+          const slice: RetainedSlice = await ask((id) => ({ type: "retain", id, cluster, epoch, before, nowMs }));
+          removed += slice.removed;
+          ({ done } = slice);
+        }
+      }
+      return removed;
+    },
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
     position: (cluster, epoch) => ask<AuditSinkPosition>((id) => ({ type: "position", id, cluster, epoch })),
     async close() {
       if (ended === undefined) worker.postMessage({ type: "close" } satisfies ToAuditWorker);

@@ -1,0 +1,127 @@
+import type {
+  AuditLogEvent,
+  QueryEventsRequest,
+  TailEventsRequest,
+  VerifyChainsResponse,
+} from "../../api/gen/conductor/fleet/v1alpha1/audit_pb.ts";
+import { sha256Hex } from "../../base/digest.ts";
+import type { AuditFilter, AuditLogReader } from "../../federation/audit/audit-log-reader.ts";
+import { auditFilter, invalid } from "./audit-filter.ts";
+import { auditRow, verdictRow } from "./audit-row.ts";
+
+/** Most events of one page, and before a tail. */
+export const MAX_PAGE = 1_000;
+const DEFAULT_PAGE = 100;
+/** Looks at the log for one page: a search that finds little answers with what it has, and goes on by its token. */
+const MAX_LOOKS = 50;
+/** Events of one message of a tail. */
+const TAIL_CHUNK = 200;
+
+/** What AuditService answers. */
+export class AuditQueries {
+  readonly #reader: AuditLogReader;
+
+  constructor(reader: AuditLogReader) {
+    this.#reader = reader;
+  }
+
+  /** @throws GrpcStatusError INVALID_ARGUMENT */
+  async page(
+    request: QueryEventsRequest,
+    signal: AbortSignal,
+  ): Promise<{ events: AuditLogEvent[]; nextPageToken: string }> {
+    const filter = auditFilter(request.filter);
+    const size = sizeOf("page_size", request.pageSize) || DEFAULT_PAGE;
+    const events: AuditLogEvent[] = [];
+    let position = request.pageToken === "" ? undefined : positionOf(filter, request.pageToken);
+    for (let looks = 0; looks < MAX_LOOKS; looks++) {
+      signal.throwIfAborted();
+      const found = await this.#reader.scan({ filter, order: "newest", position, limit: size - events.length });
+      events.push(...found.events.map(auditRow));
+      position = found.next;
+      if (position === undefined) return { events, nextPageToken: "" };
+      if (events.length >= size) break;
+    }
+    return { events, nextPageToken: position === undefined ? "" : tokenOf(filter, position) };
+  }
+
+  /** The last events, then further ones in the order of their arrival. A slow reader is waited for; it misses nothing. */
+  async *tail(request: TailEventsRequest, signal: AbortSignal): AsyncGenerator<{ events: AuditLogEvent[] }> {
+    const filter = auditFilter(request.filter);
+    const last = sizeOf("last", request.last);
+    let wake = (): void => {};
+    let stored = false;
+    const stop = this.#reader.subscribe(() => {
+      stored = true;
+      wake();
+    });
+    const onAbort = (): void => wake();
+    signal.addEventListener("abort", onAbort);
+    try {
+      let position = await this.#reader.newest();
+      const before = last === 0 ? [] : await this.#lastUpTo(filter, position, last, signal);
+      if (before.length > 0) yield { events: before };
+      while (!signal.aborted) {
+        stored = false;
+        const found = await this.#reader.scan({ filter, order: "oldest", position, limit: TAIL_CHUNK });
+        if (found.events.length > 0) yield { events: found.events.map(auditRow) };
+        if (found.next !== undefined) {
+          position = found.next;
+          continue;
+        }
+        const newest = found.events.at(-1);
+        if (newest !== undefined) position = newest.arrival;
+        if (stored || signal.aborted) continue;
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+    } finally {
+      stop();
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  /** Chain by chain. */
+  async *verify(cluster: string, signal: AbortSignal): AsyncGenerator<VerifyChainsResponse> {
+    for (const chain of await this.#reader.chains(cluster === "" ? undefined : cluster))
+      yield verdictRow(await this.#reader.verify(chain, signal));
+  }
+
+  /** The last events that arrived up to `newest`, oldest first. */
+  async #lastUpTo(filter: AuditFilter, newest: bigint, count: number, signal: AbortSignal): Promise<AuditLogEvent[]> {
+    const events: AuditLogEvent[] = [];
+    let position: bigint | undefined = newest + 1n;
+    for (let looks = 0; looks < MAX_LOOKS && position !== undefined && events.length < count; looks++) {
+      signal.throwIfAborted();
+      const limit = count - events.length;
+      const found = await this.#reader.scan({ filter, order: "newest", position, limit });
+      events.push(...found.events.map(auditRow));
+      position = found.next;
+    }
+    return events.toReversed();
+  }
+}
+
+function sizeOf(field: string, size: number): number {
+  if (size > MAX_PAGE) throw invalid([{ field, description: `is at most ${MAX_PAGE}, found ${size}` }]);
+  return size;
+}
+
+/** Bound to its filter, so that it cannot be carried to another search by mistake. */
+function tokenOf(filter: AuditFilter, position: bigint): string {
+  return Buffer.from(`${position}.${digestOf(filter)}`).toString("base64url");
+}
+
+function positionOf(filter: AuditFilter, token: string): bigint {
+  const [number = "", digest] = Buffer.from(token.slice(0, 128), "base64url").toString().split(".");
+  if (!/^[0-9]{1,16}$/.test(number) || digest !== digestOf(filter))
+    throw invalid([
+      { field: "page_token", description: "is the next_page_token of the page before, of the same filter" },
+    ]);
+  return BigInt(number);
+}
+
+function digestOf(filter: AuditFilter): string {
+  return sha256Hex(JSON.stringify(filter)).slice(0, 16);
+}

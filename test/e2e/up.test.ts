@@ -66,6 +66,36 @@ describe("seamctl up", () => {
     expect(who.stdout).toContain("service account");
   });
 
+  it("logs decisions: the hub's log is found, followed and whole", async () => {
+    const subject = "system:serviceaccount:hello:audited";
+    const asked = await seamctl("can-i", "delete", "pods", "-n", "hello", "--as", subject, "--dir", directory);
+    expect(asked.code).toBe(1);
+    // Denies leave the tenant within a second, and a tail shows them as they are stored.
+    const tail = new RunningCommand(["audit", "tail", "--subject", subject, "--dir", directory]);
+    await tail.printed("PRINCIPAL_UNKNOWN");
+    tail.process.kill("SIGINT");
+    await tail.finished;
+    const query = await seamctl(
+      "audit",
+      "query",
+      "--subject",
+      subject,
+      "--decision",
+      "deny",
+      "--dir",
+      directory,
+      "-o",
+      "json",
+    );
+    expect(JSON.parse(query.stdout)).toMatchObject({
+      events: [{ cluster: "tenant-1", subject, action: "authz.decision" }],
+    });
+    const verified = await seamctl("audit", "verify", "--dir", directory);
+    expect(verified.code).toBe(0);
+    expect(verified.stdout.match(/whole$/gm)).toHaveLength(3);
+    expect((await seamctl("audit", "query", "--limit", "-1", "--dir", directory)).code).toBe(2);
+  });
+
   it("refuses a second up on the same directory and names the first", async () => {
     const second = await seamctl("up", "--dir", directory, "--port-offset", "2400");
     expect(second.code).toBe(1);

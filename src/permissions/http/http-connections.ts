@@ -8,7 +8,7 @@ import type { HttpRequest, HttpResponse } from "./http-exchange.ts";
 const MAX_HEADER_BYTES = 32 * 1024;
 /** Memory that one HTTP/2 connection may take, MiB. */
 const MAX_SESSION_MEMORY_MIB = 8;
-/** A connection on which nothing moves is closed after this time, milliseconds: beyond the pause between an API server's questions. */
+/** A connection without requests is closed after this time, milliseconds: beyond the pause between an API server's questions. */
 const IDLE_MS = 90_000;
 
 /** HTTP over sockets that a TLS listener has accepted. */
@@ -30,8 +30,9 @@ export function httpConnections(
     },
     handler,
   );
-  http1.setTimeout(IDLE_MS);
   http2.setTimeout(IDLE_MS);
+  // No new requests on an idle session; what is under way, such as a watch, goes on.
+  http2.on("timeout", (session?: { close(): void }) => session?.close());
   // A broken session ends with its socket, which the listener watches.
   http2.on("sessionError", () => {});
   return {

@@ -343,7 +343,7 @@ export class OutboxStore {
   #appendBlob(write: SpokeWrite & { readonly type: "AppendBlob" }): void {
     const { digest, offset, total, data, checked } = write;
     if (offset === 0) this.#deleteBlob(digest);
-    const row = this.#statements.blob.get(digest) as Row | undefined;
+    const row = offset === 0 ? undefined : (this.#statements.blob.get(digest) as Row | undefined);
     const held = row === undefined ? 0 : Number(bigintOf(row, "held"));
     invariant(offset === held, `blob ${digest}: append at ${offset}, held ${held}`);
     invariant(held + data.length <= total, `blob ${digest}: ${held + data.length} bytes of ${total}`);

@@ -95,6 +95,7 @@ export const FIELD_MANAGERS = {
   packDeploy: "conductor-pack-deploy",
   permissionEngine: "guardian-engine",
   clusterPolicies: "guardian-cluster-policies",
+  identityProbe: "guardian-identity-probe",
   dispatcher: "dispatcher",
   corrector: "dispatcher-corrector",
 } as const;

@@ -5,6 +5,8 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { CustomResourceDefinition, Namespace } from "../../src/api/builtin.ts";
 import { loadCrds } from "../../src/api/kinds/crds.ts";
 import { DriftSignal } from "../../src/api/kinds/drift-signal.ts";
+import { IdentityBinding } from "../../src/api/kinds/identity-binding.ts";
+import { IdentityProvider } from "../../src/api/kinds/identity-provider.ts";
 import { PackDelivery, type PackDeliverySpec } from "../../src/api/kinds/pack-delivery.ts";
 import { PackExecution } from "../../src/api/kinds/pack-execution.ts";
 import { PackInstalled } from "../../src/api/kinds/pack-installed.ts";
@@ -254,6 +256,19 @@ function cases(name: string, open: () => Promise<Target>): void {
           permissionDeclarations: [{ permissionSetRef: "s", scope: "cluster", namespaces: ["a"] }],
         }),
       ).rejects.toThrow("namespaces is only for scope namespaced");
+      await expect(create(IdentityProvider, { type: "oidc", issuerURL: "http://sso.example.net" })).rejects.toThrow(
+        /issuerURL is an https URL for type oidc[^]*allowedAudiences names at least one audience/,
+      );
+      await expect(create(IdentityProvider, { type: "pki" })).rejects.toThrow("caBundle holds the certificates");
+      await create(IdentityProvider, {
+        type: "oidc",
+        issuerURL: "https://sso.example.net",
+        allowedAudiences: ["seam"],
+      });
+      await expect(
+        create(IdentityBinding, { identityType: "password", principalName: "a", trustMethod: "token" }),
+      ).rejects.toThrow("identityType");
+      await create(IdentityBinding, { identityType: "oidc", principalName: "a", trustMethod: "token" });
     });
 
     it("keeps conditions of several writers apart", async () => {

@@ -1,4 +1,6 @@
 import { Secret, type SecretObject } from "../../api/builtin.ts";
+import { IdentityBinding } from "../../api/kinds/identity-binding.ts";
+import { IdentityProvider } from "../../api/kinds/identity-provider.ts";
 import { PermissionSet } from "../../api/kinds/permission-set.ts";
 import { PermissionSnapshot } from "../../api/kinds/permission-snapshot.ts";
 import { RBACPolicy } from "../../api/kinds/rbac-policy.ts";
@@ -22,6 +24,8 @@ export interface PermissionCaches {
   readonly profiles: Informer<RBACProfile>;
   readonly policies: Informer<RBACPolicy>;
   readonly sets: Informer<PermissionSet>;
+  readonly providers: Informer<IdentityProvider>;
+  readonly bindings: Informer<IdentityBinding>;
   readonly snapshots: Informer<PermissionSnapshot>;
   readonly secrets: Informer<SecretObject>;
   /** Resolves when all of them have synced. */
@@ -46,14 +50,18 @@ export function startPermissionCaches(parts: {
   const profiles = informer(RBACProfile);
   const policies = informer(RBACPolicy);
   const sets = informer(PermissionSet);
+  const providers = informer(IdentityProvider);
+  const bindings = informer(IdentityBinding);
   const snapshots = informer(PermissionSnapshot, { namespace: NAMESPACES.seam });
   const secrets = informer(Secret, { labelSelector: `${LABELS.snapshotType}=${SIGNED_SNAPSHOT}` });
-  const all = [clusters, profiles, policies, sets, snapshots, secrets];
+  const all = [clusters, profiles, policies, sets, providers, bindings, snapshots, secrets];
   return {
     clusters,
     profiles,
     policies,
     sets,
+    providers,
+    bindings,
     snapshots,
     secrets,
     synced: Promise.all(all.map(({ synced }) => synced)).then(() => {}),

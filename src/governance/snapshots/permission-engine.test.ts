@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import type { IdentityBinding } from "../../api/kinds/identity-binding.ts";
+import type { IdentityProvider } from "../../api/kinds/identity-provider.ts";
 import type { PermissionRule, PermissionSet } from "../../api/kinds/permission-set.ts";
 import type { RBACPolicy, RBACPolicySpec } from "../../api/kinds/rbac-policy.ts";
 import type { RBACProfile, RBACProfileSpec } from "../../api/kinds/rbac-profile.ts";
@@ -8,6 +10,7 @@ import { indexOf } from "../../permissions/index/permission-index.ts";
 import { PermissionEngine, type PermissionView, type PermissionWorld } from "./permission-engine.ts";
 
 const CLUSTERS = ["c1", "c2", "c3"];
+const ISSUER = "https://sso.example.net";
 const PODS: PermissionRule = { apiGroups: [""], resources: ["pods"], verbs: ["get"] };
 const ALL: PermissionRule = { apiGroups: ["*"], resources: ["*"], verbs: ["*"] };
 
@@ -60,11 +63,38 @@ function talos(name: string): TalosCluster {
   };
 }
 
+function provider(namespace: string, issuerURL = ISSUER): IdentityProvider {
+  return {
+    apiVersion: "guardian.ontai.dev/v1alpha1",
+    kind: "IdentityProvider",
+    metadata: { namespace, name: "sso" },
+    spec: { type: "oidc", issuerURL, allowedAudiences: ["seam"] },
+  };
+}
+
+function binding(namespace: string, name: string, principalName: string, subject = name): IdentityBinding {
+  return {
+    apiVersion: "guardian.ontai.dev/v1alpha1",
+    kind: "IdentityBinding",
+    metadata: { namespace, name },
+    spec: {
+      identityType: "oidc",
+      principalName,
+      trustMethod: "token",
+      tokenMaxTTLSeconds: 600,
+      identityProviderRef: "sso",
+      oidcConfig: { issuer: ISSUER, subject, groups: ["ops"] },
+    },
+  };
+}
+
 interface World {
   readonly clusters: Map<string, TalosCluster>;
   readonly sets: Map<string, PermissionSet>;
   readonly policies: Map<string, RBACPolicy>;
   readonly profiles: Map<string, RBACProfile>;
+  readonly providers: Map<string, IdentityProvider>;
+  readonly bindings: Map<string, IdentityBinding>;
 }
 
 function put<T extends { readonly metadata: { readonly namespace?: string; readonly name: string } }>(
@@ -75,7 +105,14 @@ function put<T extends { readonly metadata: { readonly namespace?: string; reado
 }
 
 function emptyWorld(): World {
-  return { clusters: new Map(), sets: new Map(), policies: new Map(), profiles: new Map() };
+  return {
+    clusters: new Map(),
+    sets: new Map(),
+    policies: new Map(),
+    profiles: new Map(),
+    providers: new Map(),
+    bindings: new Map(),
+  };
 }
 
 /** Two layers over three tenants, with one claim per namespace. */
@@ -95,12 +132,14 @@ function layeredWorld(): World {
   return world;
 }
 
-function worldOf({ clusters, sets, policies, profiles }: World): PermissionWorld {
+function worldOf({ clusters, sets, policies, profiles, providers, bindings }: World): PermissionWorld {
   return {
     clusters: [...clusters.values()],
     sets: [...sets.values()],
     policies: [...policies.values()],
     profiles: [...profiles.values()],
+    providers: [...providers.values()],
+    bindings: [...bindings.values()],
     managementCluster: "m",
   };
 }
@@ -114,6 +153,8 @@ function visible(view: PermissionView) {
     sets: verdicts(view.sets),
     policies: verdicts(view.policies),
     profiles: verdicts(view.profiles),
+    providers: verdicts(view.providers),
+    bindings: verdicts(view.bindings),
     snapshots: Object.fromEntries([...view.snapshots].map(([name, { contentHash }]) => [name, contentHash])),
   };
 }
@@ -139,7 +180,19 @@ function change(world: World, random: Random): void {
   const namespace = pick(random, NAMESPACES);
   const rules = [pick(random, RULES), pick(random, RULES)];
   const drop = random.next() < 0.2;
-  switch (integerBetween(random, 0, 5)) {
+  switch (integerBetween(random, 0, 7)) {
+    case 6: {
+      if (drop) world.providers.delete(`${namespace}/sso`);
+      else put(world.providers, provider(namespace, pick(random, [ISSUER, "http://plain.example.net"])));
+      return;
+    }
+    case 7: {
+      const name = pick(random, ["one", "two"]);
+      const principal = pick(random, ["ada", "system:serviceaccount:web:web", "nobody"]);
+      if (drop) world.bindings.delete(`${namespace}/${name}`);
+      else put(world.bindings, binding(namespace, name, principal, pick(random, ["x", "y"])));
+      return;
+    }
     case 0: {
       const name = pick(random, [
         "claims",
@@ -301,6 +354,45 @@ describe("PermissionEngine", () => {
     const { snapshots, profiles } = new PermissionEngine().compute(worldOf(world));
     expect(profiles.get("seam-tenant-c1/web")?.verdict.reason).toBe("PolicyNotReady");
     expect([...snapshots.values()].flatMap(({ content }) => content.subjects)).toEqual([]);
+  });
+
+  it("W23: a bound identity is a subject of its tenant with exactly the grants of the principal", () => {
+    const world = layeredWorld();
+    const home = "seam-tenant-c1";
+    const web = "system:serviceaccount:web:web";
+    put(world.providers, provider(home));
+    put(world.bindings, binding(home, "ada", web));
+    put(world.providers, provider("seam-tenant-c2"));
+    put(world.bindings, binding("seam-tenant-c2", "eve", "system:serviceaccount:db:db"));
+    const engine = new PermissionEngine();
+    const { snapshots, bindings } = engine.compute(worldOf(world));
+    expect(
+      snapshots.get("c1")?.content.subjects.map(({ kind, name, principalRef }) => [kind, name, principalRef]),
+    ).toEqual([
+      ["Group", `oidc:${ISSUER}#ops`, web],
+      ["ServiceAccount", "web", web],
+      ["User", `oidc:${ISSUER}#ada`, web],
+    ]);
+    const [grants, ...others] = (snapshots.get("c1")?.content.subjects ?? []).map((subject) => subject.bindings);
+    expect(others).toEqual([grants, grants]);
+    expect(bindings.get("seam-tenant-c2/eve")?.verdict.reason).toBe("PrincipalNotInNamespace");
+    expect(snapshots.get("c2")?.content.subjects.map(({ name }) => name)).toEqual(["web"]);
+    world.providers.delete(`${home}/sso`);
+    const without = engine.compute(worldOf(world));
+    expect([...without.recomputed]).toEqual(["c1"]);
+    expect(without.snapshots.get("c1")?.content.subjects.map(({ name }) => name)).toEqual(["web"]);
+    expect(without.bindings.get(`${home}/ada`)?.verdict.reason).toBe("TrustAnchorNotFound");
+  });
+
+  it("a suspended principal is suspended under all its names", () => {
+    const world = layeredWorld();
+    const home = "seam-tenant-c1";
+    const web = "system:serviceaccount:web:web";
+    put(world.providers, provider(home));
+    put(world.bindings, binding(home, "ada", web));
+    put(world.profiles, profile(home, "web", { targetClusters: ["c1"], suspend: true }));
+    const { snapshots } = new PermissionEngine().compute(worldOf(world));
+    expect(snapshots.get("c1")?.content.suspendedPrincipals).toEqual([`oidc:${ISSUER}#ada`, web]);
   });
 
   it("a fleet-wide principal belongs to the tenant that named it first", () => {

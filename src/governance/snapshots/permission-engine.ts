@@ -1,3 +1,5 @@
+import type { IdentityBinding } from "../../api/kinds/identity-binding.ts";
+import type { IdentityProvider } from "../../api/kinds/identity-provider.ts";
 import type { PermissionSet } from "../../api/kinds/permission-set.ts";
 import type { RBACPolicy } from "../../api/kinds/rbac-policy.ts";
 import type { RBACProfile } from "../../api/kinds/rbac-profile.ts";
@@ -11,6 +13,7 @@ import {
   clusterContent,
 } from "../../permissions/builder/cluster-content.ts";
 import { type Contribution, contributionOf } from "../../permissions/builder/contribution.ts";
+import { boundSubjects } from "../../permissions/builder/bound-subjects.ts";
 import { RuleMemo } from "../../permissions/builder/rule-memo.ts";
 import { FLEET_CEILING, ceilingChain, isClusterMaximum } from "../../permissions/ceilings/ceiling-chain.ts";
 import {
@@ -19,6 +22,8 @@ import {
   type SnapshotContent,
   encodeContent,
 } from "../../permissions/snapshot/content.ts";
+import { validateIdentityBinding } from "../../permissions/validation/validate-identity-binding.ts";
+import { validateIdentityProvider } from "../../permissions/validation/validate-identity-provider.ts";
 import { isUsableSet, validatePermissionSet } from "../../permissions/validation/validate-permission-set.ts";
 import { validateRbacPolicy } from "../../permissions/validation/validate-rbac-policy.ts";
 import { type ProfileVerdict, validateRbacProfile } from "../../permissions/validation/validate-rbac-profile.ts";
@@ -31,6 +36,8 @@ export interface PermissionWorld extends SnapshotLifetimes {
   readonly profiles: readonly RBACProfile[];
   readonly policies: readonly RBACPolicy[];
   readonly sets: readonly PermissionSet[];
+  readonly providers: readonly IdentityProvider[];
+  readonly bindings: readonly IdentityBinding[];
   readonly managementCluster: string;
 }
 
@@ -61,6 +68,8 @@ export interface PermissionView {
   readonly sets: ReadonlyMap<string, Judged<PermissionSet>>;
   readonly policies: ReadonlyMap<string, JudgedPolicy>;
   readonly profiles: ReadonlyMap<string, JudgedProfile>;
+  readonly providers: ReadonlyMap<string, Judged<IdentityProvider>>;
+  readonly bindings: ReadonlyMap<string, Judged<IdentityBinding>>;
   /** By cluster; every tenant has one, granted or not. */
   readonly snapshots: ReadonlyMap<string, ComputedSnapshot>;
   /** Clusters whose content was assembled for this view; of those, only another hash is another snapshot. */
@@ -145,11 +154,35 @@ export class PermissionEngine {
       (object, restsOn) => this.#judgePolicy(object, restsOn, sets),
     );
     const claims = principalClaims(live(world.profiles));
+    const providers = judgedAgain(
+      world.providers,
+      before?.providers,
+      () => [],
+      (object, restsOn): Judged<IdentityProvider> => ({ object, restsOn, verdict: validateIdentityProvider(object) }),
+    );
+    const principals = new Set(
+      live(world.profiles).map(({ metadata, spec }) => identityKey(metadata, spec.principalRef)),
+    );
+    const bindings = judgedAgain(
+      world.bindings,
+      before?.bindings,
+      ({ metadata, spec }) => [
+        providers.get(providerKey(metadata, spec)),
+        principals.has(identityKey(metadata, spec.principalName)),
+      ],
+      (object, restsOn): Judged<IdentityBinding> => {
+        const { metadata, spec } = object;
+        const provider = providers.get(providerKey(metadata, spec));
+        const principalKnown = principals.has(identityKey(metadata, spec.principalName));
+        return { object, restsOn, verdict: validateIdentityBinding(object, { provider, principalKnown }) };
+      },
+    );
+    const identities = identitiesOf(bindings);
     const profiles = judgedAgain(
       world.profiles,
       before?.profiles,
-      (profile) => restingOn(profile, policies, sets, claims, registry),
-      (object, restsOn) => this.#judgeProfile(object, restsOn, policies, sets, claims, registry),
+      (profile) => restingOn(profile, policies, sets, claims, identities, registry),
+      (object, restsOn) => this.#judgeProfile(object, restsOn, policies, sets, claims, identities, registry),
     );
     const touched = this.#touched(world, before, profiles, sets);
     const snapshots = new Map<string, ComputedSnapshot>();
@@ -158,7 +191,7 @@ export class PermissionEngine {
       if (held !== undefined && !touched.has(cluster)) snapshots.set(cluster, held);
       else snapshots.set(cluster, this.#snapshotOf(cluster, held));
     }
-    this.#view = { sets, policies, profiles, snapshots, recomputed: touched };
+    this.#view = { sets, policies, profiles, providers, bindings, snapshots, recomputed: touched };
     return this.#view;
   }
 
@@ -207,6 +240,7 @@ export class PermissionEngine {
     policies: ReadonlyMap<string, JudgedPolicy>,
     sets: ReadonlyMap<string, Judged<PermissionSet>>,
     claims: PrincipalClaims,
+    identities: Identities,
     registry: ClusterRegistry,
   ): JudgedProfile {
     const policy = policies.get(policyKey(object));
@@ -224,6 +258,7 @@ export class PermissionEngine {
         provisioned: verdict.ok,
         policy: policy?.object,
         ceiling: policy?.ceiling,
+        identities: identitiesFor(object, identities).flatMap((entry) => boundSubjects(entry.object)),
         permissionSet: (name) => setNamed(name)?.object,
       },
       registry,
@@ -290,6 +325,37 @@ export class PermissionEngine {
   }
 }
 
+/** Valid bindings by namespace and principal. */
+type Identities = ReadonlyMap<string, readonly Judged<IdentityBinding>[]>;
+
+const NO_IDENTITIES: readonly Judged<IdentityBinding>[] = [];
+
+/** NUL separates, since no namespace may hold it. */
+function identityKey(metadata: { readonly namespace?: string }, principal: string): string {
+  return `${metadata.namespace ?? ""}\0${principal}`;
+}
+
+function providerKey(metadata: { readonly namespace?: string }, spec: IdentityBinding["spec"]): string {
+  return objectKey({ namespace: metadata.namespace ?? "", name: spec.identityProviderRef ?? "" });
+}
+
+function identitiesOf(bindings: ReadonlyMap<string, Judged<IdentityBinding>>): Identities {
+  const identities = new Map<string, Judged<IdentityBinding>[]>();
+  for (const entry of bindings.values()) {
+    if (!entry.verdict.ok) continue;
+    const { metadata, spec } = entry.object;
+    const key = identityKey(metadata, spec.principalName);
+    const held = identities.get(key);
+    if (held === undefined) identities.set(key, [entry]);
+    else held.push(entry);
+  }
+  return identities;
+}
+
+function identitiesFor({ metadata, spec }: RBACProfile, identities: Identities): readonly Judged<IdentityBinding>[] {
+  return identities.get(identityKey(metadata, spec.principalRef)) ?? NO_IDENTITIES;
+}
+
 function policyKey({ metadata, spec }: RBACProfile): string {
   return objectKey({ namespace: metadata.namespace ?? "", name: spec.rbacPolicyRef ?? "" });
 }
@@ -303,10 +369,12 @@ function restingOn(
   policies: ReadonlyMap<string, JudgedPolicy>,
   sets: ReadonlyMap<string, Judged<PermissionSet>>,
   claims: PrincipalClaims,
+  identities: Identities,
   registry: ClusterRegistry,
 ): readonly unknown[] {
   const restsOn: unknown[] = [registry, policies.get(policyKey(profile)), claimedBy(profile, claims)];
   for (const { permissionSetRef } of profile.spec.permissionDeclarations)
     restsOn.push(sets.get(setKey(profile, permissionSetRef)));
+  restsOn.push(...identitiesFor(profile, identities));
   return restsOn;
 }

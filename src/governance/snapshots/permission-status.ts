@@ -1,4 +1,6 @@
 import { findCondition, type ConditionUpdate } from "../../api/conditions.ts";
+import { IdentityBinding } from "../../api/kinds/identity-binding.ts";
+import { IdentityProvider } from "../../api/kinds/identity-provider.ts";
 import { PermissionSet } from "../../api/kinds/permission-set.ts";
 import { RBACPolicy } from "../../api/kinds/rbac-policy.ts";
 import { RBACProfile } from "../../api/kinds/rbac-profile.ts";
@@ -52,6 +54,22 @@ export async function writeSetStatus(
   };
   const conditions = [condition("PermissionSetValid", verdict, generation)];
   await applyStatus(parts, PermissionSet, set, { fields, conditions }, MANAGER);
+}
+
+/** Status of an IdentityProvider, but for what is found out by asking it (permissions §2.6). */
+export async function writeProviderStatus(parts: Parts, provider: IdentityProvider, verdict: Verdict): Promise<void> {
+  const { generation = 0 } = provider.metadata;
+  const fields = { observedGeneration: generation, validationSummary: summaryText(verdict) };
+  const conditions = [condition("Valid", verdict, generation)];
+  await applyStatus(parts, IdentityProvider, provider, { fields, conditions }, MANAGER);
+}
+
+/** Status of an IdentityBinding (permissions §2.7). */
+export async function writeBindingStatus(parts: Parts, binding: IdentityBinding, verdict: Verdict): Promise<void> {
+  const { generation = 0 } = binding.metadata;
+  const fields = { observedGeneration: generation, validationSummary: summaryText(verdict) };
+  const conditions = [condition("IdentityBindingValid", verdict, generation)];
+  await applyStatus(parts, IdentityBinding, binding, { fields, conditions }, MANAGER);
 }
 
 /** Status of an RBACPolicy (permissions §2.2). */

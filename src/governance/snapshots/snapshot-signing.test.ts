@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { testKey } from "../../../test/oracle/signed-snapshots.ts";
 import { ConfigMap, Secret } from "../../api/builtin.ts";
+import { IdentityBinding } from "../../api/kinds/identity-binding.ts";
+import { IdentityProvider } from "../../api/kinds/identity-provider.ts";
 import { PermissionSet } from "../../api/kinds/permission-set.ts";
 import { PermissionSnapshot } from "../../api/kinds/permission-snapshot.ts";
 import { RBACPolicy } from "../../api/kinds/rbac-policy.ts";
@@ -8,7 +10,7 @@ import { RBACProfile, type RBACProfileSpec } from "../../api/kinds/rbac-profile.
 import { TalosCluster } from "../../api/kinds/talos-cluster.ts";
 import { findCondition } from "../../api/conditions.ts";
 import { signedSnapshotSecretName, tenantNamespace } from "../../api/names.ts";
-import type { KubeObject } from "../../api/object.ts";
+import { type KubeObject, keyOf } from "../../api/object.ts";
 import type { ResourceType } from "../../api/resource-type.ts";
 import { silentLog } from "../../base/log.ts";
 import { systemClock } from "../../base/clock.ts";
@@ -257,6 +259,45 @@ describe("snapshot signing", () => {
     const { ceilings, ruleSets } = await contentOf("tenant-1");
     const verbsOf = (id: string | undefined) => ruleSets.find((set) => set.id === id)?.rules[0]?.verbs;
     expect([verbsOf(ceilings.fleet), verbsOf(ceilings.cluster)]).toEqual([["get"], ["get", "list"]]);
+  });
+
+  it("makes subjects of bound identities, and says of providers what asking them gave", async () => {
+    const issuerURL = "https://127.0.0.1:1";
+    const provider = await management.cluster.create(IdentityProvider, {
+      apiVersion: "guardian.ontai.dev/v1alpha1",
+      kind: "IdentityProvider",
+      metadata: { name: "sso", namespace: home },
+      spec: { type: "oidc", issuerURL, allowedAudiences: ["seam"] },
+    });
+    const binding = await management.cluster.create(IdentityBinding, {
+      apiVersion: "guardian.ontai.dev/v1alpha1",
+      kind: "IdentityBinding",
+      metadata: { name: "ada", namespace: home },
+      spec: {
+        identityType: "oidc",
+        principalName: "system:serviceaccount:web:web",
+        trustMethod: "token",
+        tokenMaxTTLSeconds: 600,
+        identityProviderRef: "sso",
+        oidcConfig: { issuer: issuerURL, subject: "ada" },
+      },
+    });
+    await expect
+      .poll(async () => (await subjectsOf("tenant-1")).map(({ name }) => name))
+      .toEqual(["web", `oidc:${issuerURL}#ada`]);
+    const reasons = async () => {
+      const now = await management.cluster.get(IdentityProvider, keyOf(provider));
+      const bound = await management.cluster.get(IdentityBinding, keyOf(binding));
+      return [
+        findCondition(now.status?.conditions, "Valid")?.reason,
+        findCondition(now.status?.conditions, "Reachable")?.reason,
+        findCondition(bound.status?.conditions, "IdentityBindingValid")?.reason,
+      ];
+    };
+    await expect.poll(reasons).toEqual(["Valid", "Unreachable", "TrustAnchorResolved"]);
+    await management.cluster.delete(IdentityProvider, keyOf(provider));
+    await expect.poll(async () => (await subjectsOf("tenant-1")).length).toBe(1);
+    await management.cluster.delete(IdentityBinding, keyOf(binding));
   });
 
   it("replaces a forged or deleted Secret without a new version", async () => {

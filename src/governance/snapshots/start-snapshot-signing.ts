@@ -12,11 +12,18 @@ import { type Contribution, DECLARATION_FULLY_TRIMMED } from "../../permissions/
 import { applicableClusters } from "../../permissions/builder/applicable-clusters.ts";
 import type { KeyLookup, Signer } from "../../trust/dsse.ts";
 import { Debounce } from "../index/debounce.ts";
+import { providerReachability } from "../identity/provider-reachability.ts";
 import { ClusterPolicies } from "../policies/cluster-policies.ts";
 import { startPermissionCaches } from "./permission-caches.ts";
 import type { Verdict } from "../../permissions/validation/verdict.ts";
 import { type Judged, type PermissionView, PermissionEngine, objectKey } from "./permission-engine.ts";
-import { writePolicyStatus, writeProfileStatus, writeSetStatus } from "./permission-status.ts";
+import {
+  writeBindingStatus,
+  writePolicyStatus,
+  writeProfileStatus,
+  writeProviderStatus,
+  writeSetStatus,
+} from "./permission-status.ts";
 import { SnapshotSigner } from "./snapshot-signer.ts";
 
 /** Quiet time before changes are computed, milliseconds (permissions §8.1). */
@@ -150,6 +157,24 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
     ),
     [],
   );
+  const providers = controller(
+    "identity-provider",
+    statusOf(
+      caches.providers,
+      (now) => now.providers,
+      (provider, verdict) => writeProviderStatus(parts, provider, verdict),
+    ),
+    [],
+  );
+  const bindings = controller(
+    "identity-binding",
+    statusOf(
+      caches.bindings,
+      (now) => now.bindings,
+      (binding, verdict) => writeBindingStatus(parts, binding, verdict),
+    ),
+    [],
+  );
   const profiles = controller(
     "rbac-profile",
     statusOf(
@@ -190,6 +215,8 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
       profiles: caches.profiles.list(),
       policies: caches.policies.list(),
       sets: caches.sets.list(),
+      providers: caches.providers.list(),
+      bindings: caches.bindings.list(),
       managementCluster,
       ...(options.freshnessWindowSeconds !== undefined && { freshnessWindowSeconds: options.freshnessWindowSeconds }),
       ...(options.maxOfflineSeconds !== undefined && { maxOfflineSeconds: options.maxOfflineSeconds }),
@@ -214,6 +241,10 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
       if (before?.sets.get(key) !== entry || counted.has(key)) sets.enqueue(keyOfObject(entry.object));
     for (const [key, entry] of now.policies)
       if (before?.policies.get(key) !== entry || counted.has(key)) policies.enqueue(keyOfObject(entry.object));
+    for (const [key, entry] of now.providers)
+      if (before?.providers.get(key) !== entry) providers.enqueue(keyOfObject(entry.object));
+    for (const [key, entry] of now.bindings)
+      if (before?.bindings.get(key) !== entry) bindings.enqueue(keyOfObject(entry.object));
     log.debug(
       { clusters: now.snapshots.size, recomputed: now.recomputed.size, durationMs: clock.monotonic() - started },
       "permissions computed",
@@ -239,7 +270,15 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
     follow(caches.profiles);
     follow(caches.policies);
     follow(caches.sets);
+    follow(caches.providers);
+    follow(caches.bindings);
   });
+  const assertFenced = options.assertFenced ?? (() => {});
+  const reachability = controller(
+    "identity-provider-reachability",
+    providerReachability({ cluster, providers: caches.providers, assertFenced, clock, random }),
+    [watchSource(caches.providers, { predicate: ignoreStatusChanges })],
+  );
   const safetyNet = async (): Promise<void> => {
     try {
       await caches.synced;
@@ -259,7 +298,9 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
     ready,
     closed: Promise.all([
       caches.closed,
-      ...[snapshots, sets, policies, profiles, clusterPolicies].map((each) => each.closed),
+      ...[snapshots, sets, policies, profiles, providers, bindings, clusterPolicies, reachability].map(
+        (each) => each.closed,
+      ),
       reconciling,
     ]).then(() => {}),
   };

@@ -65,7 +65,15 @@ function input(name: string, spec: Partial<RBACProfileSpec>, more: Partial<Profi
       ...spec,
     },
   };
-  return { profile, provisioned: true, policy, ceiling: WIDE, permissionSet: (wanted) => SETS[wanted], ...more };
+  return {
+    profile,
+    provisioned: true,
+    policy,
+    ceiling: WIDE,
+    identities: [],
+    permissionSet: (wanted) => SETS[wanted],
+    ...more,
+  };
 }
 
 const PROFILES = [

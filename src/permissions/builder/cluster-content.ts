@@ -29,7 +29,7 @@ export interface SnapshotLifetimes {
 }
 
 interface HeldSubject {
-  readonly subject: Omit<SnapshotSubject, "bindings">;
+  subject: Omit<SnapshotSubject, "bindings">;
   readonly bindings: SnapshotBinding[];
 }
 
@@ -60,7 +60,11 @@ export function clusterContent(
         const key = subjectSortKey(subject);
         const held = subjects.get(key);
         if (held === undefined) subjects.set(key, { subject, bindings: [binding] });
-        else held.bindings.push(binding);
+        else {
+          held.bindings.push(binding);
+          // One identity may be two principals; which of them is shown must not hang on the order.
+          if (subject.principalRef < held.subject.principalRef) held.subject = subject;
+        }
       }
     }
   }

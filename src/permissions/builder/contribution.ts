@@ -3,7 +3,7 @@ import type { RBACPolicy } from "../../api/kinds/rbac-policy.ts";
 import type { RBACProfile } from "../../api/kinds/rbac-profile.ts";
 import { errorMessage } from "../../base/errors.ts";
 import { type SubjectName, principalRefOf, subjectOfPrincipal } from "../rules/principal.ts";
-import type { RuleSet, SnapshotBinding, SnapshotProfile } from "../snapshot/content.ts";
+import { type RuleSet, type SnapshotBinding, type SnapshotProfile, subjectSortKey } from "../snapshot/content.ts";
 import { type ClusterRegistry, applicableClusters, clusterName, namespaceAllows } from "./applicable-clusters.ts";
 import type { RuleMemo } from "./rule-memo.ts";
 
@@ -18,6 +18,8 @@ export interface ProfileInput {
   readonly policy: RBACPolicy | undefined;
   /** Intersection of every ceiling over the policy; without one nothing is granted. */
   readonly ceiling: RuleSet | undefined;
+  /** Who else the principal is, by valid IdentityBindings of the profile's namespace. */
+  readonly identities: readonly SubjectName[];
   /** PermissionSet of the profile's namespace by name. */
   permissionSet(name: string): PermissionSet | undefined;
 }
@@ -51,14 +53,20 @@ export function contributionOf(input: ProfileInput, registry: ClusterRegistry, m
   const { namespace = "", name, generation = 0 } = profile.metadata;
   const { principalRef, targetClusters, suspend } = profile.spec;
   const own = subjectOfPrincipal(principalRef);
-  const subjects = [{ ...own, principalRef: principalRefOf(own) }];
+  const names = new Map([own, ...input.identities].map((subject) => [subjectSortKey(subject), subject]));
+  const subjects = [...names.values()].map(({ kind, namespace: home, name: called }) => ({
+    kind,
+    namespace: home,
+    name: called,
+    principalRef: principalRefOf(own),
+  }));
   const clusters = [...new Set(targetClusters.map((written) => clusterName(written, registry)))].filter((cluster) =>
     namespaceAllows(namespace, cluster),
   );
   const base = {
     clusters,
     subjects,
-    suspended: suspend === true && principalRef !== "" ? [principalRef] : [],
+    suspended: suspend === true && principalRef !== "" ? suspendedUsers(principalRef, input.identities) : [],
     record: { namespace, name, principalRef, generation, provisioned: input.provisioned },
   };
   const nothing = { grants: new Map<string, readonly Grant[]>(), fullyTrimmed: [], problem: undefined };
@@ -69,6 +77,11 @@ export function contributionOf(input: ProfileInput, registry: ClusterRegistry, m
     const record = { ...base.record, provisioned: false };
     return { ...base, ...nothing, record, problem: errorMessage(error) };
   }
+}
+
+/** User names that are denied with a suspended principal. A group is not: its other members have done nothing. */
+function suspendedUsers(principalRef: string, identities: readonly SubjectName[]): readonly string[] {
+  return [principalRef, ...identities.filter(({ kind }) => kind !== "Group").map(principalRefOf)];
 }
 
 function grantsOf(

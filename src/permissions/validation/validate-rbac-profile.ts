@@ -9,6 +9,7 @@ import { RuleBudgetExceeded } from "../algebra/budget.ts";
 import { excessOver } from "../ceilings/excess.ts";
 import type { RuleSet } from "../snapshot/content.ts";
 import { isUsableSet } from "./validate-permission-set.ts";
+import { isPlainText } from "../rules/plain-text.ts";
 import { parseServiceAccountUser } from "../rules/principal.ts";
 import { MAX_RULES_PER_RULE_SET } from "../snapshot/limits.ts";
 import { type FailedCheck, type Verdict, objectText, passed, refused } from "./verdict.ts";
@@ -41,12 +42,22 @@ export interface ProfileVerdict extends Verdict {
 /** Most trimmed clusters listed (permissions §4.4). */
 const MAX_LISTED = 20;
 
+/** The form that a tenant reads; other spellings that some clocks take would make it refuse the whole snapshot. */
+const RFC3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$/;
+
 type Fail = (check: string, field: string, expected: string, remedy: string) => void;
 
 function checkForm(profile: RBACProfile, fail: Fail): void {
   const { principalRef, targetClusters, permissionDeclarations, rbacPolicyRef } = profile.spec;
   if (principalRef.trim() === "")
     fail("PrincipalRefNotEmpty", "spec.principalRef", "a principal, found none", "name the principal");
+  else if (!isPlainText(principalRef))
+    fail(
+      "PrincipalRefWellFormed",
+      "spec.principalRef",
+      `text without control or broken characters, found ${JSON.stringify(principalRef)}`,
+      "correct the principal",
+    );
   if (targetClusters.length === 0)
     fail("TargetClustersNotEmpty", "spec.targetClusters", "at least one cluster, found none", "name the clusters");
   if (permissionDeclarations.length === 0)
@@ -72,7 +83,15 @@ function checkForm(profile: RBACProfile, fail: Fail): void {
         `none with scope cluster, found ${namespaces.length}`,
         "set scope: namespaced or remove the namespaces",
       );
-    if (expiresAt !== "" && Number.isNaN(Date.parse(expiresAt)))
+    for (const [j, namespace] of namespaces.entries())
+      if (namespace === "" || !isPlainText(namespace))
+        fail(
+          `NamespaceWellFormed[${i}]`,
+          `${at}.namespaces[${j}]`,
+          `a namespace, found ${JSON.stringify(namespace)}`,
+          "correct the name",
+        );
+    if (expiresAt !== "" && (!RFC3339.test(expiresAt) || Number.isNaN(Date.parse(expiresAt))))
       fail(`ExpiresAtValid[${i}]`, `${at}.expiresAt`, `an RFC 3339 time, found "${expiresAt}"`, "correct the time");
   }
 }

@@ -258,8 +258,7 @@ export class OutboxStore {
   readBlob(digest: string): Uint8Array | undefined {
     const row = this.#statements.blob.get(digest) as Row | undefined;
     if (row === undefined || bigintOf(row, "checked") !== 1n) return undefined;
-    const chunks: Uint8Array[] = [];
-    for (const chunk of this.#statements.chunks.iterate(digest)) chunks.push(bytesOf(chunk as Row, "data"));
+    const chunks = (this.#statements.chunks.all(digest) as Row[]).map((chunk) => bytesOf(chunk, "data"));
     return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks);
   }
 

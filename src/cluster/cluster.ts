@@ -108,6 +108,11 @@ export interface WriteOptions {
   readonly subresource?: "status" | "scale";
   /** Hears what the server warns about (HTTP `Warning` headers): unknown and duplicate fields, deprecated versions. */
   readonly onWarning?: (warning: string) => void;
+  /**
+   * Embedded clusters: looks at what would be stored, with its defaults and not yet validated, and throws ApiStatusError to refuse it.
+   * `old` is absent for a new object. A server elsewhere has its own admission.
+   */
+  readonly admit?: (object: KubeObject, old: KubeObject | undefined) => void;
 }
 
 /** A patch body with its kind. */

@@ -315,6 +315,85 @@ export function accessConformance(server: string, open: () => Promise<AccessTarg
       });
     });
 
+    it("lets nobody give away what he does not have", async () => {
+      const [at, name] = [await namespace(), user()];
+      const pods: PolicyRule = { verbs: ["get", "list"], apiGroups: [""], resources: ["pods", "pods/log"] };
+      const roles: PolicyRule = { verbs: ["create", "patch"], apiGroups: [RBAC], resources: ["roles", "rolebindings"] };
+      await grant(at, "manager", [pods, roles], person(name));
+      const path = `/apis/${RBAC}/v1/namespaces/${at}`;
+      const write = async (kind: string, object: string, rest: object): Promise<AccessAnswer> =>
+        target.send("POST", `${path}/${kind.toLowerCase()}s`, as(name), {
+          apiVersion: `${RBAC}/v1`,
+          kind,
+          metadata: { name: object, namespace: at },
+          ...rest,
+        });
+      const role = (object: string, ...rules: PolicyRule[]) => write("Role", object, { rules });
+      const bind = (object: string, kind: string, to: string) =>
+        write("RoleBinding", object, { roleRef: { apiGroup: RBAC, kind, name: to }, subjects: [person("other")] });
+      await expect.poll(async () => (await role("own", pods)).status, EFFECTIVE).toBe(201);
+      const wider: PolicyRule = { verbs: ["get", "delete"], apiGroups: ["", "apps"], resources: ["pods"] };
+      const lacking = (object: string, what: string): string =>
+        `${object} is forbidden: user "${name}" (groups=["system:authenticated"]) is attempting to grant RBAC permissions not currently held:\n${what}`;
+      const lines = `{APIGroups:[""], Resources:["pods"], Verbs:["delete"]}\n{APIGroups:["apps"], Resources:["pods"], Verbs:["get" "delete"]}`;
+      expect(await role("wide", wider)).toMatchObject({
+        status: 403,
+        body: {
+          reason: "Forbidden",
+          details: { name: "wide", group: RBAC, kind: "roles" },
+          message: lacking(`roles.${RBAC} "wide"`, lines),
+        },
+      });
+      const patch = await target.send(
+        "PATCH",
+        `${path}/roles/own`,
+        { ...as(name), "content-type": "application/merge-patch+json" },
+        { rules: [wider] },
+      );
+      expect(patch).toMatchObject({ status: 403, body: { message: lacking(`roles.${RBAC} "own"`, lines) } });
+      expect(await bind("mine", "Role", "own")).toMatchObject({ status: 201 });
+      expect(await bind("all", "ClusterRole", "cluster-admin")).toMatchObject({
+        status: 403,
+        body: {
+          message: lacking(
+            `rolebindings.${RBAC} "all"`,
+            `{APIGroups:["*"], Resources:["*"], Verbs:["*"]}\n{NonResourceURLs:["*"], Verbs:["*"]}`,
+          ),
+        },
+      });
+      expect(await bind("none", "Role", "gone")).toMatchObject({
+        status: 404,
+        body: {
+          message: `rolebindings.${RBAC} "gone" not found`,
+          details: { name: "gone", group: RBAC, kind: "rolebindings" },
+        },
+      });
+      const more: PolicyRule[] = [
+        { verbs: ["bind"], apiGroups: [RBAC], resources: ["clusterroles"], resourceNames: ["view"] },
+        { verbs: ["escalate"], apiGroups: [RBAC], resources: ["roles"], resourceNames: ["own"] },
+      ];
+      await grant(at, "more", more, person(name));
+      await expect.poll(async () => (await bind("viewers", "ClusterRole", "view")).status, EFFECTIVE).toBe(201);
+      const escalated = await target.send(
+        "PATCH",
+        `${path}/roles/own`,
+        { ...as(name), "content-type": "application/merge-patch+json" },
+        { rules: [wider] },
+      );
+      expect(escalated).toMatchObject({ status: 200 });
+    });
+
+    it("keeps the role of a binding", async () => {
+      const at = await namespace();
+      await grant(at, "fixed", [{ verbs: ["get"], apiGroups: [""], resources: ["pods"] }], person(user()));
+      const binding = await target.cluster.get(RoleBinding, { namespace: at, name: "fixed" });
+      const roleRef = { ...binding.roleRef, name: "other" };
+      await expect(target.cluster.update(RoleBinding, { ...binding, roleRef })).rejects.toMatchObject({
+        code: 422,
+        details: { causes: [{ reason: "FieldValueInvalid", field: "roleRef" }] },
+      });
+    });
+
     it("starts with the default roles and bindings of Kubernetes", async () => {
       for (const { metadata, rules, aggregationRule } of DEFAULT_CLUSTER_ROLES) {
         const stored = await target.cluster.get(ClusterRole, { name: metadata.name });

@@ -17,6 +17,7 @@ import { impersonated } from "./impersonation.ts";
 import { negotiate } from "./negotiation.ts";
 import { ProtobufDecoder } from "./protobuf/decode.ts";
 import { booleanParameter } from "./query-options.ts";
+import type { Rbac } from "./rbac/start-rbac.ts";
 import { decodeBody, readBody } from "./request-body.ts";
 import { requestTarget, type RequestTarget } from "./request-target.ts";
 import { ResourceRequests, type ResourceTarget } from "./resource-requests.ts";
@@ -28,6 +29,7 @@ type ResourcePath = Extract<RequestTarget, { readonly type: "resource" }>;
 export interface ApiServerParts {
   readonly cluster: ServedCluster;
   readonly authorizer: Authorizer;
+  readonly escalation: Rbac["escalation"];
   readonly adminToken: string | undefined;
   readonly clock: Clock;
   readonly random: Random;

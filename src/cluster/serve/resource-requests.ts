@@ -26,6 +26,7 @@ import {
   writeOptions,
 } from "./query-options.ts";
 import type { ProtobufDecoder } from "./protobuf/decode.ts";
+import type { Rbac } from "./rbac/start-rbac.ts";
 import { type DecodedBody, decodeBody, decodeJson, decodeYaml, mediaType, readBody } from "./request-body.ts";
 import { patchedScale, scaleChange, scaleOf } from "./scale.ts";
 import type { ScalePaths, ServedCluster } from "./served-cluster.ts";
@@ -62,10 +63,12 @@ export class ResourceRequests {
   readonly #random: Random;
   readonly #log: Log;
   readonly #protobuf: ProtobufDecoder;
+  readonly #escalation: Rbac["escalation"];
 
   constructor(parts: {
     readonly cluster: ServedCluster;
     readonly protobuf: ProtobufDecoder;
+    readonly escalation: Rbac["escalation"];
     readonly clock: Clock;
     readonly random: Random;
     readonly log: Log;
@@ -75,6 +78,7 @@ export class ResourceRequests {
     this.#random = parts.random;
     this.#log = parts.log;
     this.#protobuf = parts.protobuf;
+    this.#escalation = parts.escalation;
   }
 
   /**
@@ -145,14 +149,14 @@ export class ResourceRequests {
   }
 
   async #create(exchange: Exchange, target: ResourceTarget, shown: Presentation): Promise<void> {
-    const options = this.#writeOptions(exchange, "CreateOptions");
+    const options = this.#writeOptions(exchange, target, "CreateOptions");
     const object = await this.#object(exchange, target, options);
     const created = await this.#cluster.create(target.resource, object, options);
     exchange.send(201, shown.object(created), shown.encoding);
   }
 
   async #update(exchange: Exchange, target: ResourceTarget, shown: Presentation): Promise<void> {
-    const options = this.#writeOptions(exchange, "UpdateOptions");
+    const options = this.#writeOptions(exchange, target, "UpdateOptions");
     if (target.subresource === "scale") {
       const scale = asObject(await this.#body(exchange, "Scale", options), "Scale");
       const changed = await this.#setScale(target, scale, options);
@@ -182,7 +186,7 @@ export class ResourceRequests {
           message: "Forbidden: may not be specified for non-apply patch",
         },
       ]);
-    const options = this.#writeOptions(exchange, "PatchOptions");
+    const options = this.#writeOptions(exchange, target, "PatchOptions");
     const patch = await this.#patchBody(exchange, target, type, options);
     if (target.subresource === "scale") {
       exchange.send(200, await this.#patchScale(target, patch, options), shown.encoding);
@@ -314,8 +318,10 @@ export class ResourceRequests {
     return deleteOptions(exchange.query, body);
   }
 
-  #writeOptions(exchange: Exchange, kind: string): WriteOptions {
+  #writeOptions(exchange: Exchange, target: ResourceTarget, kind: string): WriteOptions {
+    const admit = this.#escalation(exchange.user, target);
     return {
+      ...(admit === undefined ? {} : { admit }),
       ...writeOptions(exchange.query, exchange.header("user-agent"), kind),
       onWarning: (warning) => exchange.warn(warning),
     };

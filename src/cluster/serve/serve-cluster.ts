@@ -59,6 +59,7 @@ export async function serveCluster(options: ServeOptions): Promise<ServedApi> {
   const api = new ApiServer({
     cluster,
     authorizer: rbac.authorizer,
+    escalation: rbac.escalation,
     adminToken: options.adminToken,
     clock,
     random,

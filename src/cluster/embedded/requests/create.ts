@@ -49,6 +49,7 @@ export async function createObject(
   const generated = generateName(context, resource, metadata, (key) => collection.tip(key) !== undefined);
   resource.rules.prepareCreate?.(object, kindContext(context));
   fillDefaults(context, resource, object);
+  options.admit?.(object as unknown as Unstructured, undefined);
   validateObject(context, resource, object, undefined);
   checkNamespace(context, resource, metadata);
   const name = memberText(metadata, "name");

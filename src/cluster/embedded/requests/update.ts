@@ -62,6 +62,7 @@ export async function changeObject(
     change.track(changed, current);
     if (jsonEqual(changed, current)) return inVersion(resource, entry.object);
   } else {
+    options.admit?.(changed as unknown as Unstructured, current as unknown as Unstructured);
     validateObject(context, resource, changed, current);
     change.track(changed, current);
   }

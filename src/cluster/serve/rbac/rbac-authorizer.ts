@@ -1,7 +1,7 @@
 import type { RbacSubject } from "../../../api/builtin.ts";
 import { groupMatches, nameMatches, pathMatches, resourceMatches, verbMatches } from "../../../api/rbac/match.ts";
 import type { Rule } from "../../../api/rbac/rule.ts";
-import { type AccessAttributes, type Authorizer, MASTERS_GROUP } from "../authorizer.ts";
+import { type AccessAttributes, type AccessDecision, type Authorizer, MASTERS_GROUP } from "../authorizer.ts";
 import type { User } from "../user.ts";
 import type { BoundSubject, PolicyCache } from "./policy-cache.ts";
 
@@ -24,7 +24,8 @@ export function rbacAuthorizer(policy: PolicyCache): Authorizer {
   };
 }
 
-function decide(policy: PolicyCache, user: User, attributes: AccessAttributes): { allowed: boolean; reason: string } {
+/** What {@link rbacAuthorizer} answers, at once. */
+export function decide(policy: PolicyCache, user: User, attributes: AccessAttributes): AccessDecision {
   if (user.groups.includes(MASTERS_GROUP)) return { allowed: true, reason: "" };
   const errors: string[] = [];
   for (const scope of scopesOf(attributes.type === "resource" ? attributes.namespace : "")) {

@@ -13,7 +13,7 @@ import { auditRow, verdictRow } from "./audit-row.ts";
 export const MAX_PAGE = 1_000;
 const DEFAULT_PAGE = 100;
 /** Looks at the log for one page: a search that finds little answers with what it has, and goes on by its token. */
-const MAX_LOOKS = 50;
+const MAX_LOOKS = 200;
 /** Events of one message of a tail. */
 const TAIL_CHUNK = 200;
 

@@ -41,6 +41,8 @@ export interface AgentView {
   readonly auditStoredThrough: bigint;
   /** End of the client certificate of the current or last stream. */
   readonly certificateNotAfterMs?: number;
+  /** When two agents with one certificate took turns last; absent when that is no news any more. */
+  readonly rivalMs?: number;
   /** Why the channel is degraded; empty when it is not. */
   readonly degradedReason: string;
   /** Bytes queued and in flight. */

@@ -39,6 +39,8 @@ const PAUSE_ABOVE = 32;
 const RESUME_BELOW = 16;
 /** Longest an offer waits for small bodies that could ride with it, milliseconds. */
 const WARM_LIMIT_MS = 1_000;
+/** How long two agents with one certificate are shown after their last turn, milliseconds: a few turns of 30 s. */
+const RIVAL_SHOWN_MS = 300_000;
 
 interface LiveStream {
   readonly pipe: WirePipe;
@@ -60,6 +62,8 @@ export class SessionHost {
   #generation = 0;
   #storing = 0;
   #last: Principal | undefined;
+  /** The last turn of two agents with one certificate that was told. */
+  #rivalMs: number | undefined;
   #offered: NonNullable<AgentView["offered"]> | undefined;
   #desired: DesiredIndex | undefined;
   #warming = false;
@@ -169,6 +173,7 @@ export class SessionHost {
       auditBacklog: view.auditBacklogEvents,
       auditStoredThrough: view.auditStoredThrough,
       ...(principal === undefined ? {} : { certificateNotAfterMs: principal.notAfterMs }),
+      ...(this.#hasRival(view.rivalMs) ? { rivalMs: view.rivalMs } : {}),
       degradedReason: view.phase === "live" ? "" : (view.lastDisconnect?.reason ?? "NeverConnected"),
       queuedBytes: view.queuedBytes,
       needsResync: view.needsResync,
@@ -231,6 +236,7 @@ export class SessionHost {
         return;
       }
       case "LoadSession":
+        this.#watchRivals();
         void this.#load(effect.generation, effect.hello);
         return;
       case "PinBlob":
@@ -291,6 +297,19 @@ export class SessionHost {
       };
     }
     if (!stream.pipe.send(bytes)) this.step({ type: "StreamBlocked", generation });
+  }
+
+  #hasRival(rivalMs: number | undefined): rivalMs is number {
+    return rivalMs !== undefined && this.#shared.options.clock.now() - rivalMs < RIVAL_SHOWN_MS;
+  }
+
+  /** A stolen certificate and a copied state directory look the same: somebody must look. */
+  #watchRivals(): void {
+    const { rivalMs, instanceId } = this.#machine.view();
+    if (rivalMs === undefined || rivalMs === this.#rivalMs) return;
+    this.#rivalMs = rivalMs;
+    this.#shared.options.metrics.count("federation_rival_agents_total", { cluster: this.cluster });
+    this.#log.warn({ instanceId }, "two agents with one certificate take turns");
   }
 
   async #load(generation: number, hello: Hello): Promise<void> {

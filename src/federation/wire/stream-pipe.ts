@@ -51,7 +51,7 @@ export class StreamPipe implements WirePipe {
     stream.on("data", this.#onData);
     stream.on("drain", this.#onDrain);
     // What ends a stream: the peer half-closed it, it was cancelled or reset, or a status or transport error arrived.
-    stream.once("end", () => this.#over("the peer ended the stream"));
+    stream.once("end", () => this.#over("the stream ended without a Goodbye"));
     stream.once("cancelled", () => this.#over("the stream was cancelled or its connection ended"));
     stream.on("error", (error: Error) => this.#over(error.message));
     stream.once("close", () => this.#over("the stream closed"));

@@ -74,6 +74,8 @@ function degradedReason(
   connected: boolean,
   runnerConfig: RunnerConfig | undefined,
 ): string {
+  if (connected && view?.rivalMs !== undefined)
+    return "TwoAgents: another process with the same certificate takes turns with it; stop one of the two";
   if (view !== undefined && view.degradedReason !== "") return view.degradedReason;
   if (connected) return view?.refusedIndex === undefined ? "" : refusalText(view.refusedIndex);
   const condition = findCondition(runnerConfig?.status?.conditions, "FederationChannelDegraded");

@@ -19,6 +19,7 @@ export const METRICS: ReadonlyMap<string, MetricDefinition> = new Map<string, Me
   ["federation_degraded", { help: "1 while the channel of a cluster is degraded." }],
   ["federation_streams_ended_total", { help: "Streams that ended, by reason: every one but the last is a reconnect." }],
   ["federation_refused_total", { help: "Streams refused, by reason." }],
+  ["federation_rival_agents_total", { help: "Turns that two agents with one certificate took, by cluster." }],
   ["federation_facts_refused_total", { help: "Reports the hub will never store, by reason." }],
   ["federation_nacks_total", { help: "Items that agents refused, by class." }],
   ["federation_queue_bytes", { help: "Bytes queued and in flight for all agents of this replica." }],

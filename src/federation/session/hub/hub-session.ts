@@ -45,6 +45,7 @@ import { helloFault } from "./hello-check.ts";
 import { type HeldIndex, IndexOffers, OFFER_BODY_BYTES } from "./index-offers.ts";
 import { RevocationLane } from "./revocation-lane.ts";
 import { Tokens } from "../tokens.ts";
+import { Rivals } from "./rivals.ts";
 import type { HubPipe, HubStep, HubTag } from "./step.ts";
 import type { HubSessionView } from "./view.ts";
 
@@ -84,6 +85,7 @@ export class HubSession {
   readonly #facts: FactIntake;
   readonly #audit: AuditIntake;
   readonly #revocations = new RevocationLane();
+  readonly #rivals = new Rivals();
   /** Operator's retries not yet acknowledged by the agent, by item key. */
   readonly #retries: Map<string, { readonly kind: string; readonly name: string; sent: boolean }> = new Map();
   #pipe: HubPipe | undefined = undefined;
@@ -145,6 +147,7 @@ export class HubSession {
       agentVersion: this.#hello?.agentVersion ?? "",
       instanceId: this.#hello?.instanceId ?? "",
       storeId: this.#hello?.storeId ?? "",
+      rivalMs: this.#rivals.seenMs,
       connectedAtMs: this.#connectedAtMs,
       lastSeenMs: this.#lastSeenMs,
       roundTripMs: this.#liveness?.roundTripMs,
@@ -401,6 +404,7 @@ export class HubSession {
     }
     pipe.durable(seq, step.nowMs);
     this.#hello = hello;
+    this.#rivals.opened(hello.instanceId, step.wallMs);
     this.#heartbeat = undefined;
     this.#phase = "loading";
     this.#phaseMs = step.nowMs;

@@ -13,6 +13,8 @@ export interface HubSessionView {
   /** Agent process; two that alternate mean two agents with one certificate. */
   readonly instanceId: string;
   readonly storeId: string;
+  /** When two agents with one certificate took turns last, wall clock, Unix milliseconds; undefined when never. */
+  readonly rivalMs: number | undefined;
   /** Wall clock, Unix milliseconds; 0 when never. */
   readonly connectedAtMs: number;
   readonly lastSeenMs: number;

@@ -6,6 +6,7 @@ import { errorMessage } from "../base/errors.ts";
 import { systemRandom } from "../base/random.ts";
 import { startAgent } from "../roles/agent.ts";
 import { type Environment, RoleViolation } from "../roles/environment.ts";
+import { LogDestination } from "./log-destination.ts";
 
 /** Exit codes of `conductor` (conductor §1.2). */
 const EXIT = { ok: 0, failed: 1, invariant: 2 } as const;
@@ -55,10 +56,13 @@ async function agent(args: readonly string[]): Promise<number> {
   const flag = args.indexOf("--cluster-ref");
   const fallback = flag < 0 ? undefined : args[flag + 1];
   const env: Environment = { ...process.env, CLUSTER_REF: process.env["CLUSTER_REF"] ?? fallback };
-  const log = pino({
-    base: { component: "conductor", cluster: env["CLUSTER_REF"], role: env["CONDUCTOR_ROLE"] },
-    timestamp: pino.stdTimeFunctions.isoTime,
-  });
+  const log = pino(
+    {
+      base: { component: "conductor", cluster: env["CLUSTER_REF"], role: env["CONDUCTOR_ROLE"] },
+      timestamp: pino.stdTimeFunctions.isoTime,
+    },
+    new LogDestination(),
+  );
   try {
     const running = await startAgent({
       env,

@@ -88,5 +88,7 @@ function explainFailure(error: unknown): string {
   if (error instanceof SeamError || error instanceof UsageError) return error.message;
   if (error instanceof GrpcStatusError) return error.details;
   if (error instanceof ApiStatusError) return `the Kubernetes API refuses: ${error.message}`;
+  if (error instanceof Error && "code" in error && error.code === "ENOSPC")
+    return `no space left on the disk (${error.message}); nothing that was stored is lost, free some space and try again`;
   return errorMessage(error);
 }

@@ -164,7 +164,7 @@ describe("openEmbeddedCluster", () => {
       }
     }
     expect(isStatus(failure, "InternalError")).toBe(true);
-    expect(String(failure)).toContain("there is space left");
+    expect(String(failure)).toContain("needs space");
     expect(acknowledged.length).toBeGreaterThan(5);
     const names = async () =>
       (await cluster.list(ConfigMap, { namespace: "default" })).items.map((item) => item.metadata.name);

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, existsSync, fstatSync, openSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { type BackoffPolicy, fullJitter } from "../../base/backoff.ts";
 import type { Clock } from "../../base/clock.ts";
+import { errorMessage } from "../../base/errors.ts";
 import type { Random } from "../../base/random.ts";
 import { lastWords } from "./last-words.ts";
 
@@ -73,7 +74,12 @@ export class Child {
         continue;
       }
       const started = this.#clock.monotonic();
-      const how = await this.#runOnce(signal);
+      let how: string;
+      try {
+        how = await this.#runOnce(signal);
+      } catch (error) {
+        how = `could not start: ${errorMessage(error)}`; // its log cannot be opened, for example on a full disk
+      }
       if (signal.aborted) break;
       failures = this.#clock.monotonic() - started >= HEALTHY_RUN_MS ? 0 : failures + 1;
       const delayMs =
@@ -113,7 +119,7 @@ export class Child {
       );
     });
     if (child.pid !== undefined) {
-      writeFileSync(this.spec.pidFile, `${child.pid}\n`);
+      writePid(this.spec.pidFile, child.pid);
       this.#onEvent({ type: "started", name: this.spec.name, pid: child.pid, restarts: this.#restarts });
     }
     const stop = (): void => {
@@ -146,6 +152,14 @@ export class Child {
 
 function exitText(code: number | null, said: string): string {
   return `exit code ${code ?? "unknown"}${code !== 0 && said !== "" ? `: ${said}` : ""}`;
+}
+
+function writePid(file: string, pid: number): void {
+  try {
+    writeFileSync(file, `${pid}\n`);
+  } catch {
+    // the process runs all the same; only a person who looks for its pid misses it, for example on a full disk
+  }
 }
 
 function rotate(file: string): void {

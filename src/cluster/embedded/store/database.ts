@@ -50,7 +50,7 @@ const SQLITE_NOTADB = 26;
 
 const DISK_FULL: StoreFailure = {
   reason: "DiskFull",
-  expected: "there is space left for the state, on the device and under the size limit",
+  expected: "needs space for the state, on the device and under the size limit",
   remedy: "free space and try again; nothing that was stored is lost",
 };
 

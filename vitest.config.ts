@@ -2,7 +2,7 @@ import { defineConfig } from "vitest/config";
 
 /**
  * Isolation costs about ten times the run (docs/measurements.md), so there is no module-level state to isolate.
- * Child-process suites live in test/e2e and run one at a time after the rest.
+ * Suites of whole meshes live in test/e2e and test/browser and run one at a time after the rest.
  */
 export default defineConfig({
   test: {
@@ -10,6 +10,7 @@ export default defineConfig({
     isolate: false,
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    reporters: ["minimal", "./test/support/run-report.ts"],
     projects: [
       {
         extends: true,
@@ -22,7 +23,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "e2e",
-          include: ["test/e2e/**/*.test.ts"],
+          include: ["test/{e2e,browser}/**/*.test.ts"],
           pool: "forks",
           fileParallelism: false,
           testTimeout: 300_000,

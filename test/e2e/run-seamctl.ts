@@ -3,11 +3,36 @@ import { fileURLToPath } from "node:url";
 
 const SEAMCTL = fileURLToPath(new URL("../../src/bin/seamctl.ts", import.meta.url));
 
+/**
+ * Port offsets of these suites. They keep away from a mesh that a person runs and from each other, and lie so high that PermissionService
+ * (50051 + offset) is above the ports that the kernel lends to outgoing connections (up to 60999), which no test can reserve.
+ */
+export const OFFSETS = {
+  up: 11_000,
+  second: 11_100,
+  busy: 11_200,
+  refused: 11_300,
+  tour: 11_400,
+  readme: 11_500,
+  grpc: 11_600,
+  page: 11_700,
+  again: 11_800,
+  disk: 11_900,
+  kill: 12_000,
+} as const;
+
 /** A finished command. */
 export interface Finished {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
+}
+
+/** How a command is run. */
+export interface RunOptions {
+  /** Another user, as root may. */
+  readonly uid?: number;
+  readonly cwd?: string;
 }
 
 /** A running command whose output can be waited for. */
@@ -18,8 +43,13 @@ export class RunningCommand {
   #stderr = "";
   #wake: (() => void)[] = [];
 
-  constructor(args: readonly string[], env: NodeJS.ProcessEnv = process.env) {
-    this.process = spawn(process.execPath, [SEAMCTL, ...args], { stdio: ["ignore", "pipe", "pipe"], env });
+  constructor(args: readonly string[], options: RunOptions = {}) {
+    const { uid } = options;
+    this.process = spawn(process.execPath, [SEAMCTL, ...args], {
+      stdio: ["ignore", "pipe", "pipe"],
+      ...(uid !== undefined && { uid, gid: uid }),
+      ...(options.cwd !== undefined && { cwd: options.cwd }),
+    });
     const notify = (): void => {
       for (const wake of this.#wake.splice(0)) wake();
     };
@@ -40,9 +70,9 @@ export class RunningCommand {
     });
   }
 
-  /** Resolves when standard output holds `text`; rejects when the command ends without it. */
-  async printed(text: string): Promise<string> {
-    while (!this.#stdout.includes(text)) {
+  /** Resolves when standard output holds `text` after its first `from` characters; rejects when the command ends without it. */
+  async printed(text: string, from = 0): Promise<string> {
+    while (!this.#stdout.includes(text, from)) {
       if (this.process.exitCode !== null || this.process.signalCode !== null) {
         throw new Error(`ended without printing ${JSON.stringify(text)}:\n${this.#stdout}\n${this.#stderr}`);
       }
@@ -50,9 +80,25 @@ export class RunningCommand {
     }
     return this.#stdout;
   }
+
+  /** Ctrl-C; kills it when it does not end. Resolves when it has ended. */
+  async stop(): Promise<Finished> {
+    this.process.kill("SIGINT");
+    const last = setTimeout(() => this.process.kill("SIGKILL"), 10_000);
+    const finished = await this.finished;
+    clearTimeout(last);
+    return finished;
+  }
 }
 
 /** Runs seamctl to its end. */
 export function seamctl(...args: readonly string[]): Promise<Finished> {
   return new RunningCommand(args).finished;
+}
+
+/** Starts `up` and resolves when it is ready. */
+export async function meshUp(directory: string, offset: number, ...flags: readonly string[]): Promise<RunningCommand> {
+  const up = new RunningCommand(["up", "--dir", directory, "--port-offset", String(offset), ...flags]);
+  await up.printed("ready in");
+  return up;
 }

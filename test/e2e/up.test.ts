@@ -1,25 +1,19 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { RunningCommand, seamctl } from "./run-seamctl.ts";
-
-/** Shifts every port of this file's mesh away from a mesh that a person may be running. */
-const OFFSET = "2300";
+import { OFFSETS, RunningCommand, meshUp, seamctl } from "./run-seamctl.ts";
 
 describe("seamctl up", () => {
   const directory = mkdtempSync(join(tmpdir(), "seam-up-"));
   let up: RunningCommand;
 
   beforeAll(async () => {
-    up = new RunningCommand(["up", "--dir", directory, "--port-offset", OFFSET]);
-    await up.printed("ready in");
+    up = await meshUp(directory, OFFSETS.up);
   }, 150_000);
 
   afterAll(async () => {
-    up.process.kill("SIGKILL");
-    await up.finished;
+    await up.stop();
     rmSync(directory, { recursive: true, force: true });
   });
 
@@ -45,16 +39,8 @@ describe("seamctl up", () => {
   });
 
   it("answers can-i and who-can from the tenant, with the rule that decides", async () => {
-    const target = [
-      "-n",
-      "hello",
-      "--as",
-      "system:serviceaccount:hello:hello",
-      "--cluster",
-      "tenant-2",
-      "--dir",
-      directory,
-    ];
+    const account = "system:serviceaccount:hello:hello";
+    const target = ["-n", "hello", "--as", account, "--cluster", "tenant-2", "--dir", directory];
     const yes = await seamctl("can-i", "get", "pods", ...target, "--explain");
     expect(yes.stdout).toMatch(/^yes: /);
     expect(yes.stdout).toContain("granted by RBACProfile");
@@ -96,8 +82,29 @@ describe("seamctl up", () => {
     expect((await seamctl("audit", "query", "--limit", "-1", "--dir", directory)).code).toBe(2);
   });
 
+  it("names what a person got wrong, with the remedy", async () => {
+    const texts = [
+      [["agents", "tenant-1", "tenant-9"], "cluster tenant-9 is not registered; list those that are: seamctl agents"],
+      [["explain", "tenant-9", "hello"], 'cluster "tenant-9": must be a registered TalosCluster with role tenant'],
+      [["explain", "tenant-1", "nope"], "they are PackInstalled/hello-tenant-1, PermissionSnapshot/snapshot-tenant-1"],
+      [
+        ["pack", "publish", "examples/packs/hello/v2", "--name", "a", "--version", "v1", "--to", "tenant-9"],
+        "flag --to: must name registered tenants, found tenant-9",
+      ],
+      [
+        ["pack", "publish", "examples/packs/hello/v2", "--name", "hello", "--version", "v1.0.0", "--to", "all"],
+        "PackDelivery seam-system/hello-v1.0.0: is immutable and exists with other content or targets",
+      ],
+    ] as const;
+    for (const [args, text] of texts) {
+      const result = await seamctl(...args, "--dir", directory);
+      expect(result.stderr).toContain(text);
+      expect(result.code).toBe(1);
+    }
+  });
+
   it("refuses a second up on the same directory and names the first", async () => {
-    const second = await seamctl("up", "--dir", directory, "--port-offset", "2400");
+    const second = await seamctl("up", "--dir", directory, "--port-offset", String(OFFSETS.second));
     expect(second.code).toBe(1);
     expect(second.stderr).toContain(`pid ${up.process.pid ?? 0}`);
     expect(second.stderr).toContain("--dir");
@@ -119,54 +126,33 @@ describe("seamctl up", () => {
     process.kill(pid, "SIGKILL");
     const text = await up.printed("tenant-3 started again");
     expect(text).toContain("tenant-3 ended (SIGKILL); starting it again in");
-    await up.printed("waiting: tenant-3");
+    await up.printed("ready again");
+  });
+
+  it("keeps a held process down until it is released, and the others go on", async () => {
+    const held = await seamctl("process", "hold", "management", "--dir", directory);
+    expect(held.stdout).toContain("management is held");
+    await up.printed("waiting: management is held down; the hub does not answer");
+    const fleet = await seamctl("agents", "--dir", directory);
+    expect(fleet.code).toBe(1);
+    expect(fleet.stderr).toMatch(/^seamctl: FleetService at 127\.0\.0\.1:\d+: does not answer \(connect ECONNREFUSED/);
+    expect(fleet.stderr).toContain(`start the mesh with: npx seamctl up --dir ${directory}`);
+    const account = "system:serviceaccount:hello:hello";
+    const asked = await seamctl("can-i", "get", "pods", "-n", "hello", "--as", account, "--dir", directory);
+    expect(asked.stdout).toMatch(/^yes: /);
+    const { length } = await up.printed("");
+    await seamctl("process", "release", "management", "--dir", directory);
+    await up.printed("ready again", length);
   });
 
   it("stops everything within 5 s of Ctrl-C and goes on from the same directory", async () => {
-    up.process.kill("SIGINT");
-    const stopped = await up.finished;
+    const stopped = await up.stop();
     expect(stopped.code).toBe(0);
     const [, seconds] = /stopped in (\d+\.\d) s/.exec(stopped.stdout) ?? [];
     expect(Number(seconds)).toBeLessThan(5);
-    const again = await seamctl("up", "--dir", directory, "--port-offset", OFFSET, "--exit-when-ready");
+    const again = await seamctl("up", "--dir", directory, "--port-offset", String(OFFSETS.up), "--exit-when-ready");
     expect(again.stderr).toBe("");
     expect(again.code).toBe(0);
     expect(again.stdout).toContain("ready in");
-  });
-});
-
-describe("seamctl up that cannot start", () => {
-  it("names a busy port, who wants it and the flag that helps", async () => {
-    const directory = mkdtempSync(join(tmpdir(), "seam-busy-"));
-    const blocker = createServer();
-    await new Promise<void>((resolve) => blocker.listen(9443 + 2500, "127.0.0.1", resolve));
-    const result = await seamctl("up", "--dir", directory, "--port-offset", "2500");
-    await new Promise((resolve) => blocker.close(resolve));
-    rmSync(directory, { recursive: true, force: true });
-    expect(result.code).toBe(1);
-    expect(result.stderr).toContain("port 11943: must be free for the management federation hub");
-    expect(result.stderr).toContain("--port-offset");
-  });
-
-  it("refuses a state directory of a newer version and leaves it alone", async () => {
-    const directory = mkdtempSync(join(tmpdir(), "seam-newer-"));
-    writeFileSync(join(directory, "version"), "99\n");
-    const result = await seamctl("up", "--dir", directory, "--port-offset", "2600");
-    expect(result.code).toBe(1);
-    expect(result.stderr).toContain("a newer seamctl wrote it");
-    expect(readFileSync(join(directory, "version"), "utf8")).toBe("99\n");
-    rmSync(directory, { recursive: true, force: true });
-  });
-
-  it("answers wrong usage with exit code 2", async () => {
-    expect((await seamctl("up", "--tenants", "0")).code).toBe(2);
-    expect((await seamctl("frobnicate")).code).toBe(2);
-    expect((await seamctl("can-i", "get", "pods")).code).toBe(2);
-  });
-
-  it("says where to find a mesh when there is none", async () => {
-    const result = await seamctl("agents", "--dir", join(tmpdir(), "seam-no-such-mesh"));
-    expect(result.code).toBe(1);
-    expect(result.stderr).toContain("holds no mesh; start one with `npm start`");
   });
 });

@@ -4,6 +4,7 @@ import {
   existsSync,
   mkdirSync,
   readFileSync,
+  readdirSync,
   renameSync,
   statfsSync,
   writeFileSync,
@@ -120,6 +121,15 @@ export function prepareLayout(layout: MeshLayout): void {
       });
     }
   } else {
+    const others = readdirSync(layout.root).filter((name) => name !== "version.tmp");
+    if (others.length > 0) {
+      throw new SeamError({
+        reason: "StateDirectoryForeign",
+        object,
+        expected: `must be new, empty or a state directory of seamctl, but it holds other files (${others[0] ?? ""})`,
+        remedy: "choose another with --dir",
+      });
+    }
     writeFileSync(`${layout.versionFile}.tmp`, `${LAYOUT_VERSION}\n`);
     renameSync(`${layout.versionFile}.tmp`, layout.versionFile);
   }

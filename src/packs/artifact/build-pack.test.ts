@@ -153,7 +153,9 @@ metadata: { name: k, namespace: kube-system }
       "hosts.yaml:1: is a link or special file; replace it by a regular file",
     );
     await expect(buildPack(await directoryOf({}))).rejects.toThrow("the directory holds no manifest");
-    await expect(buildPack("/nonexistent/pack")).rejects.toThrow("must be a readable directory of Kubernetes manifests");
+    await expect(buildPack("/nonexistent/pack")).rejects.toThrow(
+      "must be a readable directory of Kubernetes manifests",
+    );
   });
 
   it("reads numbers and words as kubectl does, and warns about words", async () => {

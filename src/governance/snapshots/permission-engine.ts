@@ -97,6 +97,25 @@ function live<T extends Named>(list: readonly T[]): readonly T[] {
   return list.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
 }
 
+/** What a profile names, as keys: derived once per object, since every computation asks for every profile. */
+interface ProfileRefs {
+  readonly key: string;
+  readonly policy: string;
+  readonly sets: readonly string[];
+  /** See {@link identityKey}. */
+  readonly identity: string;
+}
+
+function profileRefs(profile: RBACProfile): ProfileRefs {
+  const { metadata, spec } = profile;
+  return {
+    key: objectKey(metadata),
+    policy: policyKey(profile),
+    sets: spec.permissionDeclarations.map(({ permissionSetRef }) => setKey(profile, permissionSetRef)),
+    identity: identityKey(metadata, spec.principalRef),
+  };
+}
+
 function same(a: readonly unknown[], b: readonly unknown[]): boolean {
   return a.length === b.length && a.every((entry, i) => entry === b[i]);
 }
@@ -107,13 +126,19 @@ function judgedAgain<T extends Named, E extends Judged<T>>(
   previous: ReadonlyMap<string, E> | undefined,
   restsOn: (object: T) => readonly unknown[],
   judge: (object: T, restsOn: readonly unknown[]) => E,
+  keyOf: (object: T) => string = ({ metadata }) => objectKey(metadata),
+  anew: string[] = [],
 ): ReadonlyMap<string, E> {
   const entries = new Map<string, E>();
   for (const object of live(objects)) {
-    const key = objectKey(object.metadata);
+    const key = keyOf(object);
     const under = restsOn(object);
     const held = previous?.get(key);
-    entries.set(key, held?.object === object && same(held.restsOn, under) ? held : judge(object, under));
+    if (held?.object === object && same(held.restsOn, under)) entries.set(key, held);
+    else {
+      entries.set(key, judge(object, under));
+      anew.push(key);
+    }
   }
   return entries;
 }
@@ -125,6 +150,7 @@ function judgedAgain<T extends Named, E extends Judged<T>>(
  */
 export class PermissionEngine {
   readonly #memo = new RuleMemo();
+  readonly #refs = new WeakMap<RBACProfile, ProfileRefs>();
   /** What stands on each cluster, by profile; follows the registered clusters. */
   readonly #byCluster = new Map<string, Map<string, Contribution>>();
   #registry: ClusterRegistry = { registered: new Set(), managementCluster: "" };
@@ -160,9 +186,10 @@ export class PermissionEngine {
       () => [],
       (object, restsOn): Judged<IdentityProvider> => ({ object, restsOn, verdict: validateIdentityProvider(object) }),
     );
-    const principals = new Set(
-      live(world.profiles).map(({ metadata, spec }) => identityKey(metadata, spec.principalRef)),
-    );
+    // Nobody asks who has which principal while there is nothing to bind.
+    const principals = new Set<string>();
+    if (world.bindings.length > 0)
+      for (const profile of live(world.profiles)) principals.add(this.#refsOf(profile).identity);
     const bindings = judgedAgain(
       world.bindings,
       before?.bindings,
@@ -178,13 +205,16 @@ export class PermissionEngine {
       },
     );
     const identities = identitiesOf(bindings);
+    const anew: string[] = [];
     const profiles = judgedAgain(
       world.profiles,
       before?.profiles,
-      (profile) => restingOn(profile, policies, sets, claims, identities, registry),
+      (profile) => restingOn(profile, this.#refsOf(profile), policies, sets, claims, identities, registry),
       (object, restsOn) => this.#judgeProfile(object, restsOn, policies, sets, claims, identities, registry),
+      (profile) => this.#refsOf(profile).key,
+      anew,
     );
-    const touched = this.#touched(world, before, profiles, sets);
+    const touched = this.#touched(world, before, profiles, anew, sets);
     const snapshots = new Map<string, ComputedSnapshot>();
     for (const cluster of tenantsOf(world)) {
       const held = before?.snapshots.get(cluster);
@@ -194,6 +224,15 @@ export class PermissionEngine {
     this.#view = { sets, policies, profiles, providers, bindings, snapshots, recomputed: touched };
     return this.#view;
   }
+
+  readonly #refsOf = (profile: RBACProfile): ProfileRefs => {
+    let refs = this.#refs.get(profile);
+    if (refs === undefined) {
+      refs = profileRefs(profile);
+      this.#refs.set(profile, refs);
+    }
+    return refs;
+  };
 
   /** The same object while the registered clusters are the same. */
   #registryOf(world: PermissionWorld): ClusterRegistry {
@@ -272,6 +311,7 @@ export class PermissionEngine {
     world: PermissionWorld,
     before: PermissionView | undefined,
     profiles: ReadonlyMap<string, JudgedProfile>,
+    anew: readonly string[],
     sets: ReadonlyMap<string, Judged<PermissionSet>>,
   ): ReadonlySet<string> {
     const touched = new Set<string>();
@@ -283,21 +323,30 @@ export class PermissionEngine {
     const remove = (key: string, { clusters }: Contribution): void => {
       for (const cluster of clusters) if (this.#byCluster.get(cluster)?.delete(key) === true) touched.add(cluster);
     };
-    for (const [key, { contribution }] of before?.profiles ?? [])
-      if (profiles.get(key)?.contribution !== contribution) remove(key, contribution);
+    let added = 0;
+    for (const key of anew) {
+      const held = before?.profiles.get(key);
+      if (held === undefined) added++;
+      else remove(key, held.contribution);
+    }
+    if (before !== undefined && before.profiles.size + added > profiles.size)
+      for (const [key, { contribution }] of before.profiles) if (!profiles.has(key)) remove(key, contribution);
     const registered = new Set(tenants);
     for (const cluster of this.#byCluster.keys()) if (!registered.has(cluster)) this.#byCluster.delete(cluster);
     const fresh = new Set(tenants.filter((cluster) => !this.#byCluster.has(cluster)));
     for (const cluster of fresh) this.#byCluster.set(cluster, new Map());
-    for (const [key, { contribution }] of profiles) {
-      const moved = before?.profiles.get(key)?.contribution !== contribution;
-      if (!moved && fresh.size === 0) continue;
+    const place = (key: string, contribution: Contribution, onto?: ReadonlySet<string>): void => {
       for (const cluster of contribution.clusters) {
-        if (!moved && !fresh.has(cluster)) continue;
+        if (onto !== undefined && !onto.has(cluster)) continue;
         this.#byCluster.get(cluster)?.set(key, contribution);
         touched.add(cluster);
       }
+    };
+    for (const key of anew) {
+      const entry = profiles.get(key);
+      if (entry !== undefined) place(key, entry.contribution);
     }
+    if (fresh.size > 0) for (const [key, { contribution }] of profiles) place(key, contribution, fresh);
     const ceilings = new Map<string, ClusterCeilings>();
     const fleet = this.#ceilingSet(sets, objectKey(FLEET_CEILING));
     for (const cluster of tenants) {
@@ -366,15 +415,15 @@ function setKey({ metadata }: RBACProfile, name: string): string {
 
 function restingOn(
   profile: RBACProfile,
+  refs: ProfileRefs,
   policies: ReadonlyMap<string, JudgedPolicy>,
   sets: ReadonlyMap<string, Judged<PermissionSet>>,
   claims: PrincipalClaims,
   identities: Identities,
   registry: ClusterRegistry,
 ): readonly unknown[] {
-  const restsOn: unknown[] = [registry, policies.get(policyKey(profile)), claimedBy(profile, claims)];
-  for (const { permissionSetRef } of profile.spec.permissionDeclarations)
-    restsOn.push(sets.get(setKey(profile, permissionSetRef)));
-  restsOn.push(...identitiesFor(profile, identities));
+  const restsOn: unknown[] = [registry, policies.get(refs.policy), claimedBy(profile, claims)];
+  for (const key of refs.sets) restsOn.push(sets.get(key));
+  for (const identity of identities.get(refs.identity) ?? NO_IDENTITIES) restsOn.push(identity);
   return restsOn;
 }

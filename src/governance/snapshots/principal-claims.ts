@@ -28,7 +28,7 @@ export function principalClaims(profiles: readonly RBACProfile[]): PrincipalClai
   const claims = new Map<string, Claim>();
   for (const profile of profiles) {
     const { namespace = "", name, creationTimestamp = "" } = profile.metadata;
-    if (clusterOfNamespace(namespace) === undefined || !isFleetWide(profile)) continue;
+    if (!isFleetWide(profile) || clusterOfNamespace(namespace) === undefined) continue;
     const claim = { key: `${namespace}/${name}`, namespace, createdAt: creationTimestamp };
     const held = claims.get(profile.spec.principalRef);
     if (held === undefined || isOlder(claim, held)) claims.set(profile.spec.principalRef, claim);
@@ -43,7 +43,8 @@ function isOlder(a: Claim, b: Claim): boolean {
 /** The claim of another tenant that keeps `profile` from its principal, as `namespace/name`. */
 export function claimedBy(profile: RBACProfile, claims: PrincipalClaims): string | undefined {
   const { namespace } = profile.metadata;
-  if (clusterOfNamespace(namespace) === undefined || !isFleetWide(profile)) return undefined;
   const claim = claims.get(profile.spec.principalRef);
-  return claim === undefined || claim.namespace === namespace ? undefined : claim.key;
+  if (claim === undefined || claim.namespace === namespace) return undefined;
+  if (clusterOfNamespace(namespace) === undefined || !isFleetWide(profile)) return undefined;
+  return claim.key;
 }

@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { CustomResourceDefinition, Namespace } from "../api/builtin.ts";
 import { loadCrds } from "../api/kinds/crds.ts";
 import { invariant } from "../base/assert.ts";
@@ -54,6 +55,7 @@ export async function openOwnCluster(options: AgentOptions, closing: ClosingOrde
       key: await pem("EMBEDDED_API_KEY_PATH", "key of the embedded Kubernetes API"),
       clientCa: await pem("EMBEDDED_API_CA_CERT_PATH", "CA of its clients"),
     },
+    serviceAccountKeyPath: join(directory, "service-account.key"),
     clock,
     random,
     log: log.child({ component: "apiserver" }),

@@ -7,6 +7,7 @@ import {
   type RbacSubject,
   Role,
   RoleBinding,
+  ServiceAccount,
 } from "../../src/api/builtin.ts";
 import { DEFAULT_CLUSTER_ROLE_BINDINGS, DEFAULT_CLUSTER_ROLES } from "../../src/cluster/serve/rbac/default-policy.ts";
 import type { AccessAnswer, AccessTarget, Headers } from "./access-target.ts";
@@ -393,6 +394,96 @@ export function accessConformance(server: string, open: () => Promise<AccessTarg
         details: { causes: [{ reason: "FieldValueInvalid", field: "roleRef" }] },
       });
     });
+
+    it("gives tokens to ServiceAccounts and knows their bearers", async () => {
+      const at = await namespace();
+      const metadata = { name: "robot", namespace: at };
+      const account = await target.cluster.create(ServiceAccount, {
+        apiVersion: "v1",
+        kind: "ServiceAccount",
+        metadata,
+      });
+      const kind = "TokenRequest";
+      const request = (spec: object, name = "robot", headers: Headers = {}): Promise<AccessAnswer> =>
+        target.send("POST", `/api/v1/namespaces/${at}/serviceaccounts/${name}/token`, headers, {
+          apiVersion: "authentication.k8s.io/v1",
+          kind,
+          spec,
+        });
+      const tokenOf = async (spec: object): Promise<string> =>
+        ((await request(spec)).body as { status: { token: string } }).status.token;
+      expect(await request({ expirationSeconds: 900 })).toMatchObject({
+        status: 201,
+        body: {
+          kind,
+          metadata: { ...metadata, uid: account.metadata.uid },
+          spec: { audiences: ["https://kubernetes.default.svc"], expirationSeconds: 900 },
+          status: { token: expect.stringMatching(/^[\w-]+\.[\w-]+\.[\w-]+$/), expirationTimestamp: expect.any(String) },
+        },
+      });
+      expect(await request({ expirationSeconds: 599 })).toMatchObject({
+        status: 422,
+        body: {
+          message:
+            'TokenRequest.authentication.k8s.io "" is invalid: spec.expirationSeconds: Invalid value: 599: may not specify a duration less than 10 minutes',
+        },
+      });
+      expect(await request({}, "gone")).toMatchObject({
+        status: 404,
+        body: { message: 'serviceaccounts "gone" not found' },
+      });
+      expect(await request({}, "robot", as(user()))).toMatchObject({ status: 403 });
+
+      const token = await tokenOf({});
+      const bearer: Headers = { authorization: `Bearer ${token}` };
+      const info = {
+        username: `system:serviceaccount:${at}:robot`,
+        uid: account.metadata.uid,
+        groups: ["system:serviceaccounts", `system:serviceaccounts:${at}`, "system:authenticated"],
+      };
+      const whoami = (headers: Headers): Promise<AccessAnswer> =>
+        target.sendAnonymously("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", headers, {
+          apiVersion: "authentication.k8s.io/v1",
+          kind: "SelfSubjectReview",
+        });
+      expect(await whoami(bearer)).toMatchObject({ status: 201, body: { status: { userInfo: info } } });
+      const forged = `${token.slice(0, -6)}${token.endsWith("AAAAAA") ? "BBBBBB" : "AAAAAA"}`;
+      expect(await whoami({ authorization: `Bearer ${forged}` })).toMatchObject({ status: 401 });
+      const tokenReview = async (spec: object): Promise<AccessAnswer> =>
+        target.send(
+          "POST",
+          "/apis/authentication.k8s.io/v1/tokenreviews",
+          {},
+          {
+            apiVersion: "authentication.k8s.io/v1",
+            kind: "TokenReview",
+            spec,
+          },
+        );
+      expect(await tokenReview({ token })).toMatchObject({
+        status: 201,
+        body: { status: { authenticated: true, user: info, audiences: ["https://kubernetes.default.svc"] } },
+      });
+      const vault = await tokenOf({ audiences: ["vault"] });
+      expect(await tokenReview({ token: vault, audiences: ["vault", "other"] })).toMatchObject({
+        body: { status: { authenticated: true, audiences: ["vault"] } },
+      });
+      const elsewhere = await tokenReview({ token: vault });
+      expect(elsewhere).toMatchObject({ status: 201, body: { status: { user: {}, error: expect.any(String) } } });
+      expect(elsewhere).not.toHaveProperty("body.status.authenticated");
+      expect(await whoami({ authorization: `Bearer ${vault}` })).toMatchObject({ status: 401 });
+      expect(await tokenReview({})).toMatchObject({ status: 400 });
+
+      await grant(at, "robots", [{ verbs: ["list"], apiGroups: [""], resources: ["pods"] }], {
+        kind: "ServiceAccount",
+        ...metadata,
+      });
+      const pods = async (): Promise<number> =>
+        (await target.sendAnonymously("GET", `/api/v1/namespaces/${at}/pods`, bearer)).status;
+      await expect.poll(pods, EFFECTIVE).toBe(200);
+      await target.cluster.delete(ServiceAccount, metadata);
+      await expect.poll(pods, { timeout: 30_000, interval: 100 }).toBe(401);
+    }, 60_000);
 
     it("starts with the default roles and bindings of Kubernetes", async () => {
       for (const { metadata, rules, aggregationRule } of DEFAULT_CLUSTER_ROLES) {

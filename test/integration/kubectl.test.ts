@@ -226,6 +226,20 @@ describe.skipIf(kubectl === undefined)("kubectl", () => {
     await ok("delete deployment temporary --cascade=foreground --wait");
   });
 
+  it("makes tokens of service accounts and acts as others", async () => {
+    await ok("create serviceaccount robot");
+    await ok("create role podreader --verb=get,list --resource=pods");
+    await ok("create rolebinding robots --role=podreader --serviceaccount=default:robot");
+    const token = (await ok("create token robot --duration=15m")).trim();
+    expect(token.split(".")).toHaveLength(3);
+    const robot = "system:serviceaccount:default:robot";
+    expect(await ok(`auth can-i list pods --as=${robot}`)).toBe("yes\n");
+    const listed = await ok(`auth can-i --list --as=${robot}`);
+    expect(listed).toMatch(/^pods +\[\] +\[\] +\[get list\]$/m);
+    expect(listed).toMatch(/^selfsubjectreviews\.authentication\.k8s\.io +\[\] +\[\] +\[create\]$/m);
+    expect(await ok(`--as=${robot} auth whoami -o jsonpath={.status.userInfo.username}`)).toBe(robot);
+  });
+
   it("answers for the user of the context", async () => {
     expect(await ok("auth can-i create pods")).toBe("yes\n");
     expect(await run("--context bob auth can-i create pods".split(" "))).toMatchObject({ code: 1, out: "no\n" });

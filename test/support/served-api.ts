@@ -76,6 +76,7 @@ export async function serveTestApi(): Promise<TestApi> {
     port: 0,
     tls: { cert: server.certificatePem, key: server.privateKeyPem, clientCa: ca.certificatePem },
     adminToken: ADMIN_TOKEN,
+    serviceAccountKeyPath: join(directory, "service-account.key"),
     ...parts,
     signal: stop.signal,
   });

@@ -2,6 +2,8 @@ import { isJsonObject, type JsonObject } from "../../base/json.ts";
 import type { DiscoveredResource } from "../cluster.ts";
 import { ApiStatusError, type StatusCause } from "../api-status-error.ts";
 import { badRequest } from "./api-errors.ts";
+import type { Authenticator } from "./authentication.ts";
+import { ISSUER } from "./tokens/service-account-tokens.ts";
 import type { User } from "./user.ts";
 import type { AccessAttributes, Authorizer } from "./authorizer.ts";
 
@@ -26,6 +28,7 @@ function review(group: string, resource: string, kind: string, namespaced = fals
 /** Resources that are questions: they are answered and never stored. */
 export const REVIEW_RESOURCES: readonly DiscoveredResource[] = [
   review(AUTHENTICATION, "selfsubjectreviews", "SelfSubjectReview"),
+  review(AUTHENTICATION, "tokenreviews", "TokenReview"),
   review(AUTHORIZATION, "localsubjectaccessreviews", "LocalSubjectAccessReview", true),
   review(AUTHORIZATION, "selfsubjectaccessreviews", "SelfSubjectAccessReview"),
   review(AUTHORIZATION, "selfsubjectrulesreviews", "SelfSubjectRulesReview"),
@@ -40,7 +43,7 @@ export const REVIEW_RESOURCES: readonly DiscoveredResource[] = [
  * @throws ApiStatusError 400, 422 for a review without a question
  */
 export async function answerReview(
-  authorizer: Authorizer,
+  { authorizer, authenticator }: { readonly authorizer: Authorizer; readonly authenticator: Authenticator },
   resource: DiscoveredResource,
   body: JsonObject,
   user: User,
@@ -59,6 +62,17 @@ export async function answerReview(
       return answered({
         userInfo: userInfo(user),
       });
+    case "tokenreviews": {
+      const token = text(spec["token"]);
+      if (token === "") throw badRequest("token is required for TokenReview in authentication");
+      const asked = texts(spec["audiences"]);
+      const found = await authenticator.authenticateToken(token, asked.length === 0 ? [ISSUER] : asked);
+      return answered(
+        found === undefined
+          ? { user: {}, error: "invalid bearer token" }
+          : { authenticated: true, user: userInfo(found.user), audiences: [...found.audiences] },
+      );
+    }
     case "selfsubjectrulesreviews": {
       const asked = text(spec["namespace"]);
       if (asked === "") throw badRequest("no namespace on request");

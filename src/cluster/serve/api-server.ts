@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "../../base/clock.ts";
 import { errorMessage } from "../../base/errors.ts";
-import { isJsonObject } from "../../base/json.ts";
+import { isJsonObject, type JsonObject } from "../../base/json.ts";
 import type { Log } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
 import { ApiStatusError } from "../api-status-error.ts";
@@ -21,6 +21,8 @@ import type { Rbac } from "./rbac/start-rbac.ts";
 import { decodeBody, readBody } from "./request-body.ts";
 import { requestTarget, type RequestTarget } from "./request-target.ts";
 import { ResourceRequests, type ResourceTarget } from "./resource-requests.ts";
+import type { ServiceAccountTokens } from "./tokens/service-account-tokens.ts";
+import { answerTokenRequest } from "./tokens/token-request.ts";
 import type { ServedCluster } from "./served-cluster.ts";
 
 type ResourcePath = Extract<RequestTarget, { readonly type: "resource" }>;
@@ -31,6 +33,7 @@ export interface ApiServerParts {
   readonly authorizer: Authorizer;
   readonly escalation: Rbac["escalation"];
   readonly adminToken: string | undefined;
+  readonly tokens: ServiceAccountTokens;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -46,7 +49,7 @@ export class ApiServer {
 
   constructor(parts: ApiServerParts) {
     this.#parts = parts;
-    this.#authenticator = new Authenticator(parts.clock, parts.adminToken);
+    this.#authenticator = new Authenticator(parts.clock, parts.adminToken, parts.tokens);
     this.#requests = new ResourceRequests({ ...parts, protobuf: this.#protobuf });
   }
 
@@ -54,7 +57,7 @@ export class ApiServer {
   async handle(request: IncomingMessage, response: ServerResponse, signal: AbortSignal): Promise<void> {
     let exchange = new Exchange(request, response, { name: "", groups: [] });
     try {
-      const user = this.#authenticator.authenticate(request);
+      const user = await this.#authenticator.authenticate(request);
       exchange = new Exchange(request, response, user);
       const actsAs = await impersonated(user, request, this.#parts.authorizer);
       if (actsAs !== user) exchange = new Exchange(request, response, actsAs);
@@ -109,6 +112,13 @@ export class ApiServer {
       await this.#review(exchange, resource, target, verb);
       return;
     }
+    if (group === "" && target.resource === "serviceaccounts" && subresource === "token") {
+      if (verb !== "create") throw methodNotAllowed();
+      const encoding = negotiate(exchange.header("accept"));
+      const body = await this.#question(exchange, "TokenRequest");
+      exchange.send(201, await answerTokenRequest(this.#parts, { namespace, name }, body), encoding);
+      return;
+    }
     await this.#requests.answer(exchange, checkedTarget(resource, target, verb), verb, signal);
   }
 
@@ -120,11 +130,16 @@ export class ApiServer {
   ): Promise<void> {
     if (verb !== "create" || name !== "") throw methodNotAllowed();
     const encoding = negotiate(exchange.header("accept"));
+    const body = await this.#question(exchange, resource.kind);
+    const parts = { authorizer: this.#parts.authorizer, authenticator: this.#authenticator };
+    exchange.send(201, await answerReview(parts, resource, body, exchange.user, namespace), encoding);
+  }
+
+  async #question(exchange: Exchange, kind: string): Promise<JsonObject> {
     const bytes = await readBody(exchange.request);
-    const { value } = decodeBody(bytes, exchange.header("content-type"), resource.kind, this.#protobuf);
-    if (!isJsonObject(value))
-      throw badRequest(`the object provided is unrecognized (must be of type ${resource.kind})`);
-    exchange.send(201, await answerReview(this.#parts.authorizer, resource, value, exchange.user, namespace), encoding);
+    const { value } = decodeBody(bytes, exchange.header("content-type"), kind, this.#protobuf);
+    if (!isJsonObject(value)) throw badRequest(`the object provided is unrecognized (must be of type ${kind})`);
+    return value;
   }
 
   async #authorize(exchange: Exchange, attributes: AccessAttributes): Promise<void> {
@@ -159,7 +174,7 @@ function checkedTarget(resource: DiscoveredResource, target: ResourcePath, verb:
 }
 
 /** The verb of authorization and handlers. @throws ApiStatusError 405 */
-function resourceVerb(exchange: Exchange, { name }: ResourcePath): string {
+function resourceVerb(exchange: Exchange, { name, subresource }: ResourcePath): string {
   const collection = name === "";
   switch (exchange.request.method) {
     case "GET":
@@ -167,7 +182,7 @@ function resourceVerb(exchange: Exchange, { name }: ResourcePath): string {
       if (booleanParameter(exchange.query, "watch")) return "watch";
       return collection ? "list" : "get";
     case "POST":
-      if (!collection) throw methodNotAllowed();
+      if (!collection && subresource === "") throw methodNotAllowed();
       return "create";
     case "PUT":
       if (collection) throw methodNotAllowed();

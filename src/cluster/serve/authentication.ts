@@ -3,6 +3,7 @@ import type { IncomingMessage } from "node:http";
 import { TLSSocket } from "node:tls";
 import type { Clock } from "../../base/clock.ts";
 import { unauthorized } from "./api-errors.ts";
+import { ISSUER, type ServiceAccountTokens } from "./tokens/service-account-tokens.ts";
 import type { User } from "./user.ts";
 
 const ANONYMOUS: User = { name: "system:anonymous", groups: ["system:unauthenticated"] };
@@ -23,17 +24,19 @@ interface Certified {
  */
 export class Authenticator {
   readonly #clock: Clock;
+  readonly #tokens: ServiceAccountTokens;
   readonly #tokenDigest: Buffer | undefined;
   /** Reading a certificate costs more than a request; a connection keeps its own. */
   readonly #certified = new WeakMap<TLSSocket, Certified>();
 
-  constructor(clock: Clock, adminToken: string | undefined) {
+  constructor(clock: Clock, adminToken: string | undefined, tokens: ServiceAccountTokens) {
     this.#clock = clock;
+    this.#tokens = tokens;
     this.#tokenDigest = adminToken === undefined ? undefined : sha256(adminToken);
   }
 
   /** @throws ApiStatusError 401 */
-  authenticate(request: IncomingMessage): User {
+  async authenticate(request: IncomingMessage): Promise<User> {
     const { socket } = request;
     const certified = socket instanceof TLSSocket ? this.#certificate(socket) : undefined;
     if (certified !== undefined) {
@@ -44,9 +47,19 @@ export class Authenticator {
     const { authorization } = request.headers;
     if (authorization === undefined) return ANONYMOUS;
     const token = /^Bearer +(\S+)$/i.exec(authorization)?.[1];
-    if (token === undefined || this.#tokenDigest === undefined) throw unauthorized();
-    if (!timingSafeEqual(sha256(token), this.#tokenDigest)) throw unauthorized();
-    return TOKEN_USER;
+    const found = token === undefined ? undefined : await this.authenticateToken(token, [ISSUER]);
+    if (found === undefined) throw unauthorized();
+    return found.user;
+  }
+
+  /** Whose token it is, and for which of `audiences` it is meant; undefined for an unknown one. */
+  async authenticateToken(
+    token: string,
+    audiences: readonly string[],
+  ): Promise<{ readonly user: User; readonly audiences: readonly string[] } | undefined> {
+    if (this.#tokenDigest !== undefined && timingSafeEqual(sha256(token), this.#tokenDigest))
+      return { user: TOKEN_USER, audiences };
+    return this.#tokens.user(token, audiences);
   }
 
   #certificate(socket: TLSSocket): Certified | undefined {

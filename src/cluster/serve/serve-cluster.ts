@@ -7,6 +7,7 @@ import type { Log } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
 import { ApiServer } from "./api-server.ts";
 import { startRbac } from "./rbac/start-rbac.ts";
+import { ServiceAccountTokens } from "./tokens/service-account-tokens.ts";
 import type { ServedCluster } from "./served-cluster.ts";
 
 /** Connections at the same time; each watch holds one. */
@@ -28,6 +29,8 @@ export interface ServeOptions {
   readonly port: number;
   /** PEM texts. `clientCa` signs the certificates of clients: CN is the user, every O a group. */
   readonly tls: { readonly cert: string; readonly key: string; readonly clientCa: string };
+  /** PEM file of the key that signs tokens of ServiceAccounts; made with mode 0600 when there is none. */
+  readonly serviceAccountKeyPath: string;
   /** Bearer token of the user `admin` in group `system:masters`. */
   readonly adminToken?: string;
   readonly clock: Clock;
@@ -55,12 +58,14 @@ export interface ServedApi {
 export async function serveCluster(options: ServeOptions): Promise<ServedApi> {
   const { cluster, address, clock, random, log, signal } = options;
   signal.throwIfAborted();
+  const tokens = await ServiceAccountTokens.open({ ...options, keyPath: options.serviceAccountKeyPath });
   const rbac = await startRbac(options);
   const api = new ApiServer({
     cluster,
     authorizer: rbac.authorizer,
     escalation: rbac.escalation,
     adminToken: options.adminToken,
+    tokens,
     clock,
     random,
     log,

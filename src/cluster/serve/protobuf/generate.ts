@@ -48,7 +48,7 @@ const ROOTS: readonly (readonly [string, string, readonly string[]])[] = [
     "authorization/v1",
     ["SelfSubjectAccessReview", "SelfSubjectRulesReview", "SubjectAccessReview", "LocalSubjectAccessReview"],
   ],
-  ["authentication.k8s.io/v1", "authentication/v1", ["SelfSubjectReview"]],
+  ["authentication.k8s.io/v1", "authentication/v1", ["SelfSubjectReview", "TokenRequest", "TokenReview"]],
 ];
 
 /** Messages whose JSON form is not that of their members; `decode.ts` knows them by name. */

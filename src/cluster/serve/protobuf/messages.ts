@@ -42,6 +42,8 @@ authorization.k8s.io/v1/SelfSubjectRulesReview authorizationv1SelfSubjectRulesRe
 authorization.k8s.io/v1/SubjectAccessReview authorizationv1SubjectAccessReview
 authorization.k8s.io/v1/LocalSubjectAccessReview authorizationv1LocalSubjectAccessReview
 authentication.k8s.io/v1/SelfSubjectReview authenticationv1SelfSubjectReview
+authentication.k8s.io/v1/TokenRequest authenticationv1TokenRequest
+authentication.k8s.io/v1/TokenReview authenticationv1TokenReview
 v1/DeleteOptions metav1DeleteOptions
 `;
 
@@ -75,8 +77,15 @@ appsv1StatefulSetPersistentVolumeClaimRetentionPolicy 1whenDeleted:s 2whenScaled
 appsv1StatefulSetSpec 1replicas:*i 2!selector:*.metav1LabelSelector 3!template:.corev1PodTemplateSpec 4volumeClaimTemplates:[].corev1PersistentVolumeClaim 5!serviceName:s 6podManagementPolicy:s 7updateStrategy:.appsv1StatefulSetUpdateStrategy 8revisionHistoryLimit:*i 9minReadySeconds:i 10persistentVolumeClaimRetentionPolicy:*.appsv1StatefulSetPersistentVolumeClaimRetentionPolicy 11ordinals:*.appsv1StatefulSetOrdinals
 appsv1StatefulSetStatus 1observedGeneration:i 2!replicas:i 3readyReplicas:i 4currentReplicas:i 5updatedReplicas:i 6currentRevision:s 7updateRevision:s 9collisionCount:*i 10conditions:[].appsv1StatefulSetCondition 11!availableReplicas:i
 appsv1StatefulSetUpdateStrategy 1type:s 2rollingUpdate:*.appsv1RollingUpdateStatefulSetStrategy
+authenticationv1BoundObjectReference 1kind:s 2apiVersion:s 3name:s 4uid:s
 authenticationv1SelfSubjectReview 1metadata:.metav1ObjectMeta 2status:.authenticationv1SelfSubjectReviewStatus
 authenticationv1SelfSubjectReviewStatus 1userInfo:.authenticationv1UserInfo
+authenticationv1TokenRequest 1metadata:.metav1ObjectMeta 2!spec:.authenticationv1TokenRequestSpec 3status:.authenticationv1TokenRequestStatus
+authenticationv1TokenRequestSpec 1!audiences:[]s 4!expirationSeconds:*i 3!boundObjectRef:*.authenticationv1BoundObjectReference
+authenticationv1TokenRequestStatus 1!token:s 2!expirationTimestamp:.Time
+authenticationv1TokenReview 1metadata:.metav1ObjectMeta 2!spec:.authenticationv1TokenReviewSpec 3status:.authenticationv1TokenReviewStatus
+authenticationv1TokenReviewSpec 1token:s 2audiences:[]s
+authenticationv1TokenReviewStatus 1authenticated:t 2user:.authenticationv1UserInfo 4audiences:[]s 3error:s
 authenticationv1UserInfo 1username:s 2uid:s 3groups:[]s 4extra:{}.Items
 authorizationv1FieldSelectorAttributes 1rawSelector:s 2requirements:[].metav1FieldSelectorRequirement
 authorizationv1LabelSelectorAttributes 1rawSelector:s 2requirements:[].metav1LabelSelectorRequirement

@@ -70,7 +70,7 @@ describe("outcomeOf", () => {
     const nack = { class: "Busy", retryable: true, reason: "Later", detail: "disk full" } as const;
     expect(outcomeOf(EXECUTION, SIGNED, receipt({ delivery: { digest: NOW, nack } }))).toEqual({
       state: "waiting",
-      message: "the tenant tries again: Later disk full",
+      message: "the tenant tries again: Later: disk full",
     });
     expect(
       outcomeOf(

@@ -1,6 +1,7 @@
 import type { PackExecution } from "../../api/kinds/pack-execution.ts";
 import type { PackInstalled } from "../../api/kinds/pack-installed.ts";
 import type { PackReceipt } from "../../api/kinds/pack-receipt.ts";
+import { progressText, reportAbout } from "../delivery-progress.ts";
 
 /** How the current attempt of a delivery stands, from what the tenant reported (pull mode). */
 export type Outcome =
@@ -34,8 +35,8 @@ export function outcomeOf(
   if (serial === undefined || manifestDigest === undefined || signedFor !== attemptId(execution))
     return { state: "waiting", message: "waits for the signed manifest" };
   if (receipt === undefined) return { state: "waiting", message: "waits for the tenant's first report" };
-  const { delivery, deliveryState } = receipt.status ?? {};
-  const about = delivery?.digest === manifestDigest ? delivery : undefined;
+  const { deliveryState } = receipt.status ?? {};
+  const about = reportAbout(receipt, manifestDigest);
   const accepted =
     receipt.spec.serial === serial &&
     receipt.spec.manifestDigest === manifestDigest &&
@@ -51,17 +52,7 @@ export function outcomeOf(
       failedStep: stepAfter(about.level),
     };
   }
-  if (about?.nack !== undefined)
-    return {
-      state: "waiting",
-      message: `the tenant tries again: ${about.nack.reason} ${about.nack.detail ?? ""}`.trimEnd(),
-    };
-  if (about?.waitingFor !== undefined && about.waitingFor !== "")
-    return { state: "waiting", message: `the tenant waits for ${about.waitingFor}` };
-  return {
-    state: "waiting",
-    message: about?.level === undefined ? "offered to the tenant" : `${about.level} by the tenant`,
-  };
+  return { state: "waiting", message: progressText(about) };
 }
 
 function categoryOf(refusal: string): FailureCategory {

@@ -49,6 +49,35 @@ const drifted: Condition = {
 };
 
 describe("installedConditions (dispatcher §6.1)", () => {
+  it("says what an undelivered pack waits for", () => {
+    const waiting = (status: PackReceiptStatus): readonly (string | undefined)[] =>
+      installedConditions({
+        installed: { ...installed(), status: { serial: 1, manifestDigest: DIGEST } },
+        receipt: receipt(status),
+        dependencies: [],
+        revoked: false,
+        channelDegraded: false,
+        nowMs: NOW,
+      })
+        .filter(({ type }) => type === "Ready" || type === "Delivered")
+        .map(({ reason, message }) => `${reason}: ${message ?? ""}`);
+    const delivery = { level: "Applied", digest: DIGEST, waitingFor: "Deployment a/web: 0 of 2 available" } as const;
+    const text = "AwaitingDelivery: the tenant waits for Deployment a/web: 0 of 2 available";
+    expect(waiting({ delivery })).toEqual([text, text]);
+    const nack = {
+      class: "Busy",
+      retryable: true,
+      reason: "WorkloadFailed",
+      detail: "Deployment a/web failed",
+    } as const;
+    expect(waiting({ delivery: { ...delivery, nack } })[0]).toBe(
+      "AwaitingDelivery: the tenant tries again: WorkloadFailed: Deployment a/web failed",
+    );
+    expect(waiting({ delivery: { ...delivery, digest: "sha256:other" } })[0]).toBe(
+      "AwaitingDelivery: offered to the tenant",
+    );
+  });
+
   it("is ready when delivered, with or without a receipt", () => {
     expect(say({})).toMatchObject({
       Ready: "True/PackReceiptReady",

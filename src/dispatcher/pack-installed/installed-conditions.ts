@@ -1,6 +1,7 @@
 import { type ConditionUpdate, isTrue } from "../../api/conditions.ts";
 import type { PackInstalled } from "../../api/kinds/pack-installed.ts";
 import type { PackReceipt } from "../../api/kinds/pack-receipt.ts";
+import { progressText, reportAbout } from "../delivery-progress.ts";
 
 /** A receipt whose last drift check is older says nothing about now (dispatcher §6.1). */
 export const RECEIPT_STALE_MS = 300_000;
@@ -25,11 +26,12 @@ export function installedConditions(view: InstalledView): readonly ConditionUpda
   const violation = receipt === undefined ? undefined : securityViolation(installed, receipt);
   const drifted = drift(view, current);
   const dependency = dependencyBlocked(view);
+  const waiting = waitingFor(view);
   const acknowledged = current && receipt.status?.verified === true && receipt.status.acknowledged === true;
   return [
     delivered
       ? { type: "Delivered", status: "True", reason: "JobSucceeded" }
-      : { type: "Delivered", status: "False", reason: "AwaitingDelivery" },
+      : { type: "Delivered", status: "False", reason: "AwaitingDelivery", message: waiting },
     acknowledged
       ? { type: "Acknowledged", status: "True", reason: "PackReceiptReady" }
       : { type: "Acknowledged", status: "False", reason: "PackReceiptNotFound" },
@@ -42,8 +44,15 @@ export function installedConditions(view: InstalledView): readonly ConditionUpda
     drifted,
     dependency,
     ...(view.revoked ? [{ type: "PackRevoked", status: "True", reason: "ClusterPackRevoked" } as const] : []),
-    ready(view, { delivered, acknowledged, violation, drifted, dependency }),
+    ready(view, { delivered, waiting, acknowledged, violation, drifted, dependency }),
   ];
+}
+
+function waitingFor({ installed, receipt }: InstalledView): string {
+  const { manifestDigest } = installed.status ?? {};
+  return manifestDigest === undefined
+    ? "waits for the signed manifest"
+    : progressText(reportAbout(receipt, manifestDigest));
 }
 
 /** True when the receipt speaks of the manifest that is signed now. */
@@ -114,6 +123,7 @@ function ready(
   view: InstalledView,
   parts: {
     readonly delivered: boolean;
+    readonly waiting: string;
     readonly acknowledged: boolean;
     readonly violation: { readonly reason: string; readonly message: string } | undefined;
     readonly drifted: ConditionUpdate;
@@ -123,7 +133,7 @@ function ready(
   const no = (reason: string, message = ""): ConditionUpdate => ({ type: "Ready", status: "False", reason, message });
   if (parts.violation !== undefined) return no("SignatureVerifyFailed", parts.violation.message);
   if (view.revoked) return no("PackRevoked");
-  if (!parts.delivered) return no("AwaitingDelivery");
+  if (!parts.delivered) return no("AwaitingDelivery", parts.waiting);
   if (parts.drifted.status === "True") return no("DriftDetected", parts.drifted.message);
   if (parts.dependency.status === "True") return no("DependencyDrifted", parts.dependency.message);
   return { type: "Ready", status: "True", reason: parts.acknowledged ? "PackReceiptReady" : "PackDelivered" };

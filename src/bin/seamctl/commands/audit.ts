@@ -116,7 +116,10 @@ function countFlag(flag: string, max: number): (text: string) => number {
 
 /** `seamctl audit query|tail|verify`. */
 export function auditCommands(program: Command, context: CommandContext): void {
-  const audit = program.command("audit").description("search, follow and verify the audit log of the fleet");
+  const audit = program
+    .command("audit")
+    .description("search, follow and verify the audit log of the fleet")
+    .addHelpText("after", "\nExamples:\n  seamctl audit query --decision deny\n  seamctl audit verify");
   queryCommand(audit, context);
   tailCommand(audit, context);
   verifyCommand(audit, context);

@@ -1,3 +1,4 @@
+import { rfc3339Seconds } from "../../base/clock.ts";
 import { Goodbye_Code, type Hello } from "../../api/gen/conductor/federation/v1alpha1/session_pb.ts";
 import type { Principal } from "../../api/grpc/principal.ts";
 import { assertNever } from "../../base/assert.ts";
@@ -177,10 +178,7 @@ export class SessionHost {
       degradedReason: view.phase === "live" ? "" : (view.lastDisconnect?.reason ?? "NeverConnected"),
       queuedBytes: view.queuedBytes,
       needsResync: view.needsResync,
-      lastDisconnect:
-        view.lastDisconnect === undefined
-          ? ""
-          : `${view.lastDisconnect.reason}: ${view.lastDisconnect.detail} (${new Date(view.lastDisconnect.atMs).toISOString()})`,
+      lastDisconnect: view.lastDisconnect === undefined ? "" : disconnectText(view.lastDisconnect),
     };
   }
 
@@ -512,4 +510,9 @@ function isVisible(event: HubEvent): boolean {
     default:
       return true;
   }
+}
+
+/** Why and when, as people read it: who is not connected has been disconnected, which needs no saying. */
+function disconnectText({ reason, detail, atMs }: { reason: string; detail: string; atMs: number }): string {
+  return `${reason === "Disconnected" ? "" : `${reason}: `}${detail} (${rfc3339Seconds(atMs)})`;
 }

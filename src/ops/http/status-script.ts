@@ -42,6 +42,7 @@ const fill = (id, rows, none) => {
   }
   body.replaceChildren(...made);
 };
+const counted = (count, noun) => count + " " + noun + (count === 1 ? "" : "s");
 const position = (state) => (state ? (state.epoch ?? 0) + "." + (state.sequence ?? 0) : "none");
 const agentCells = (a) => {
   const items = a.items ?? {};
@@ -50,7 +51,7 @@ const agentCells = (a) => {
   const snapshot = a.snapshot?.syncStatus || "none";
   return [
     a.cluster,
-    a.connected ? ["connected", "good"] : ["not connected" + (a.lastDisconnect ? ": " + a.lastDisconnect : ""), "bad"],
+    a.connected ? ["connected", "good"] : ["not connected" + (a.lastDisconnect ? ": " + a.lastDisconnect : ""), "wrap bad"],
     same ? position(a.desired) : [position(a.held) + " of " + position(a.desired), "warn"],
     refused > 0 ? [healthy + " of " + desired + " healthy, " + refused + " refused", "bad"] : [healthy + " of " + desired + " healthy", healthy === desired ? "good" : "warn"],
     [snapshot, snapshot === "InSync" ? "good" : snapshot === "DegradedSecurityState" ? "bad" : "warn"],
@@ -86,7 +87,7 @@ const refresh = async () => {
     fill("items", open.slice(0, 500).map(itemCells), "Nothing is on the way.");
     fill("receipts", (receipts.receipts ?? []).slice(0, 500).map(receiptCells), "No tenant has reported a pack.");
     fill("drift", signals.slice(0, 500).map(driftCells), "No drift.");
-    const text = agents.filter((a) => a.connected).length + " of " + agents.length + " agents connected, " + open.length + " items on the way, " + signals.length + " open drift signals";
+    const text = agents.filter((a) => a.connected).length + " of " + counted(agents.length, "agent") + " connected, " + counted(open.length, "item") + " on the way, " + counted(signals.length, "open drift signal");
     if (summary.textContent !== text) summary.textContent = text;
     summary.className = "";
   } catch (error) {

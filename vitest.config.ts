@@ -26,6 +26,7 @@ export default defineConfig({
           include: ["test/{e2e,browser}/**/*.test.ts"],
           pool: "forks",
           fileParallelism: false,
+          sequence: { groupOrder: 1 },
           testTimeout: 300_000,
         },
       },

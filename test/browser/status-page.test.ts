@@ -2,10 +2,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { OFFSETS, type RunningCommand, meshUp, seamctl } from "../e2e/run-seamctl.ts";
+import { type RunningCommand, freeOffset, meshUp, seamctl } from "../e2e/run-seamctl.ts";
 import { BrowserPage, chromium } from "./browser.ts";
 
-const ADDRESS = `http://127.0.0.1:${8080 + OFFSETS.page}/`;
+const offset = await freeOffset();
+const ADDRESS = `http://127.0.0.1:${8080 + offset}/`;
 /** Least contrast of text with its background (WCAG 2.2, 1.4.3). */
 const LEAST_CONTRAST = 4.5;
 
@@ -39,7 +40,7 @@ describe.skipIf(chromium === undefined)(`the status page${chromium === undefined
   let page: BrowserPage;
 
   beforeAll(async () => {
-    up = await meshUp(directory, OFFSETS.page, "--tenants", "2");
+    up = await meshUp(directory, offset, "--tenants", "2");
     page = await BrowserPage.open(chromium ?? "");
     await page.send("Page.navigate", { url: ADDRESS });
   }, 150_000);

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findProgram } from "../support/find-program.ts";
-import { OFFSETS, type RunningCommand, meshUp } from "./run-seamctl.ts";
+import { type RunningCommand, freeOffset, meshUp } from "./run-seamctl.ts";
 
 const run = promisify(execFile);
 const directory = mkdtempSync(join(tmpdir(), "seam-grpc-"));
@@ -55,7 +55,8 @@ function bufCurl(): GenericClient {
   };
 }
 
-const local = (port: number): string => `127.0.0.1:${port + OFFSETS.grpc}`;
+const offset = await freeOffset();
+const local = (port: number): string => `127.0.0.1:${port + offset}`;
 const fleet: Server = { address: local(9444), material: join(directory, "operator") };
 const federation: Server = { address: local(9443), material: join(directory, "tenants/tenant-1/federation") };
 const permission: Server = { address: local(50_051), material: join(directory, "tenants/tenant-1/operator") };
@@ -68,7 +69,7 @@ const clients: readonly (readonly [string, GenericClient])[] = [
 
 let up: RunningCommand;
 beforeAll(async () => {
-  up = await meshUp(directory, OFFSETS.grpc, "--tenants", "1");
+  up = await meshUp(directory, offset, "--tenants", "1");
 }, 150_000);
 afterAll(async () => {
   await up.stop();

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { runChaos } from "../chaos/run-chaos.ts";
-import { OFFSETS } from "./run-seamctl.ts";
+import { freeOffset } from "./run-seamctl.ts";
 
 /** `node test/chaos/main.ts --kills 60` is the long form. */
 it("loses nothing when processes are killed at random while people work", async () => {
@@ -15,7 +15,7 @@ it("loses nothing when processes are killed at random while people work", async 
       seed: 15,
       kills: 15,
       tenants: 3,
-      portOffset: OFFSETS.kill,
+      portOffset: await freeOffset(),
       pauseMs: 3_000,
       settleMs: 90_000,
       print: (line) => lines.push(line),

@@ -6,10 +6,11 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findProgram } from "../support/find-program.ts";
-import { OFFSETS, type RunningCommand, meshUp } from "./run-seamctl.ts";
+import { type RunningCommand, freeOffset, meshUp } from "./run-seamctl.ts";
 
 const run = promisify(execFile);
 const project = fileURLToPath(new URL("../../", import.meta.url));
+const offset = await freeOffset();
 const place = mkdtempSync(join(tmpdir(), "seam-readme-"));
 
 /** Shell blocks of the README below a heading. */
@@ -35,14 +36,14 @@ function commands(text: string): readonly { readonly typed: string; readonly scr
 
 /** The documented ports, moved to where this mesh has them. */
 function moved(script: string): string {
-  return script.replaceAll(/127\.0\.0\.1:(\d+)/g, (_, port: string) => `127.0.0.1:${Number(port) + OFFSETS.readme}`);
+  return script.replaceAll(/127\.0\.0\.1:(\d+)/g, (_, port: string) => `127.0.0.1:${Number(port) + offset}`);
 }
 
 let up: RunningCommand;
 beforeAll(async () => {
   // What is typed in a clone must work in a folder with the same parts and a mesh of its own in .seam.
   for (const part of ["node_modules", "examples", "package.json"]) symlinkSync(join(project, part), join(place, part));
-  up = await meshUp(join(place, ".seam"), OFFSETS.readme);
+  up = await meshUp(join(place, ".seam"), offset);
 }, 150_000);
 afterAll(async () => {
   await up.stop();

@@ -1,25 +1,41 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { SeamError } from "../../src/base/errors.ts";
+import { tenantNames } from "../../src/roles/mesh/mesh.ts";
+import { portClaims, requireFreePorts } from "../../src/roles/mesh/ports.ts";
 
 const SEAMCTL = fileURLToPath(new URL("../../src/bin/seamctl.ts", import.meta.url));
 
 /**
- * Port offsets of these suites. They keep away from a mesh that a person runs and from each other, and lie so high that PermissionService
- * (50051 + offset) is above the ports that the kernel lends to outgoing connections (up to 60999), which no test can reserve.
+ * First offset of these suites: so high that PermissionService (50051 + offset) is above the ports that the kernel lends to outgoing
+ * connections (up to 60999), which nobody can reserve.
  */
-export const OFFSETS = {
-  up: 11_000,
-  second: 11_100,
-  busy: 11_200,
-  refused: 11_300,
-  tour: 11_400,
-  readme: 11_500,
-  grpc: 11_600,
-  page: 11_700,
-  again: 11_800,
-  disk: 11_900,
-  kill: 12_000,
-} as const;
+const FIRST_OFFSET = 10_960;
+const LAST_OFFSET = 14_900;
+/** Tenants of the largest mesh of these suites. */
+const MOST_TENANTS = 3;
+
+/** An offset whose ports are all free now, whatever a person or another run of these suites has started. */
+export async function freeOffset(): Promise<number> {
+  const steps = Math.floor((LAST_OFFSET - FIRST_OFFSET) / 10);
+  const first = Math.floor(Math.random() * steps);
+  for (let step = 0; step < steps; step++) {
+    const offset = FIRST_OFFSET + ((first + step) % steps) * 10;
+    try {
+      await requireFreePorts(portClaims(tenantNames(MOST_TENANTS), offset));
+      return offset;
+    } catch (error) {
+      if (!(error instanceof SeamError)) throw error; // taken: the next one
+    }
+  }
+  throw new Error(`no free port offset from ${FIRST_OFFSET} to ${LAST_OFFSET}`);
+}
+
+/** Commands under way, so that a failed test leaves none behind; the processes of a killed `up` end by themselves. */
+const running = new Set<ChildProcess>();
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
 
 /** A finished command. */
 export interface Finished {
@@ -50,6 +66,7 @@ export class RunningCommand {
       ...(uid !== undefined && { uid, gid: uid }),
       ...(options.cwd !== undefined && { cwd: options.cwd }),
     });
+    running.add(this.process);
     const notify = (): void => {
       for (const wake of this.#wake.splice(0)) wake();
     };
@@ -64,6 +81,7 @@ export class RunningCommand {
     this.finished = new Promise((resolve, reject) => {
       this.process.once("error", reject);
       this.process.once("close", (code) => {
+        running.delete(this.process);
         resolve({ code, stdout: this.#stdout, stderr: this.#stderr });
         notify();
       });

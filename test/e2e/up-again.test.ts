@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { OFFSETS, meshUp, seamctl } from "./run-seamctl.ts";
+import { freeOffset, meshUp, seamctl } from "./run-seamctl.ts";
 
 /** True while a process of that id exists. */
 function alive(pid: number): boolean {
@@ -14,14 +14,15 @@ function alive(pid: number): boolean {
   }
 }
 
-describe("seamctl up on an existing directory", () => {
+describe("seamctl up on an existing directory", async () => {
   const directory = mkdtempSync(join(tmpdir(), "seam-again-"));
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
-  const where = ["--dir", directory, "--port-offset", String(OFFSETS.again)];
+  const offset = await freeOffset();
+  const where = ["--dir", directory, "--port-offset", String(offset)];
   const again = (tenants: number) => seamctl("up", ...where, "--tenants", String(tenants), "--exit-when-ready");
 
   it("goes on after kill -9: the processes of the killed one end by themselves", async () => {
-    const up = await meshUp(directory, OFFSETS.again, "--tenants", "2");
+    const up = await meshUp(directory, offset, "--tenants", "2");
     const pids = readdirSync(join(directory, "run"))
       .filter((file) => file.endsWith(".pid"))
       .map((file) => Number(readFileSync(join(directory, "run", file), "utf8")));

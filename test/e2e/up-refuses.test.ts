@@ -13,7 +13,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { OFFSETS, RunningCommand, seamctl } from "./run-seamctl.ts";
+import { RunningCommand, freeOffset, seamctl } from "./run-seamctl.ts";
 
 const root = mkdtempSync(join(tmpdir(), "seam-refused-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -21,14 +21,16 @@ afterAll(() => rmSync(root, { recursive: true, force: true }));
 /** A user without rights, when this one has all. */
 const NOBODY = 65_534;
 
-describe("seamctl up that cannot start", () => {
+describe("seamctl up that cannot start", async () => {
+  const offset = await freeOffset();
+
   it("names a busy port, who wants it and the flag that helps", async () => {
     const blocker = createServer();
-    await new Promise<void>((resolve) => blocker.listen(9443 + OFFSETS.busy, "127.0.0.1", resolve));
-    const result = await seamctl("up", "--dir", join(root, "busy"), "--port-offset", String(OFFSETS.busy));
+    await new Promise<void>((resolve) => blocker.listen(9443 + offset, "127.0.0.1", resolve));
+    const result = await seamctl("up", "--dir", join(root, "busy"), "--port-offset", String(offset));
     await new Promise((resolve) => blocker.close(resolve));
     expect(result.code).toBe(1);
-    expect(result.stderr).toContain(`port ${9443 + OFFSETS.busy}: must be free for the management federation hub`);
+    expect(result.stderr).toContain(`port ${9443 + offset}: must be free for the management federation hub`);
     expect(result.stderr).toContain("--port-offset");
   });
 
@@ -36,7 +38,7 @@ describe("seamctl up that cannot start", () => {
     const directory = join(root, "newer");
     mkdirSync(directory);
     writeFileSync(join(directory, "version"), "99\n");
-    const result = await seamctl("up", "--dir", directory, "--port-offset", String(OFFSETS.refused));
+    const result = await seamctl("up", "--dir", directory, "--port-offset", String(offset));
     expect(result.code).toBe(1);
     expect(result.stderr).toContain("a newer seamctl wrote it");
     expect(readFileSync(join(directory, "version"), "utf8")).toBe("99\n");
@@ -47,7 +49,7 @@ describe("seamctl up that cannot start", () => {
     const directory = join(root, "project");
     mkdirSync(directory);
     writeFileSync(join(directory, "package.json"), "{}\n");
-    const result = await seamctl("up", "--dir", directory, "--port-offset", String(OFFSETS.refused));
+    const result = await seamctl("up", "--dir", directory, "--port-offset", String(offset));
     expect(result.code).toBe(1);
     expect(result.stderr).toContain("holds other files");
     expect(readdirSync(directory)).toEqual(["package.json"]);
@@ -65,7 +67,7 @@ describe("seamctl up that cannot start", () => {
       chmodSync(directory, 0o500);
     }
     const command = new RunningCommand(
-      ["up", "--dir", directory, "--port-offset", String(OFFSETS.refused)],
+      ["up", "--dir", directory, "--port-offset", String(offset)],
       asRoot ? { uid: NOBODY, cwd: root } : {},
     );
     const { code, stderr } = await command.finished;
@@ -77,7 +79,7 @@ describe("seamctl up that cannot start", () => {
   });
 
   it("answers --exit-when-ready with the reason when time is up", async () => {
-    const where = ["--dir", join(root, "slow"), "--port-offset", String(OFFSETS.refused)];
+    const where = ["--dir", join(root, "slow"), "--port-offset", String(offset)];
     const result = await seamctl("up", ...where, "--exit-when-ready", "--timeout", "1", "--tenants", "1");
     expect(result.code).toBe(1);
     expect(result.stderr).toMatch(/not ready after 1 s: .+/);

@@ -2,14 +2,16 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { OFFSETS, RunningCommand, meshUp, seamctl } from "./run-seamctl.ts";
+import { RunningCommand, freeOffset, meshUp, seamctl } from "./run-seamctl.ts";
 
 describe("seamctl up", () => {
   const directory = mkdtempSync(join(tmpdir(), "seam-up-"));
   let up: RunningCommand;
+  let offset: number;
 
   beforeAll(async () => {
-    up = await meshUp(directory, OFFSETS.up);
+    offset = await freeOffset();
+    up = await meshUp(directory, offset);
   }, 150_000);
 
   afterAll(async () => {
@@ -104,7 +106,7 @@ describe("seamctl up", () => {
   });
 
   it("refuses a second up on the same directory and names the first", async () => {
-    const second = await seamctl("up", "--dir", directory, "--port-offset", String(OFFSETS.second));
+    const second = await seamctl("up", "--dir", directory, "--port-offset", String(await freeOffset()));
     expect(second.code).toBe(1);
     expect(second.stderr).toContain(`pid ${up.process.pid ?? 0}`);
     expect(second.stderr).toContain("--dir");
@@ -150,7 +152,7 @@ describe("seamctl up", () => {
     expect(stopped.code).toBe(0);
     const [, seconds] = /stopped in (\d+\.\d) s/.exec(stopped.stdout) ?? [];
     expect(Number(seconds)).toBeLessThan(5);
-    const again = await seamctl("up", "--dir", directory, "--port-offset", String(OFFSETS.up), "--exit-when-ready");
+    const again = await seamctl("up", "--dir", directory, "--port-offset", String(offset), "--exit-when-ready");
     expect(again.stderr).toBe("");
     expect(again.code).toBe(0);
     expect(again.stdout).toContain("ready in");

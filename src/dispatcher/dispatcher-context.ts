@@ -68,7 +68,8 @@ export function mayTarget(delivery: PackDelivery, cluster: string): boolean {
 
 /**
  * The PackDelivery that supersedes `delivery` on `cluster`: of the same base pack, available, not revoked, not going away, targeting
- * the cluster, and of a higher version, or of an equal one and younger (dispatcher §9.2).
+ * the cluster, and of a higher version, or of an equal one and younger (dispatcher §9.2). Of several the next one: what is said of an
+ * old version must not change with every new one.
  */
 export function supersederOf(
   caches: DispatcherCaches,
@@ -76,14 +77,19 @@ export function supersederOf(
   cluster: string,
   targets: (other: PackDelivery) => ReadonlySet<string>,
 ): PackDelivery | undefined {
+  let next: PackDelivery | undefined;
   for (const other of caches.deliveries.byIndex(BY_BASE_PACK, basePackOf(delivery))) {
     if (other.metadata.uid === delivery.metadata.uid || other.metadata.deletionTimestamp !== undefined) continue;
     if (!isTrue(other.status?.conditions, "Available") || isTrue(other.status?.conditions, "Revoked")) continue;
     if (!mayTarget(other, cluster) || !targets(other).has(cluster)) continue;
-    const order = compareVersions(other.spec.version, delivery.spec.version) ?? 0;
-    if (order > 0 || (order === 0 && isYounger(other, delivery))) return other;
+    if (isHigher(other, delivery) && (next === undefined || isHigher(next, other))) next = other;
   }
-  return undefined;
+  return next;
+}
+
+function isHigher(a: PackDelivery, b: PackDelivery): boolean {
+  const order = compareVersions(a.spec.version, b.spec.version) ?? 0;
+  return order > 0 || (order === 0 && isYounger(a, b));
 }
 
 function isYounger(a: PackDelivery, b: PackDelivery): boolean {

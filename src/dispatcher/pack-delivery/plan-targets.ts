@@ -42,11 +42,8 @@ export function planTargets(delivery: PackDelivery, targets: readonly TargetView
 function planOne(delivery: PackDelivery, target: TargetView): TargetPlan {
   const { cluster, execution, installed } = target;
   const version = target.reportedVersion ?? "";
-  const known = {
-    cluster,
-    ...(execution === undefined ? {} : { packExecution: execution.metadata.name }),
-    ...(version === "" ? {} : { installedVersion: version }),
-  };
+  const own = { cluster, ...(execution === undefined ? {} : { packExecution: execution.metadata.name }) };
+  const known = { ...own, ...(version === "" ? {} : { installedVersion: version }) };
   if (target.home === "deleting")
     return { ...known, phase: "WaitingForCluster", action: "none", reason: "ClusterDeleting" };
   if (target.home === "missing")
@@ -56,8 +53,9 @@ function planOne(delivery: PackDelivery, target: TargetView): TargetPlan {
     const ours = installed !== undefined && belongsTo(installed, delivery);
     return { ...known, phase: "Excluded", action: ours || execution !== undefined ? "uninstall" : "none" };
   }
+  // What the tenant holds instead is the successor's to say: else every new version would rewrite all old ones.
   if (target.supersededBy !== undefined)
-    return { ...known, phase: "Superseded", action: "none", reason: `superseded by ${target.supersededBy}` };
+    return { ...own, phase: "Superseded", action: "none", reason: `superseded by ${target.supersededBy}` };
   if (execution === undefined) return { ...known, phase: "Pending", action: "create" };
   const replaced = reasonToReplace(delivery, target, execution);
   if (replaced !== undefined) return { ...known, phase: "Pending", action: "replace", reason: replaced };

@@ -100,6 +100,21 @@ describe("the way of one pack (architecture §8)", () => {
     expect((await mesh.cluster.get(PackInstalled, INSTALLED)).status?.upgradeDirection).toBe("Upgrade");
   });
 
+  it("a superseded version is not written again when yet newer ones come", async () => {
+    await mesh.start();
+    await deliver("v1.0.0", 1);
+    await deliver("v1.1.0", 2);
+    const key = { namespace: NAMESPACES.seam, name: "hello-v1.0.0" };
+    const old = await mesh.until(PackDelivery, key, ({ status }) => isTrue(status?.conditions, "Superseded"));
+    expect(old.status?.targets).toMatchObject([{ reason: "superseded by v1.1.0" }]);
+    await deliver("v1.2.0", 3);
+    await deliver("v1.3.0", 4);
+    await mesh.until(PackDelivery, { ...key, name: "hello-v1.2.0" }, ({ status }) =>
+      isTrue(status?.conditions, "Superseded"),
+    );
+    expect((await mesh.cluster.get(PackDelivery, key)).metadata.resourceVersion).toBe(old.metadata.resourceVersion);
+  });
+
   it("a refusal by the tenant fails the execution with its reason, and success after all mends it", async () => {
     await mesh.start();
     await mesh.publish("hello", "v1.0.0", { targetClusters: [TENANT] });

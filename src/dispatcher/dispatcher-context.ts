@@ -15,7 +15,7 @@ import type { Cluster } from "../cluster/cluster.ts";
 import type { Informer } from "../controller/cache/informer.ts";
 import type { EventRecorder } from "../controller/events.ts";
 import type { KeyLookup } from "../trust/dsse.ts";
-import { compareVersions } from "./version-order.ts";
+import { type ParsedVersion, compareParsed, parseVersion } from "./version-order.ts";
 
 /** What every reconciler of the dispatcher shares. */
 export interface DispatcherContext {
@@ -67,29 +67,38 @@ export function mayTarget(delivery: PackDelivery, cluster: string): boolean {
 }
 
 /**
- * The PackDelivery that supersedes `delivery` on `cluster`: of the same base pack, available, not revoked, not going away, targeting
- * the cluster, and of a higher version, or of an equal one and younger (dispatcher §9.2). Of several the next one: what is said of an
+ * PackDeliveries that supersede `delivery` wherever they are for the cluster too: of the same base pack, available, not revoked, not
+ * going away, and of a higher version, or of an equal one and younger (dispatcher §9.2). The next one comes first: what is said of an
  * old version must not change with every new one.
  */
-export function supersederOf(
-  caches: DispatcherCaches,
-  delivery: PackDelivery,
-  cluster: string,
-  targets: (other: PackDelivery) => ReadonlySet<string>,
-): PackDelivery | undefined {
-  let next: PackDelivery | undefined;
-  for (const other of caches.deliveries.byIndex(BY_BASE_PACK, basePackOf(delivery))) {
-    if (other.metadata.uid === delivery.metadata.uid || other.metadata.deletionTimestamp !== undefined) continue;
-    if (!isTrue(other.status?.conditions, "Available") || isTrue(other.status?.conditions, "Revoked")) continue;
-    if (!mayTarget(other, cluster) || !targets(other).has(cluster)) continue;
-    if (isHigher(other, delivery) && (next === undefined || isHigher(next, other))) next = other;
-  }
-  return next;
+export function newerThan(caches: DispatcherCaches, delivery: PackDelivery): readonly PackDelivery[] {
+  const own = parseVersion(delivery.spec.version);
+  return caches.deliveries
+    .byIndex(BY_BASE_PACK, basePackOf(delivery))
+    .filter(
+      (other) =>
+        other.metadata.uid !== delivery.metadata.uid &&
+        other.metadata.deletionTimestamp === undefined &&
+        isTrue(other.status?.conditions, "Available") &&
+        !isTrue(other.status?.conditions, "Revoked"),
+    )
+    .map((other) => ({ other, version: parseVersion(other.spec.version) }))
+    .filter(({ other, version }) => order(version, own, other, delivery) > 0)
+    .toSorted((a, b) => order(a.version, b.version, a.other, b.other))
+    .map(({ other }) => other);
 }
 
-function isHigher(a: PackDelivery, b: PackDelivery): boolean {
-  const order = compareVersions(a.spec.version, b.spec.version) ?? 0;
-  return order > 0 || (order === 0 && isYounger(a, b));
+/** Which of `newer` supersedes on a cluster. */
+export function supersederOn(
+  cluster: string,
+  newer: readonly PackDelivery[],
+  targets: (other: PackDelivery) => ReadonlySet<string>,
+): PackDelivery | undefined {
+  return newer.find((other) => mayTarget(other, cluster) && targets(other).has(cluster));
+}
+
+function order(left: ParsedVersion, right: ParsedVersion, a: PackDelivery, b: PackDelivery): number {
+  return compareParsed(left, right) || (isYounger(a, b) ? 1 : -1);
 }
 
 function isYounger(a: PackDelivery, b: PackDelivery): boolean {

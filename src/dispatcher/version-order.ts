@@ -1,3 +1,10 @@
+/** A version that is compared more than once. */
+export interface ParsedVersion {
+  readonly text: string;
+  /** Undefined when the text is no SemVer. */
+  readonly parts: Version | undefined;
+}
+
 interface Version {
   readonly core: readonly [number, number, number];
   /** Pre-release identifiers; empty for a release. */
@@ -14,9 +21,18 @@ const REVISION = /^(?:(.*)-)?r(\d{1,15})$/;
  * other pre-release sorts below it, and build metadata is ignored. Undefined when one of them is no SemVer and they differ.
  */
 export function compareVersions(a: string, b: string): number | undefined {
-  if (a === b) return 0;
-  const left = parse(a);
-  const right = parse(b);
+  return compareParsed(parseVersion(a), parseVersion(b));
+}
+
+/** Reads a version for {@link compareParsed}. */
+export function parseVersion(text: string): ParsedVersion {
+  return { text, parts: parse(text) };
+}
+
+/** As {@link compareVersions}. */
+export function compareParsed(a: ParsedVersion, b: ParsedVersion): number | undefined {
+  if (a.text === b.text) return 0;
+  const [left, right] = [a.parts, b.parts];
   if (left === undefined || right === undefined) return undefined;
   for (let i = 0; i < 3; i++) {
     const order = Math.sign((left.core[i] ?? 0) - (right.core[i] ?? 0));

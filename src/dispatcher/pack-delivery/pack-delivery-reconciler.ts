@@ -24,7 +24,8 @@ import {
   BY_BASE_PACK,
   type DispatcherContext,
   mayTarget,
-  supersederOf,
+  newerThan,
+  supersederOn,
   talosClusterOf,
 } from "../dispatcher-context.ts";
 import { packExecutionFor, sameSeal } from "../pack-execution/artifact-seal.ts";
@@ -68,7 +69,10 @@ export class PackDeliveryReconciler {
       !verdicts.tampered && !verdicts.revoked && verdicts.conflict === undefined && verdicts.signature.ok;
     const targets = this.#targets(delivery);
     const targetsOf = this.#memoisedTargets();
-    const views = targets.map((cluster) => this.#view(delivery, cluster, verdicts.signature, targetsOf));
+    const newer = newerThan(this.#context.caches, delivery);
+    const views = targets.map((cluster) =>
+      this.#view(delivery, cluster, verdicts.signature, supersederOn(cluster, newer, targetsOf)),
+    );
     const planned = planTargets(delivery, views);
     const deploying = available && !verdicts.paused;
     if (deploying) await this.#carryOut(delivery, planned, verdicts.signature);
@@ -174,13 +178,12 @@ export class PackDeliveryReconciler {
     delivery: PackDelivery,
     cluster: string,
     signature: DeliveryVerdict,
-    targetsOf: (other: PackDelivery) => ReadonlySet<string>,
+    superseder: PackDelivery | undefined,
   ): TargetView {
     const { caches } = this.#context;
     const namespace = tenantNamespace(cluster);
     const execution = caches.executions.get({ namespace, name: packExecutionName(delivery.metadata.name, cluster) });
     const name = packInstalledName(basePackOf(delivery), cluster);
-    const superseder = supersederOf(caches, delivery, cluster, targetsOf);
     return {
       cluster,
       home: this.#home(cluster),

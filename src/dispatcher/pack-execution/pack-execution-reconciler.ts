@@ -8,7 +8,7 @@ import type { ObjectKey } from "../../api/object.ts";
 import type { Result } from "../../controller/controller.ts";
 import { applyStatus } from "../../controller/status.ts";
 import { verifyPackDelivery } from "../../packs/manifest/delivery-signature.ts";
-import { type DispatcherContext, supersederOf, talosClusterOf } from "../dispatcher-context.ts";
+import { type DispatcherContext, newerThan, supersederOn, talosClusterOf } from "../dispatcher-context.ts";
 import { targetSet } from "../pack-delivery/target-set.ts";
 import { upsertInstalled } from "../pack-installed/installed-spec.ts";
 import { compareVersions } from "../version-order.ts";
@@ -111,7 +111,7 @@ export class PackExecutionReconciler {
   #isSuperseded(delivery: PackDelivery, execution: PackExecution): boolean {
     const { caches } = this.#context;
     const targets = (other: PackDelivery): ReadonlySet<string> => targetSet(other, caches.clusters.list());
-    return supersederOf(caches, delivery, execution.spec.targetClusterRef, targets) !== undefined;
+    return supersederOn(execution.spec.targetClusterRef, newerThan(caches, delivery), targets) !== undefined;
   }
 
   /** Admits an attempt. What was installed before is looked at now: the upsert that follows overwrites it. */

@@ -63,7 +63,7 @@ describe("seamctl", () => {
     [["pack", "list", "-o", "yaml"], '-o must be table or json, found "yaml"'],
     [["can-i", "get", "pods"], "required option '--as <principal>' not specified"],
     [["explain", "tenant-1"], "missing required argument 'item'"],
-    [["completion", "tcsh"], 'shell must be one of bash, zsh, fish, found "tcsh"'],
+    [["completion", "tcsh"], "Allowed choices are bash, zsh, fish"],
   ])("answers wrong usage with exit code 2: %j", async (args, text) => {
     const { code, err } = await run(...args);
     expect(err).toContain(text);

@@ -1,8 +1,8 @@
-import type { Command } from "commander";
+import { Argument, type Command } from "commander";
 import type { CommandContext } from "../context.ts";
-import { UsageError } from "../context.ts";
 
-const SHELLS = ["bash", "zsh", "fish"];
+const SHELLS = ["bash", "zsh", "fish"] as const;
+type Shell = (typeof SHELLS)[number];
 
 interface Word {
   /** Path of commands before it, `""` at the top. */
@@ -16,7 +16,8 @@ function wordsOf(command: Command, path: readonly string[] = []): readonly Word[
     .flatMap((option) => [option.long, option.short])
     .filter((flag) => flag !== undefined && flag !== null);
   const names = command.commands.map((child) => child.name());
-  const own: Word = { path: path.join(" "), words: [...names, ...flags] };
+  const choices = command.registeredArguments.flatMap((argument) => argument.argChoices ?? []);
+  const own: Word = { path: path.join(" "), words: [...names, ...choices, ...flags, "--help"] };
   return [own, ...command.commands.flatMap((child) => wordsOf(child, [...path, child.name()]))];
 }
 
@@ -70,9 +71,9 @@ export function completionCommand(program: Command, context: CommandContext): vo
   program
     .command("completion")
     .description("print a completion script")
-    .argument("<shell>", SHELLS.join(", "))
+    .addArgument(new Argument("<shell>", "the shell that will read it").choices(SHELLS))
     .addHelpText("after", "\nExample:\n  source <(seamctl completion bash)")
-    .action((shell: string) => {
+    .action((shell: Shell) => {
       const words = wordsOf(program);
       switch (shell) {
         case "bash":
@@ -84,8 +85,6 @@ export function completionCommand(program: Command, context: CommandContext): vo
         case "fish":
           context.output.out(fish(words));
           return;
-        default:
-          throw new UsageError(`shell must be one of ${SHELLS.join(", ")}, found ${JSON.stringify(shell)}`);
       }
     });
 }

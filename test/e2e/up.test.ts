@@ -110,6 +110,9 @@ describe("seamctl up", () => {
     expect(second.code).toBe(1);
     expect(second.stderr).toContain(`pid ${up.process.pid ?? 0}`);
     expect(second.stderr).toContain("--dir");
+    const tour = await seamctl("tour", "--dir", directory, "--port-offset", String(await freeOffset()));
+    expect(tour.code).toBe(1);
+    expect(tour.stderr).toContain(`state directory ${directory}: is used by one "seamctl up" at a time`);
   });
 
   it("keeps private keys to their owner", () => {

@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { SeamError } from "../../base/errors.ts";
 
@@ -23,7 +24,7 @@ export function lockDirectory(lockFile: string, pid: number): DirectoryLock {
     throw new SeamError(
       {
         reason: "StateDirectoryBusy",
-        object: `state directory of ${lockFile}`,
+        object: `state directory ${dirname(lockFile)}`,
         expected: `is used by one "seamctl up" at a time, and pid ${readPid(pidFile)} uses it now`,
         remedy: "stop that one (Ctrl-C in its terminal), or start a second mesh with --dir and --port-offset",
       },

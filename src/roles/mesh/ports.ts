@@ -92,7 +92,7 @@ export async function requireFreePorts(claims: readonly PortClaim[]): Promise<vo
     seen.set(port, owner);
   }
   for (const { port, owner } of claims) {
-    if (!(await isFree(port))) throw busy(port, owner, "another program listens there");
+    if (!(await isFree(port))) throw busy(port, owner, "it is in use");
   }
 }
 
@@ -101,7 +101,7 @@ function busy(port: number, owner: string, why: string): SeamError {
     reason: "PortBusy",
     object: `port ${port}`,
     expected: `must be free for the ${owner}, but ${why}`,
-    remedy: "stop that program, or shift all ports of this mesh with --port-offset N",
+    remedy: `stop what uses it (ss -tanp "sport = :${port}" shows it), or shift all ports of this mesh with --port-offset N`,
   });
 }
 

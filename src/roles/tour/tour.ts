@@ -3,6 +3,8 @@ import { join } from "node:path";
 import type { Clock } from "../../base/clock.ts";
 import { SeamError, errorMessage } from "../../base/errors.ts";
 import type { Random } from "../../base/random.ts";
+import { lockDirectory } from "../mesh/directory-lock.ts";
+import { MeshLayout } from "../mesh/layout.ts";
 import { type Mesh, startMesh } from "../mesh/mesh.ts";
 import type { AgentProgram } from "../mesh/supervisor.ts";
 import { TourGuide } from "./guide.ts";
@@ -86,7 +88,7 @@ function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(1)} s`;
 }
 
-/** Empties a state directory. @throws SeamError `TourDirectory` for a directory that seamctl did not make */
+/** Empties a state directory. @throws SeamError `TourDirectory` for a directory that seamctl did not make, `StateDirectoryBusy` for one in use */
 function emptyDirectory(directory: string): void {
   if (!existsSync(directory)) return;
   if (!existsSync(join(directory, "version"))) {
@@ -97,5 +99,6 @@ function emptyDirectory(directory: string): void {
       remedy: "name another with --dir",
     });
   }
+  lockDirectory(new MeshLayout(directory).lockFile, process.pid).release(); // refused while a mesh uses it
   rmSync(directory, { recursive: true, force: true });
 }

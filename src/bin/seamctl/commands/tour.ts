@@ -11,7 +11,7 @@ export function tourCommand(program: Command, context: CommandContext): void {
     .description(
       "start a fresh mesh and walk through it: deliver, drift, heal, ask, break and recover; each step with the command to type",
     )
-    .option("--dir <directory>", "state directory of the tour, emptied first", ".seam/tour")
+    .option("--dir <directory>", "state directory of the tour, emptied first", ".seam-tour")
     .option("--port-offset <n>", "shift every port by this", integerFlag("--port-offset", 0, 15_000), 0)
     .addHelpText("after", "\nExample:\n  npm run tour\n\nExit code: 0 when every step succeeded, 1 otherwise.")
     .action(async (options: { readonly dir: string; readonly portOffset: number }) => {

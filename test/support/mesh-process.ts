@@ -196,6 +196,13 @@ export class MeshProcess {
 
   /** Waits until every tenant is connected and holds its desired index, all healthy. */
   async ready(timeoutMs = 60_000): Promise<void> {
+    const ended = this.#ended.then(() => {
+      throw new Error(`up has ended:\n${this.#output.slice(-1_000)}`);
+    });
+    await Promise.race([ended, this.#atRest(timeoutMs)]);
+  }
+
+  async #atRest(timeoutMs: number): Promise<void> {
     await until("a mesh at rest", timeoutMs, async () => {
       const agents = await this.agents();
       const open = this.tenants.flatMap((name) => {

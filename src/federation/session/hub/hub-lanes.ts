@@ -1,0 +1,180 @@
+import { RevocationAck_Outcome } from "../../../api/gen/conductor/federation/v1alpha1/commands_pb.ts";
+import { type ItemReport, Nack_Class } from "../../../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
+import type { Envelope } from "../../../api/gen/conductor/federation/v1alpha1/federation_pb.ts";
+import { type Hello, ProtocolError_Code } from "../../../api/gen/conductor/federation/v1alpha1/session_pb.ts";
+import type { Random } from "../../../base/random.ts";
+import { LaneQueue } from "../lane-queue.ts";
+import { QUEUED_BYTES } from "../limits.ts";
+import { clip, frameNack, nack } from "../message.ts";
+import type { HubMessage } from "../payload.ts";
+import { payloadBytes } from "../payload-size.ts";
+import { Tokens } from "../tokens.ts";
+import { type Violation, violation } from "../violation.ts";
+import { AuditIntake } from "./audit-intake.ts";
+import { BlobServing } from "./blob-serving.ts";
+import type { HubCounters } from "./counters.ts";
+import type { LoadedSession } from "./events.ts";
+import { FactIntake, reject } from "./fact-intake.ts";
+import { type HeldIndex, IndexOffers } from "./index-offers.ts";
+import { OperatorRetries } from "./operator-retries.ts";
+import { RevocationLane } from "./revocation-lane.ts";
+import type { HubPipe, HubStep } from "./step.ts";
+
+/** What travels in a session, lane by lane: it outlives every stream. */
+export class HubLanes {
+  readonly offers: IndexOffers;
+  readonly audit: AuditIntake;
+  readonly revocations: RevocationLane = new RevocationLane();
+  readonly facts: FactIntake;
+  readonly blobs: BlobServing;
+  readonly retries: OperatorRetries = new OperatorRetries();
+  readonly #counters: HubCounters;
+  #needsResync = false;
+
+  constructor(random: Random, counters: HubCounters, offerBodyBytes: number) {
+    const tokens = new Tokens();
+    this.#counters = counters;
+    this.offers = new IndexOffers(random, counters, offerBodyBytes);
+    this.blobs = new BlobServing(tokens, counters);
+    this.facts = new FactIntake(random, tokens, counters);
+    this.audit = new AuditIntake(random, tokens, counters);
+  }
+
+  /** True while messages that the queue refused wait to be handed in anew. */
+  get needsResync(): boolean {
+    return this.#needsResync;
+  }
+
+  /** A stream goes live. */
+  opened(held: HeldIndex | undefined, hello: Hello, loaded: LoadedSession, pipe: HubPipe, step: HubStep): void {
+    this.offers.opened(held, hello.agentVersion, loaded.itemLevels);
+    this.audit.opened(hello.audit?.epoch ?? 0n, loaded.audit.contiguousThrough);
+    this.revocations.opened(hello.lastRevocationSerial);
+    for (const serial of this.revocations.upTo(hello.lastRevocationSerial))
+      this.facts.inForce(serial, pipe.generation, step);
+    this.retries.opened();
+  }
+
+  /** Everything that another room derives from state is handed in anew. */
+  resync(step: HubStep): void {
+    step.out.push({ type: "Resync" });
+    this.#needsResync = false;
+  }
+
+  /** A frame of one of the lanes. */
+  receive(
+    pipe: HubPipe,
+    payload: Envelope["payload"],
+    seq: number,
+    bytes: number,
+    step: HubStep,
+  ): Violation | undefined {
+    switch (payload.case) {
+      case "frameNack":
+        pipe.durable(seq, step.nowMs);
+        this.#counters.unknownPayloads++;
+        return undefined;
+      case "indexReport":
+        pipe.durable(seq, step.nowMs);
+        return this.offers.report(payload.value, step);
+      case "blobFetch":
+        pipe.durable(seq, step.nowMs);
+        return this.blobs.fetch(payload.value, pipe, step);
+      case "itemReport":
+        this.#itemReport(payload.value, seq, pipe, step);
+        return undefined;
+      case "packReceiptReport":
+      case "snapshotReceiptReport":
+      case "driftReport":
+      case "capabilityDeclaration":
+        this.facts.state(payload, seq, pipe.generation, step);
+        return undefined;
+      case "auditEventBatch":
+        return this.audit.batch(payload.value, seq, pipe.generation, step);
+      case "revocationAck": {
+        const { serial, outcome, detail } = payload.value;
+        const applied = outcome === RevocationAck_Outcome.APPLIED || outcome === RevocationAck_Outcome.NOT_FOUND;
+        if (!applied) this.revocations.failed(serial, step);
+        this.facts.revocation(
+          { kind: "revocation", serial, applied, detail: clip(detail) },
+          seq,
+          pipe.generation,
+          step,
+        );
+        return undefined;
+      }
+      case "runnerConfigValidationRequest":
+      case "certificateRenewalRequest":
+        pipe.durable(seq, step.nowMs, bytes);
+        step.out.push({ type: "HandleRequest", generation: pipe.generation, request: payload });
+        return undefined;
+      case undefined:
+        this.#unknown(seq, pipe, step);
+        return undefined;
+      default:
+        return violation(ProtocolError_Code.UNEXPECTED, `${payload.case} is sent by the hub only`);
+    }
+  }
+
+  /** An answer, or news for the agent. Without a live stream it is dropped: asked again, or handed in anew with Resync. */
+  respond(payload: HubMessage, key: string, pipe: HubPipe | undefined): void {
+    if (pipe === undefined || pipe.queue.push("command", payload, payloadBytes(payload), key)) return;
+    this.#counters.messagesRefused++;
+    if (payload.case === "driftUpdate") this.#needsResync = true;
+  }
+
+  /** Stores that failed are tried again. */
+  tick(step: HubStep): void {
+    this.facts.tick(step);
+    this.audit.tick(step);
+  }
+
+  /** What the agent left unanswered is sent again. */
+  sweep(nowMs: number): void {
+    this.offers.sweep(nowMs);
+    this.revocations.tick(nowMs);
+  }
+
+  /** Fills the stream in the order of the lanes, behind revocations and heartbeat. */
+  pump(pipe: HubPipe, step: HubStep): void {
+    this.retries.pump(pipe, (key) => this.offers.quarantine.get(key)?.digest ?? "");
+    for (const lane of LaneQueue.order) {
+      if (lane === "update") this.offers.pump(pipe, step);
+      if (!pipe.flush(step.out, lane, step.nowMs)) return;
+    }
+    this.blobs.pump(pipe, step);
+    if (this.#needsResync && pipe.queue.bytes < QUEUED_BYTES / 2) this.resync(step);
+  }
+
+  /** The stream ended. */
+  closed(step: HubStep): void {
+    this.blobs.closed(step);
+    this.facts.closed();
+    this.audit.closed();
+  }
+
+  /** When to look again. */
+  deadlines(live: boolean): number[] {
+    const deadlines = [this.facts.deadlineMs, this.audit.deadlineMs];
+    if (live) deadlines.push(this.offers.deadlineMs, this.revocations.deadlineMs);
+    return deadlines;
+  }
+
+  #itemReport(report: ItemReport, seq: number, pipe: HubPipe, step: HubStep): void {
+    if (!this.facts.item(report, seq, pipe.generation, step)) {
+      reject(pipe, seq, Nack_Class.UNSUPPORTED, "UNKNOWN_LEVEL", `item level ${report.level}`, step);
+      return;
+    }
+    if (report.nack !== undefined) this.#counters.nacks++;
+    this.offers.observe(report);
+  }
+
+  #unknown(seq: number, pipe: HubPipe, step: HubStep): void {
+    this.#counters.unknownPayloads++;
+    if (seq === 0) return;
+    pipe.durable(seq, step.nowMs);
+    const refusal = nack(Nack_Class.UNSUPPORTED, false, "UNKNOWN_PAYLOAD", "payload unknown to this hub");
+    const payload = frameNack(seq, refusal);
+    pipe.queue.push("acknowledgement", payload, payloadBytes(payload));
+  }
+}

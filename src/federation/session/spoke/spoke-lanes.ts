@@ -1,0 +1,191 @@
+import { Nack_Class } from "../../../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
+import type { FactRejection } from "../../../api/gen/conductor/federation/v1alpha1/facts_pb.ts";
+import type { Envelope } from "../../../api/gen/conductor/federation/v1alpha1/federation_pb.ts";
+import { ProtocolError_Code, type Welcome } from "../../../api/gen/conductor/federation/v1alpha1/session_pb.ts";
+import { LaneQueue } from "../lane-queue.ts";
+import { frameNack, nack } from "../message.ts";
+import { payloadBytes } from "../payload-size.ts";
+import { Tokens } from "../tokens.ts";
+import { type Violation, violation } from "../violation.ts";
+import { AuditLane } from "./audit-lane.ts";
+import { BlobFetching } from "./blob-fetching.ts";
+import type { SpokeCounters } from "./counters.ts";
+import { Delivery } from "./delivery.ts";
+import { FactLane } from "./fact-lane.ts";
+import { IndexHolding } from "./index-holding.ts";
+import { ItemWork } from "./item-work.ts";
+import { Requests } from "./requests.ts";
+import { RevocationLane } from "./revocation-lane.ts";
+import type { SpokeSessionOptions } from "./session-options.ts";
+import type { SpokePipe, SpokeStep, SpokeTag } from "./step.ts";
+
+/** What travels in a session, lane by lane: it outlives every stream. */
+export class SpokeLanes {
+  readonly holding: IndexHolding;
+  readonly bodies: BlobFetching;
+  readonly items: ItemWork;
+  readonly delivery: Delivery;
+  readonly facts: FactLane;
+  readonly audit: AuditLane;
+  readonly revocations: RevocationLane;
+  readonly requests: Requests = new Requests();
+  readonly #counters: SpokeCounters;
+  #helloStamp = 0;
+
+  constructor(options: SpokeSessionOptions, counters: SpokeCounters) {
+    const { record, random } = options;
+    const tokens = new Tokens();
+    this.#counters = counters;
+    this.holding = new IndexHolding(options.cluster, options.keys, record.index);
+    this.bodies = new BlobFetching(random, counters, record.blobs);
+    this.items = new ItemWork({
+      agentVersion: options.agentVersion,
+      random,
+      tokens,
+      counters,
+      bodies: this.bodies,
+      records: record.items,
+      document: this.holding.document,
+    });
+    this.delivery = new Delivery(this.holding, this.bodies, this.items, counters);
+    this.facts = new FactLane(tokens, counters, record.facts);
+    this.audit = new AuditLane(tokens, counters, record.audit);
+    this.revocations = new RevocationLane(record.revocationSerial);
+  }
+
+  /** Hello leaves: it tells of everything up to now. */
+  saidHello(): void {
+    this.#helloStamp = this.items.stamp;
+  }
+
+  /** A session is live. */
+  opened(welcome: Welcome, step: SpokeStep): void {
+    this.items.reports.opened(welcome.resendItemReports, this.#helloStamp);
+    this.facts.opened();
+    this.audit.opened(welcome, step);
+  }
+
+  /** The hub acknowledged a frame. */
+  acknowledged(tag: SpokeTag, step: SpokeStep): void {
+    switch (tag.kind) {
+      case "fact":
+        this.facts.acknowledged(tag.key, tag.reportVersion, step);
+        return;
+      case "item":
+        this.items.reports.acknowledged(tag.key, tag.stamp);
+        return;
+      case "audit":
+        this.audit.settled();
+        return;
+      case "request":
+        return;
+    }
+  }
+
+  /** A frame of one of the lanes. `named` is the tag of the frame that it refuses. */
+  receive(
+    pipe: SpokePipe,
+    payload: Envelope["payload"],
+    named: SpokeTag | undefined,
+    seq: number,
+    bytes: number,
+    step: SpokeStep,
+  ): Violation | undefined {
+    switch (payload.case) {
+      case "frameNack":
+        pipe.durable(seq, step.nowMs);
+        this.#counters.unknownPayloads++;
+        if (named?.kind === "request") this.requests.unsupported(named.requestId, step);
+        if (named?.kind === "fact")
+          this.facts.refused(named.key, named.reportVersion, "UNSUPPORTED", "the hub does not know this report", step);
+        return undefined;
+      case "indexOffer":
+        pipe.durable(seq, step.nowMs, bytes);
+        return this.delivery.offer(payload.value, pipe, step);
+      case "blobChunk":
+        pipe.durable(seq, step.nowMs, bytes);
+        return this.delivery.chunk(payload.value, pipe, step);
+      case "blobUnavailable":
+        pipe.durable(seq, step.nowMs);
+        this.delivery.unavailable(payload.value, pipe, step);
+        return undefined;
+      case "itemRetry":
+        pipe.durable(seq, step.nowMs);
+        this.items.retry(payload.value, step);
+        return undefined;
+      case "factRejection":
+        pipe.durable(seq, step.nowMs);
+        this.#rejected(payload.value, named, step);
+        return undefined;
+      case "auditEventAck":
+        pipe.durable(seq, step.nowMs);
+        return this.audit.acknowledged(payload.value, step);
+      case "driftUpdate":
+        pipe.durable(seq, step.nowMs, bytes);
+        step.out.push({ type: "DriftUpdated", update: payload.value });
+        return undefined;
+      case "revocationPush":
+        this.revocations.push(payload.value, seq, pipe, step);
+        return undefined;
+      case "runnerConfigValidationResponse":
+      case "certificateRenewalResponse":
+        pipe.durable(seq, step.nowMs, bytes);
+        this.requests.answered(payload, step);
+        return undefined;
+      case undefined:
+        this.#unknown(seq, pipe, step);
+        return undefined;
+      default:
+        return violation(ProtocolError_Code.UNEXPECTED, `${payload.case} is sent by agents only`);
+    }
+  }
+
+  /** Retries and requests by their deadlines, with or without a stream. */
+  tick(step: SpokeStep): void {
+    this.items.tick(step);
+    this.requests.tick(step);
+  }
+
+  /** Fills the stream in the order of the lanes, behind the heartbeat. */
+  pump(pipe: SpokePipe, step: SpokeStep): void {
+    const { reports } = this.items;
+    for (const lane of LaneQueue.order) {
+      if (!pipe.flush(step.out, lane, step.nowMs)) return;
+      if (lane === "command") this.delivery.pump(pipe, step);
+      if (lane === "delete" && !reports.pump(pipe, "delete", step)) return;
+      if (lane === "update" && !(reports.pump(pipe, "update", step) && this.facts.pump(pipe, step))) return;
+    }
+    this.audit.pump(pipe, step);
+  }
+
+  /** The stream ended. */
+  lost(step: SpokeStep): void {
+    this.delivery.lost();
+    this.facts.lost();
+    this.audit.lost();
+    this.revocations.lost();
+    this.requests.lost(step);
+  }
+
+  /** When to look again. */
+  deadlines(live: boolean): number[] {
+    const deadlines = [this.items.deadlineMs, this.requests.deadlineMs];
+    if (live) deadlines.push(this.bodies.deadlineMs);
+    return deadlines;
+  }
+
+  #rejected(rejection: FactRejection, named: SpokeTag | undefined, step: SpokeStep): void {
+    if (named?.kind !== "fact") return; // an item report or an earlier stream's frame: nothing to take back
+    const { reason, detail } = rejection.nack ?? { reason: "REFUSED", detail: "" };
+    this.facts.refused(named.key, named.reportVersion, reason, detail, step);
+  }
+
+  #unknown(seq: number, pipe: SpokePipe, step: SpokeStep): void {
+    this.#counters.unknownPayloads++;
+    if (seq === 0) return;
+    pipe.durable(seq, step.nowMs);
+    const refusal = nack(Nack_Class.UNSUPPORTED, false, "UNKNOWN_PAYLOAD", "payload unknown to this agent");
+    const payload = frameNack(seq, refusal);
+    pipe.queue.push("acknowledgement", payload, payloadBytes(payload));
+  }
+}

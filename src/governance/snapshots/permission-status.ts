@@ -4,7 +4,10 @@ import { IdentityProvider } from "../../api/kinds/identity-provider.ts";
 import { PermissionSet } from "../../api/kinds/permission-set.ts";
 import { RBACPolicy } from "../../api/kinds/rbac-policy.ts";
 import { RBACProfile } from "../../api/kinds/rbac-profile.ts";
+import type { Condition } from "../../api/kinds/condition.ts";
 import { FIELD_MANAGERS } from "../../api/names.ts";
+import type { KubeObject } from "../../api/object.ts";
+import type { ResourceType } from "../../api/resource-type.ts";
 import { type Clock, rfc3339Seconds } from "../../base/clock.ts";
 import type { Cluster } from "../../cluster/cluster.ts";
 import { applyStatus } from "../../controller/status.ts";
@@ -22,6 +25,17 @@ interface Parts {
 }
 
 const MANAGER = FIELD_MANAGERS.permissionEngine;
+
+/** Once, under its own manager: afterwards only a lineage controller touches it (permissions §2). */
+export async function writeLineage<
+  T extends KubeObject & { readonly status?: { readonly conditions?: readonly Condition[] } },
+>(parts: Parts, type: ResourceType<T>, object: T): Promise<void> {
+  if (findCondition(object.status?.conditions, "LineageSynced") !== undefined) return;
+  const conditions: readonly ConditionUpdate[] = [
+    { type: "LineageSynced", status: "False", reason: "LineageControllerAbsent" },
+  ];
+  await applyStatus(parts, type, object, { conditions }, `${MANAGER}-lineage`);
+}
 
 function condition(type: string, verdict: Verdict, generation: number): ConditionUpdate {
   return {

@@ -171,6 +171,12 @@ describe("snapshot signing", () => {
     const set = await management.cluster.get(PermissionSet, { namespace: home, name: "reader" });
     expect(set.status?.rulesHash).toMatch(/^[0-9a-f]{64}$/);
     expect(findCondition(set.status?.conditions, "PermissionSetValid")?.status).toBe("True");
+    await expect
+      .poll(async () => {
+        const { status } = await management.cluster.get(RBACProfile, { namespace: home, name: "web" });
+        return findCondition(status?.conditions, "LineageSynced")?.reason;
+      })
+      .toBe("LineageControllerAbsent");
   });
 
   it("says every failed check with object, field and remedy, and leaves the others alone", async () => {
@@ -345,17 +351,6 @@ describe("snapshot signing", () => {
       metadata: { name: "huge", namespace: tenantNamespace("tenant-9") },
       spec: { permissions },
     });
-    await management.cluster.create(RBACPolicy, {
-      apiVersion: "guardian.ontai.dev/v1alpha1",
-      kind: "RBACPolicy",
-      metadata: { name: "p", namespace: tenantNamespace("tenant-9") },
-      spec: {
-        subjectScope: "tenant",
-        allowedClusters: ["tenant-9"],
-        maximumPermissionSetRef: "huge",
-        enforcementMode: "audit",
-      },
-    });
     await management.cluster.create(RBACProfile, {
       apiVersion: "guardian.ontai.dev/v1alpha1",
       kind: "RBACProfile",
@@ -364,7 +359,7 @@ describe("snapshot signing", () => {
         principalRef: "robot",
         targetClusters: ["tenant-9"],
         permissionDeclarations: [{ permissionSetRef: "huge", scope: "namespaced", namespaces: ["default"] }],
-        rbacPolicyRef: "p",
+        rbacPolicyRef: "cluster-policy",
       },
     });
     await expect.poll(async () => (await secretOf("tenant-9"))?.data?.["chunks"]).toBeDefined();
@@ -393,7 +388,7 @@ describe("snapshot signing", () => {
         return items.map(({ metadata }) => metadata.name);
       }),
     );
-    expect(layer).toEqual([["huge"], ["p"], ["huge"]]);
+    expect(layer).toEqual([["huge"], [], ["huge"]]);
     const left = await management.cluster.list(Secret, { namespace: tenantNamespace("tenant-9") });
     expect(left.items.map(({ metadata }) => metadata.name)).toEqual([]);
   });

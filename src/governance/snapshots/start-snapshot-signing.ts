@@ -1,3 +1,4 @@
+import type { Condition } from "../../api/kinds/condition.ts";
 import type { RBACProfile } from "../../api/kinds/rbac-profile.ts";
 import { LABELS } from "../../api/names.ts";
 import type { KubeObject, ObjectKey } from "../../api/object.ts";
@@ -19,6 +20,7 @@ import type { Verdict } from "../../permissions/validation/verdict.ts";
 import { type Judged, type PermissionView, PermissionEngine, objectKey } from "./permission-engine.ts";
 import {
   writeBindingStatus,
+  writeLineage,
   writePolicyStatus,
   writeProfileStatus,
   writeProviderStatus,
@@ -124,7 +126,7 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
   );
   /** Writes the status of an object from the verdict on exactly this generation; a newer generation is about to be judged. */
   const statusOf =
-    <T extends KubeObject, V extends Verdict>(
+    <T extends KubeObject & { readonly status?: { readonly conditions?: readonly Condition[] } }, V extends Verdict>(
       informer: Informer<T>,
       judgedIn: (view: PermissionView) => ReadonlyMap<string, Judged<T, V>>,
       write: (object: T, verdict: V, view: PermissionView) => Promise<void>,
@@ -138,6 +140,7 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
       if (object.metadata.generation !== generation || object.metadata.uid !== uid) return;
       options.assertFenced?.();
       await write(object, judged.verdict, now);
+      await writeLineage(parts, informer.type, object);
     };
   const sets = controller(
     "permission-set",

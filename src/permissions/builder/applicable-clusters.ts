@@ -1,7 +1,6 @@
-import { clusterOfNamespace } from "../../api/names.ts";
+import { NAMESPACES, clusterOfNamespace } from "../../api/names.ts";
 import type { RBACPolicy } from "../../api/kinds/rbac-policy.ts";
 import type { PermissionDeclaration, RBACProfile } from "../../api/kinds/rbac-profile.ts";
-import { ANY_CLUSTER } from "../validation/validate-rbac-policy.ts";
 
 /** The clusters there are, and which of them is the management cluster. */
 export interface ClusterRegistry {
@@ -10,6 +9,8 @@ export interface ClusterRegistry {
   readonly managementCluster: string;
 }
 
+/** Any registered cluster, in `allowedClusters`. */
+export const ANY_CLUSTER = "*";
 /** Name on input for the management cluster (permissions §8.5). */
 const MANAGEMENT_ALIAS = "management";
 
@@ -26,10 +27,14 @@ export function allowedClusters(policy: RBACPolicy, registry: ClusterRegistry): 
   return new Set(allowed.map((name) => clusterName(name, registry)));
 }
 
+/** True for the namespaces in which grants may stand: the fleet's, and each tenant's own (permissions §3). Nothing elsewhere counts. */
+export function isGrantNamespace(namespace: string | undefined): boolean {
+  return namespace === NAMESPACES.seam || clusterOfNamespace(namespace) !== undefined;
+}
+
 /** True when a profile of this namespace may speak about a cluster: a tenant's profiles only about their own (permissions §4.3). */
 export function namespaceAllows(namespace: string | undefined, cluster: string): boolean {
-  const own = clusterOfNamespace(namespace);
-  return own === undefined || own === cluster;
+  return namespace === NAMESPACES.seam || clusterOfNamespace(namespace) === cluster;
 }
 
 /** Clusters on which a declaration grants (permissions §4.3), in both enforcement modes. */

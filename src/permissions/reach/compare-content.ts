@@ -66,4 +66,3 @@ function changesAt(
 function changeKey({ subject, change, scope, namespaces, rules, more }: SubjectChange): string {
   return JSON.stringify([subject, change, scope, namespaces, rules, more]);
 }
-

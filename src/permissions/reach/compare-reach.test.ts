@@ -12,9 +12,13 @@ const WORLDS = 300;
 const NAMESPACES = ["", "a", "b", "fresh"];
 
 /** Every request of the universe in every place: namespace `fresh` stands for all that no grant names. */
-const PLACED_UNIVERSE: readonly AccessRequest[] = UNIVERSE.flatMap((request) =>
-  request.form === "path" ? [request] : NAMESPACES.map((namespace) => ({ ...request, namespace })),
-);
+const PLACED_UNIVERSE: readonly AccessRequest[] = [...placedRequests()];
+
+function* placedRequests(): Generator<AccessRequest> {
+  for (const request of UNIVERSE)
+    if (request.form === "path") yield request;
+    else for (const namespace of NAMESPACES) yield { ...request, namespace };
+}
 
 function randomGrants(random: Random): readonly PlacedRules[] {
   return Array.from({ length: integerBetween(random, 0, 3) }, () => {

@@ -35,7 +35,8 @@ export function beyond(held: Reach, other: Reach): readonly ReachDifference[] {
     if (together === undefined) alike.set(text, { namespaces: [namespace], difference });
     else together.namespaces.push(namespace);
   }
-  for (const { namespaces, difference } of alike.values()) found.push({ scope: "namespaced", namespaces, ...difference });
+  for (const { namespaces, difference } of alike.values())
+    found.push({ scope: "namespaced", namespaces, ...difference });
   return found;
 }
 

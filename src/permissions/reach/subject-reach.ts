@@ -1,6 +1,11 @@
 import { inForce } from "../decision/principal-context.ts";
 import { type SubjectName, principalRefOf } from "../rules/principal.ts";
-import { type SnapshotBinding, type SnapshotContent, type SnapshotSubject, subjectSortKey } from "../snapshot/content.ts";
+import {
+  type SnapshotBinding,
+  type SnapshotContent,
+  type SnapshotSubject,
+  subjectSortKey,
+} from "../snapshot/content.ts";
 import { NO_REACH, type PlacedRules, type Reach, reachOf } from "./reach.ts";
 
 /** A subject with all that a snapshot lets it do at one moment. */

@@ -1,11 +1,9 @@
-import { isClusterName } from "../../api/names.ts";
+import { NAMESPACES, PERMISSION_LAYERS, TENANT_NAMESPACE_PREFIX, isClusterName } from "../../api/names.ts";
 import type { RBACPolicy } from "../../api/kinds/rbac-policy.ts";
+import { ANY_CLUSTER, isGrantNamespace } from "../builder/applicable-clusters.ts";
 import type { CeilingRef } from "../ceilings/ceiling-chain.ts";
 import { isUsableSet } from "./validate-permission-set.ts";
 import { type FailedCheck, type Verdict, objectText, passed, refused } from "./verdict.ts";
-
-/** Any registered cluster, in `allowedClusters`. */
-export const ANY_CLUSTER = "*";
 
 /** A ceiling over a policy with the verdict on it. */
 export interface JudgedCeiling {
@@ -22,10 +20,25 @@ export interface JudgedCeiling {
 export function validateRbacPolicy(policy: RBACPolicy, ceilings: readonly JudgedCeiling[]): Verdict {
   const object = objectText("RBACPolicy", policy.metadata);
   const { subjectScope, enforcementMode, allowedClusters = [], maximumPermissionSetRef } = policy.spec;
+  const { name, namespace = "" } = policy.metadata;
   const failed: FailedCheck[] = [];
   const fail = (check: string, field: string, expected: string, remedy: string): void => {
     failed.push({ check, object, field, expected, remedy });
   };
+  if (!isGrantNamespace(namespace))
+    fail(
+      "PlacementValid",
+      "metadata.namespace",
+      `${NAMESPACES.seam} or ${TENANT_NAMESPACE_PREFIX}{cluster}, found ${namespace}`,
+      "create the policy there; nothing is granted under one in another namespace",
+    );
+  else if (namespace !== NAMESPACES.seam && name !== PERMISSION_LAYERS.cluster.policy)
+    fail(
+      "PlacementValid",
+      "metadata.name",
+      `${PERMISSION_LAYERS.cluster.policy}, the one policy of a tenant (there is none per component), found ${name}`,
+      `name ${PERMISSION_LAYERS.cluster.policy} in the profiles and narrow their PermissionSets`,
+    );
   if (!["platform", "tenant"].includes(subjectScope))
     fail("SubjectScopeValid", "spec.subjectScope", `platform or tenant, found "${subjectScope}"`, "choose one");
   if (!["strict", "audit"].includes(enforcementMode))

@@ -56,11 +56,16 @@ function ceilings(verdict: Verdict | undefined) {
   return [{ ref: { namespace: NAMESPACE, name: "reader", field: "spec.maximumPermissionSetRef" }, verdict }];
 }
 
-function judge(spec: Partial<RBACProfileSpec>, rule: RBACPolicy | "none" = policy(), claimedBy?: string) {
+function judge(
+  spec: Partial<RBACProfileSpec>,
+  rule: RBACPolicy | "none" = policy(),
+  claimedBy?: string,
+  namespace = NAMESPACE,
+) {
   const profile: RBACProfile = {
     apiVersion: "guardian.ontai.dev/v1alpha1",
     kind: "RBACProfile",
-    metadata: { name: "web", namespace: NAMESPACE },
+    metadata: { name: "web", namespace },
     spec: {
       principalRef: "web",
       targetClusters: ["c1"],
@@ -92,7 +97,7 @@ describe("validateRbacProfile", () => {
   it.each<readonly [string, Partial<RBACProfileSpec>, string]>([
     ["sets exist", declare("gone"), "PermissionSetMissing"],
     ["sets are valid", declare("broken"), "PermissionSetInvalid"],
-    ["no URL rules in namespaces", declare("urls", "namespaced"), "PermissionSetInvalid"],
+    ["no URL rules in namespaces", declare("urls", "namespaced"), "ProvisioningFailed"],
     ["URL rules cluster-wide", declare("urls"), "ProvisioningComplete"],
     ["clusters the policy allows", { targetClusters: ["c1", "c2"] }, "PolicyViolation"],
     ["subject scope", { principalRef: "system:serviceaccount:seam-system:guardian" }, "PolicyViolation"],
@@ -129,6 +134,23 @@ describe("validateRbacProfile", () => {
       `NamespacesWithClusterScope[0]: RBACProfile ${NAMESPACE}/web: spec.permissionDeclarations[0].namespaces: none with scope cluster, found 1; set scope: namespaced or remove the namespaces`,
     );
     expect(summaryText(verdict)).toBe("Validation failed: 6 check(s) failed.");
+  });
+
+  it("nothing is granted from a namespace that is neither the fleet's nor a tenant's, nor under a second policy of a tenant", () => {
+    const stray = judge({}, policy(), undefined, "default");
+    expect(stray).toMatchObject({ ok: false, reason: "ProvisioningFailed", wellFormed: false });
+    expect(stray.message).toBe(
+      "PlacementValid: RBACProfile default/web: metadata.namespace: seam-system or seam-tenant-{cluster}, found default; create the profile there; nothing is granted from another namespace",
+    );
+    const placed = (namespace: string, name = "cluster-policy") =>
+      validateRbacPolicy({ ...policy(), metadata: { name, namespace } }, ceilings(passed("Valid", ""))).message;
+    expect(placed("default")).toContain("PlacementValid: RBACPolicy default/cluster-policy: metadata.namespace");
+    // A name too long for a cluster makes no tenant, and so no place without bounds.
+    expect(placed(`seam-tenant-${"c".repeat(41)}`)).toContain("PlacementValid");
+    expect(placed(NAMESPACE, "web-policy")).toBe(
+      `PlacementValid: RBACPolicy ${NAMESPACE}/web-policy: metadata.name: cluster-policy, the one policy of a tenant (there is none per component), found web-policy; name cluster-policy in the profiles and narrow their PermissionSets`,
+    );
+    expect(placed("seam-system", "hello")).toBe("ceiling reader");
   });
 
   it("waits for its policy, by name", () => {

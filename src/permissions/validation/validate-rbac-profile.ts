@@ -1,8 +1,14 @@
-import { NAMESPACES, PERMISSION_LAYERS } from "../../api/names.ts";
+import { NAMESPACES, PERMISSION_LAYERS, TENANT_NAMESPACE_PREFIX } from "../../api/names.ts";
 import type { PermissionSet } from "../../api/kinds/permission-set.ts";
 import type { RBACPolicy } from "../../api/kinds/rbac-policy.ts";
 import type { RBACProfile } from "../../api/kinds/rbac-profile.ts";
-import { type ClusterRegistry, allowedClusters, clusterName, namespaceAllows } from "../builder/applicable-clusters.ts";
+import {
+  type ClusterRegistry,
+  allowedClusters,
+  clusterName,
+  isGrantNamespace,
+  namespaceAllows,
+} from "../builder/applicable-clusters.ts";
 import type { RuleMemo } from "../builder/rule-memo.ts";
 import { DECLARATION_FULLY_TRIMMED } from "../builder/contribution.ts";
 import { RuleBudgetExceeded } from "../algebra/budget.ts";
@@ -47,8 +53,16 @@ const RFC3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d
 
 type Fail = (check: string, field: string, expected: string, remedy: string) => void;
 
-function checkForm(profile: RBACProfile, fail: Fail): void {
+function checkForm(profile: RBACProfile, around: ProfileSurroundings, fail: Fail): void {
   const { principalRef, targetClusters, permissionDeclarations, rbacPolicyRef } = profile.spec;
+  const { namespace = "" } = profile.metadata;
+  if (!isGrantNamespace(namespace))
+    fail(
+      "PlacementValid",
+      "metadata.namespace",
+      `${NAMESPACES.seam} or ${TENANT_NAMESPACE_PREFIX}{cluster}, found ${namespace}`,
+      "create the profile there; nothing is granted from another namespace",
+    );
   if (principalRef.trim() === "")
     fail("PrincipalRefNotEmpty", "spec.principalRef", "a principal, found none", "name the principal");
   else if (!isPlainText(principalRef))
@@ -93,12 +107,20 @@ function checkForm(profile: RBACProfile, fail: Fail): void {
         );
     if (expiresAt !== "" && (!RFC3339.test(expiresAt) || Number.isNaN(Date.parse(expiresAt))))
       fail(`ExpiresAtValid[${i}]`, `${at}.expiresAt`, `an RFC 3339 time, found "${expiresAt}"`, "correct the time");
+    const rules = scope === "namespaced" ? around.permissionSet(permissionSetRef)?.object.spec.permissions : undefined;
+    if (rules?.some(({ nonResourceURLs = [] }) => nonResourceURLs.length > 0) === true)
+      fail(
+        `URLRuleNamespaced[${i}]`,
+        `${at}.permissionSetRef`,
+        `no nonResourceURLs with scope namespaced, found some in PermissionSet ${namespace}/${permissionSetRef}`,
+        "move the URL rules into a set that is declared with scope: cluster",
+      );
   }
 }
 
 function checkSets(profile: RBACProfile, around: ProfileSurroundings, fail: Fail): "missing" | "invalid" | undefined {
   let worst: "missing" | "invalid" | undefined;
-  for (const [i, { permissionSetRef, scope }] of profile.spec.permissionDeclarations.entries()) {
+  for (const [i, { permissionSetRef }] of profile.spec.permissionDeclarations.entries()) {
     const field = `spec.permissionDeclarations[${i}].permissionSetRef`;
     const where = `PermissionSet ${profile.metadata.namespace ?? ""}/${permissionSetRef}`;
     const set = around.permissionSet(permissionSetRef);
@@ -107,17 +129,6 @@ function checkSets(profile: RBACProfile, around: ProfileSurroundings, fail: Fail
       worst = "missing";
     } else if (!isUsableSet(set.verdict)) {
       fail(`PermissionSetValid[${i}]`, field, `${where} is valid, found: ${set.verdict.message}`, "correct that set");
-      worst ??= "invalid";
-    } else if (
-      scope === "namespaced" &&
-      set.object.spec.permissions.some((r) => (r.nonResourceURLs ?? []).length > 0)
-    ) {
-      fail(
-        `URLRuleNamespaced[${i}]`,
-        field,
-        `no nonResourceURLs with scope namespaced, found some in ${where}`,
-        "move the URL rules into a set that is declared with scope: cluster",
-      );
       worst ??= "invalid";
     }
   }
@@ -260,7 +271,7 @@ export function validateRbacProfile(profile: RBACProfile, around: ProfileSurroun
     wellFormed,
     compliance,
   });
-  checkForm(profile, fail);
+  checkForm(profile, around, fail);
   if (failed.length > 0) return no("ProvisioningFailed", undefined, false);
   const { rbacPolicyRef = "" } = profile.spec;
   const { policy } = around;

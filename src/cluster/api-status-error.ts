@@ -18,6 +18,8 @@ export type StatusReason =
   | "ServerTimeout"
   | "ServiceUnavailable"
   | "InternalError"
+  /** 507 of an embedded cluster: the disk is full. Kubernetes has no word for it. */
+  | "InsufficientStorage"
   | "Unknown";
 
 /** `metav1.StatusCause`. */

@@ -18,6 +18,7 @@ const REASON_OF_CODE: ReadonlyMap<number, StatusReason> = new Map([
   [500, "InternalError"],
   [503, "ServiceUnavailable"],
   [504, "Timeout"],
+  [507, "InsufficientStorage"],
 ]);
 
 const REASONS: ReadonlySet<string> = new Set<StatusReason>([
@@ -39,6 +40,7 @@ const REASONS: ReadonlySet<string> = new Set<StatusReason>([
   "ServerTimeout",
   "ServiceUnavailable",
   "InternalError",
+  "InsufficientStorage",
   "Unknown",
 ]);
 

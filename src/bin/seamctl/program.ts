@@ -4,6 +4,7 @@ import { GrpcStatusError } from "../../api/grpc/status-error.ts";
 import { ApiStatusError } from "../../cluster/api-status-error.ts";
 import { agentsCommand } from "./commands/agents.ts";
 import { auditCommands } from "./commands/audit.ts";
+import { clusterCommands } from "./commands/cluster.ts";
 import { completionCommand } from "./commands/completion.ts";
 import { driftCommand } from "./commands/drift.ts";
 import { explainCommands } from "./commands/explain.ts";
@@ -53,6 +54,7 @@ Exit codes: 0 yes or ok, 1 no or failed, 2 usage.`,
   permissionCommands(program, context);
   auditCommands(program, context);
   packCommands(program, context);
+  clusterCommands(program, context);
   processCommands(program, context);
   tourCommand(program, context);
   completionCommand(program, context);

@@ -163,7 +163,7 @@ describe("openEmbeddedCluster", () => {
         failure = error;
       }
     }
-    expect(isStatus(failure, "InternalError")).toBe(true);
+    expect(isStatus(failure, "InsufficientStorage")).toBe(true);
     expect(String(failure)).toContain("needs space");
     expect(acknowledged.length).toBeGreaterThan(5);
     const names = async () =>

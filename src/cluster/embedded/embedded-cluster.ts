@@ -42,6 +42,7 @@ import { CelEngine } from "./schema/cel/cel-engine.ts";
 import { compileSelector } from "./selectors/selector.ts";
 import { notFound, notServed } from "./status-errors.ts";
 import { storageKey } from "./store/collection.ts";
+import { compactByAge } from "./store/compact-by-age.ts";
 import { ObjectStore } from "./store/object-store.ts";
 import { WatchCache } from "./watch/watch-cache.ts";
 
@@ -83,6 +84,13 @@ export interface EmbeddedCluster extends Cluster {
   currentResourceVersion(): string;
   /** Drops watch history, as etcd's compaction does: older watches and lists answer 410. */
   compactHistory(): Promise<void>;
+  /**
+   * Copies the whole state into `file`, which must not exist, consistent at one version, while writes go on. The copy is made beside the
+   * others' writes; it holds Secrets and has mode 0400.
+   *
+   * @throws SeamError
+   */
+  backup(file: string): Promise<void>;
 }
 
 /** Namespaces that every cluster has; the UID of kube-system is the cluster's identity. */
@@ -100,7 +108,7 @@ class SqliteCluster implements EmbeddedCluster {
   readonly #store: ObjectStore;
   readonly #registry: ResourceRegistry;
   readonly #watches: WatchCache;
-  readonly #expiry: Promise<void>;
+  readonly #sweeps: Promise<unknown>;
   readonly #controllers: readonly { idle(): Promise<void> }[];
   readonly #stop = new AbortController();
 
@@ -118,7 +126,10 @@ class SqliteCluster implements EmbeddedCluster {
       new CrdLifecycle(this.#context, this.#stop.signal),
       new ClusterRoleAggregation(this.#context, this.#stop.signal),
     ];
-    this.#expiry = expireEvents(this.#context, this.#stop.signal);
+    this.#sweeps = Promise.all([
+      expireEvents(this.#context, this.#stop.signal),
+      compactByAge(store, clock, log, this.#stop.signal),
+    ]);
     this.closed = this.#run();
     const { signal } = options;
     if (signal) {
@@ -135,7 +146,7 @@ class SqliteCluster implements EmbeddedCluster {
       await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
     }
     await this.#watches.closed;
-    await this.#expiry;
+    await this.#sweeps;
     await Promise.all(this.#controllers.map((controller) => controller.idle()));
     await this.#store.close();
   }
@@ -276,6 +287,10 @@ class SqliteCluster implements EmbeddedCluster {
 
   compactHistory(): Promise<void> {
     return this.#store.compact();
+  }
+
+  backup(file: string): Promise<void> {
+    return this.#store.backup(file);
   }
 }
 

@@ -62,6 +62,8 @@ export interface HttpClusterOptions {
 
 /** A {@link Cluster} that holds connections. */
 export type ConnectedCluster = Cluster & {
+  /** Reads a path that is no object, as it is sent. @throws ApiStatusError; Error for a broken connection */
+  read(path: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
   /** Ends every call and watch and releases the connections. Idempotent. */
   close(): Promise<void>;
 };
@@ -116,6 +118,10 @@ class HttpCluster implements ConnectedCluster {
     this.#resources = new ServedResources(transport);
     this.#clock = clock;
     this.#random = random;
+  }
+
+  read(path: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
+    return this.#transport.stream({ method: "GET", path }, signal);
   }
 
   async get<T extends KubeObject>(type: ResourceType<T>, key: ObjectKey): Promise<T> {

@@ -11,6 +11,7 @@ import { badRequest, forbidden, methodNotAllowed, resourceNotServed } from "./ap
 import { Authenticator } from "./authentication.ts";
 import type { AccessAttributes, Authorizer } from "./authorizer.ts";
 import { answerDocument } from "./document-requests.ts";
+import { BACKUP_PATH, sendBackup } from "./backup-response.ts";
 import { builtInSchemas } from "./built-in-schemas.ts";
 import { Exchange } from "./exchange.ts";
 import { impersonated } from "./impersonation.ts";
@@ -81,6 +82,10 @@ export class ApiServer {
     if (target.type === "path") {
       await this.#authorize(exchange, { type: "nonResource", verb: methodVerb(exchange), path: target.path });
       if (exchange.request.method !== "GET" && exchange.request.method !== "HEAD") throw methodNotAllowed();
+      if (target.path === BACKUP_PATH && exchange.request.method === "GET") {
+        await sendBackup(exchange, this.#parts.cluster, signal);
+        return;
+      }
       const resources = await this.#resources();
       if (!answerDocument(exchange, this.#parts.cluster, this.#builtIn, resources))
         exchange.sendText(404, "404 page not found\n", "text/plain; charset=utf-8");

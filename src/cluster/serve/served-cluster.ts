@@ -25,4 +25,8 @@ export interface ServedCluster extends Cluster {
   resourceDetails(group: string, version: string, resource: string): ResourceDetails;
   /** Version of the latest write, for collections that are empty or made up. */
   currentResourceVersion(): string;
+  /** Folder of the cluster's state: where a backup is made before it is sent. */
+  readonly directory: string;
+  /** Copies the whole state into a new file, consistent at one version, while writes go on. @throws SeamError */
+  backup(file: string): Promise<void>;
 }

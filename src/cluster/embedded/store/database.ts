@@ -1,117 +1,21 @@
-import { accessSync, constants, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { accessSync, chmodSync, constants, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { DatabaseSync, type StatementSync } from "node:sqlite";
-import type { Compaction, Revision, StoreFailure } from "./revision.ts";
+import { backup, DatabaseSync, type StatementSync } from "node:sqlite";
+import type { Compaction, Revision } from "./revision.ts";
+import { DATABASE_FILE, OWNER_FILE, StoreError, systemCode } from "./store-failure.ts";
 
 /** Layout version of the database. A reader refuses a higher one. */
 export const LAYOUT_VERSION = 1;
-/** Name of the database inside the cluster's directory. */
-export const DATABASE_FILE = "cluster.sqlite";
-/** Holds the pid of the process that has the database open; only for messages, the lock itself is SQLite's. */
-export const OWNER_FILE = "owner.pid";
 
 const BUSY_TIMEOUT_MS = 250;
 /** Rows handed over at once when loading, so that neither thread holds the whole state twice. */
 const LOAD_CHUNK_BYTES = 4 * 1024 * 1024;
-
-/** Carries a {@link StoreFailure} through a throw. */
-export class StoreError extends Error {
-  override readonly name = "StoreError";
-  readonly failure: StoreFailure;
-
-  constructor(failure: StoreFailure, cause?: unknown) {
-    super(failure.expected, { cause });
-    this.failure = failure;
-  }
-}
-
-/** SQLite result code of an error from `node:sqlite`, without the extended bits; 0 for other errors. */
-function resultCode(error: unknown): number {
-  if (typeof error === "object" && error !== null && "errcode" in error && typeof error.errcode === "number") {
-    return error.errcode & 0xff;
-  }
-  return 0;
-}
-
-function systemCode(error: unknown): string {
-  return typeof error === "object" && error !== null && "code" in error && typeof error.code === "string"
-    ? error.code
-    : "";
-}
-
-const SQLITE_BUSY = 5;
-const SQLITE_LOCKED = 6;
-const SQLITE_READONLY = 8;
-const SQLITE_IOERR = 10;
-const SQLITE_CORRUPT = 11;
-const SQLITE_FULL = 13;
-const SQLITE_CANTOPEN = 14;
-const SQLITE_NOTADB = 26;
-
-const DISK_FULL: StoreFailure = {
-  reason: "DiskFull",
-  expected: "needs space for the state, on the device and under the size limit",
-  remedy: "free space and try again; nothing that was stored is lost",
-};
-
-function ownerPid(directory: string): string {
-  try {
-    return readFileSync(join(directory, OWNER_FILE), "utf8").trim();
-  } catch {
-    return "unknown"; // the owner is between taking the lock and writing the file
-  }
-}
-
-/** Says what an error of SQLite or the file system means for the directory. */
-export function explainFailure(error: unknown, directory: string): StoreFailure {
-  if (error instanceof StoreError) return error.failure;
-  const message = error instanceof Error ? error.message : String(error);
-  switch (resultCode(error)) {
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-      return {
-        reason: "AlreadyOpen",
-        expected: `no other process has the cluster open, but process ${ownerPid(directory)} has`,
-        remedy: "stop that process or use another directory",
-      };
-    case SQLITE_FULL:
-      return DISK_FULL;
-    case SQLITE_READONLY:
-    case SQLITE_CANTOPEN:
-      return {
-        reason: "NotWritable",
-        expected: `the directory can be written (${message})`,
-        remedy: "fix its permissions or use another directory",
-      };
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-      return {
-        reason: "Corrupt",
-        expected: `${DATABASE_FILE} is a database of Seam (${message})`,
-        remedy: "restore it from a backup or remove the directory to start anew",
-      };
-    case SQLITE_IOERR:
-      return { reason: "Failed", expected: `the disk can be read and written (${message})`, remedy: "check the disk" };
-    default:
-      break;
-  }
-  switch (systemCode(error)) {
-    case "EACCES":
-    case "EROFS":
-    case "EPERM":
-    case "ENOTDIR":
-    case "EEXIST":
-      return {
-        reason: "NotWritable",
-        expected: `the directory can be written (${message})`,
-        remedy: "fix its permissions or use another directory",
-      };
-    case "ENOSPC":
-      return DISK_FULL;
-    default:
-      return { reason: "Failed", expected: `the database works (${message})`, remedy: "see the cause" };
-  }
-}
+/** The write-ahead log is cut back to this when a checkpoint has emptied it; between checkpoints one large transaction may exceed it. */
+const WAL_LIMIT_BYTES = 16 * 1024 * 1024;
+/** Free pages given back to the file system with each compaction, so that a large one does not hold up writers. */
+const VACUUM_PAGES = 1_000;
+/** Pages per step of a backup; commits come in between. */
+const BACKUP_PAGES = 512;
 
 function asText(value: unknown): string {
   return typeof value === "string" ? value : "";
@@ -147,11 +51,12 @@ export class RevisionDatabase {
           remedy: "use the newer Seam that wrote it, or another directory",
         });
       }
-      this.#db.exec("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL");
+      if (layout === 0) this.#db.exec("PRAGMA auto_vacuum=INCREMENTAL"); // only an empty file takes it
+      this.#db.exec(`PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA journal_size_limit=${WAL_LIMIT_BYTES}`);
       const pageBytes = asNumber(this.#db.prepare("PRAGMA page_size").get()?.["page_size"]);
       this.#db.exec(`PRAGMA max_page_count=${Math.ceil(maxBytes / Math.max(pageBytes, 512))}`);
       if (layout === 0) this.#createLayout();
-      writeFileSync(this.#ownerFile, `${process.pid}\n`, { mode: 0o600 });
+      this.#sayOwner();
       this.#insert = this.#db.prepare(
         "INSERT INTO revisions (version, collection, namespace, name, deleted, body) VALUES (?, ?, ?, ?, ?, ?)",
       );
@@ -160,6 +65,15 @@ export class RevisionDatabase {
     } catch (error) {
       this.#db.close();
       throw error;
+    }
+  }
+
+  /** A disk so full that not even this fits must not keep a cluster from being read. */
+  #sayOwner(): void {
+    try {
+      writeFileSync(this.#ownerFile, `${process.pid}\n`, { mode: 0o600 });
+    } catch (error) {
+      if (systemCode(error) !== "ENOSPC") throw error;
     }
   }
 
@@ -181,37 +95,18 @@ export class RevisionDatabase {
   }
 
   /** Highest version ever given out and the compacted one. */
-  positions(): { readonly version: number; readonly compacted: number } {
-    const top = asNumber(this.#db.prepare("SELECT max(version) AS version FROM revisions").get()?.["version"]);
-    const meta = this.#db.prepare("SELECT value FROM meta WHERE key = ?");
-    return {
-      version: Math.max(top, asNumber(meta.get("version")?.["value"])),
-      compacted: asNumber(meta.get("compacted")?.["value"]),
-    };
+  positions(): StorePositions {
+    return readPositions(this.#db);
   }
 
   /** All rows in order of version, in chunks of about 4 MiB. */
-  *load(): Generator<readonly Revision[]> {
-    let chunk: Revision[] = [];
-    let bytes = 0;
-    for (const row of this.#db.prepare("SELECT * FROM revisions ORDER BY version").iterate()) {
-      const revision: Revision = {
-        version: asNumber(row["version"]),
-        collection: asText(row["collection"]),
-        namespace: asText(row["namespace"]),
-        name: asText(row["name"]),
-        deleted: row["deleted"] === 1,
-        body: asText(row["body"]),
-      };
-      chunk.push(revision);
-      bytes += revision.body.length;
-      if (bytes >= LOAD_CHUNK_BYTES) {
-        yield chunk;
-        chunk = [];
-        bytes = 0;
-      }
-    }
-    if (chunk.length > 0) yield chunk;
+  load(): Generator<readonly Revision[]> {
+    return readRevisions(this.#db);
+  }
+
+  /** Findings of SQLite's own check, at most `maxLines`. */
+  integrity(maxLines: number): readonly string[] {
+    return integrityOf(this.#db, maxLines);
   }
 
   /** One durable transaction: all or nothing. */
@@ -233,6 +128,31 @@ export class RevisionDatabase {
       if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
       throw error;
     }
+    if (compaction) this.#db.exec(`PRAGMA incremental_vacuum(${VACUUM_PAGES})`);
+  }
+
+  /** Copies the database into `file` page by page; what is committed meanwhile is in the copy too. The copy is one file, mode 0600. */
+  async backup(file: string): Promise<void> {
+    writeFileSync(file, "", { mode: 0o600, flag: "wx" });
+    try {
+      await backup(this.#db, file, { rate: BACKUP_PAGES });
+      const copy = new DatabaseSync(file);
+      try {
+        // Of the original the copy has the write-ahead mode, which takes more than one file.
+        copy.exec("PRAGMA journal_mode=DELETE");
+      } finally {
+        copy.close();
+      }
+      chmodSync(file, 0o400);
+    } catch (error) {
+      rmSync(file, { force: true });
+      throw error;
+    }
+  }
+
+  /** Moves what is in the write-ahead log into the database file, and does without the log from now on. */
+  intoOneFile(): void {
+    this.#db.exec("PRAGMA journal_mode=DELETE");
   }
 
   close(): void {
@@ -240,4 +160,52 @@ export class RevisionDatabase {
     rmSync(this.#ownerFile, { force: true });
     this.#db.close();
   }
+}
+
+/** Where a revision log stands. */
+export interface StorePositions {
+  /** Highest version ever given out. */
+  readonly version: number;
+  /** Watches and lists from before it answer 410. */
+  readonly compacted: number;
+}
+
+/** Where the log of a database stands. */
+export function readPositions(db: DatabaseSync): StorePositions {
+  const top = asNumber(db.prepare("SELECT max(version) AS version FROM revisions").get()?.["version"]);
+  const meta = db.prepare("SELECT value FROM meta WHERE key = ?");
+  return {
+    version: Math.max(top, asNumber(meta.get("version")?.["value"])),
+    compacted: asNumber(meta.get("compacted")?.["value"]),
+  };
+}
+
+/** All rows of a database in order of version, in chunks of about 4 MiB. */
+export function* readRevisions(db: DatabaseSync): Generator<readonly Revision[]> {
+  let chunk: Revision[] = [];
+  let bytes = 0;
+  for (const row of db.prepare("SELECT * FROM revisions ORDER BY version").iterate()) {
+    const revision: Revision = {
+      version: asNumber(row["version"]),
+      collection: asText(row["collection"]),
+      namespace: asText(row["namespace"]),
+      name: asText(row["name"]),
+      deleted: row["deleted"] === 1,
+      body: asText(row["body"]),
+    };
+    chunk.push(revision);
+    bytes += revision.body.length;
+    if (bytes >= LOAD_CHUNK_BYTES) {
+      yield chunk;
+      chunk = [];
+      bytes = 0;
+    }
+  }
+  if (chunk.length > 0) yield chunk;
+}
+
+/** Findings of SQLite's own check, at most `maxLines`; empty when there are none. */
+export function integrityOf(db: DatabaseSync, maxLines: number): readonly string[] {
+  const rows = db.prepare(`PRAGMA integrity_check(${maxLines})`).all();
+  return rows.map((row) => asText(row["integrity_check"])).filter((line) => line !== "ok");
 }

@@ -1,5 +1,5 @@
 import type { Unstructured } from "../../../api/object.ts";
-import { SeamError } from "../../../base/errors.ts";
+import { errorMessage, SeamError } from "../../../base/errors.ts";
 import { ApiStatusError } from "../../api-status-error.ts";
 import { deepFreeze, ensureMap, type JsonMap } from "../json/mutable-json.ts";
 import { internalError } from "../status-errors.ts";
@@ -19,6 +19,8 @@ const MAX_COMMIT_BYTES = 16 * 1024 * 1024;
 /** History kept for watches that resume; the older tail is compacted. */
 const MAX_HISTORY_EVENTS = 20_000;
 const MAX_HISTORY_BYTES = 48 * 1024 * 1024;
+/** When a writer that met a full disk may try again. */
+const DISK_FULL_RETRY_SECONDS = 5;
 /** Compaction works in steps of this share, so that it does not run for every write. */
 const HISTORY_KEEP = 0.75;
 
@@ -237,7 +239,7 @@ export class ObjectStore {
     const refused = [...group, ...this.#pending.splice(0)];
     for (const collection of this.#collections.values()) collection.discardAccepted();
     this.#accepted = this.#committed;
-    const failure = internalError(error instanceof SeamError ? error.message : `the write was not stored: ${error}`);
+    const failure = refusalOf(error);
     for (const pending of refused) pending.reject(failure);
   }
 
@@ -280,11 +282,17 @@ export class ObjectStore {
     return drop;
   }
 
-  /** Drops all history, as etcd's periodic compaction does. Resolves when that is durable. */
-  async compact(): Promise<void> {
-    this.#scheduleCompaction(this.#committed);
+  /** Drops the history up to `version`, by default all of it, as etcd's periodic compaction does. Resolves when that is durable. */
+  async compact(version = this.#committed): Promise<void> {
+    if (this.#closed || version <= this.#compacted) return;
+    this.#scheduleCompaction(version);
     this.#flushing ??= this.#flush();
     await this.#flushing;
+  }
+
+  /** Copies the state into `file`, consistent at one version, while writes go on. @throws SeamError */
+  async backup(file: string): Promise<void> {
+    await this.#log.backup(file);
   }
 
   /** Resolves when every write accepted so far is durable and published, or has failed. */
@@ -299,6 +307,15 @@ export class ObjectStore {
     await this.#flushing;
     await this.#log.close();
   }
+}
+
+/** What a writer hears when its write could not be stored. A full disk has a status of its own: it is the operator's to mend. */
+function refusalOf(error: unknown): ApiStatusError {
+  if (!(error instanceof SeamError)) return internalError(`the write was not stored: ${errorMessage(error)}`);
+  if (error.reason !== "DiskFull") return internalError(error.message);
+  return new ApiStatusError(507, "InsufficientStorage", `the write was not stored: ${error.message}`, {
+    retryAfterSeconds: DISK_FULL_RETRY_SECONDS,
+  });
 }
 
 function mergeCompactions(first: Compaction | undefined, second: Compaction | undefined): Compaction | undefined {

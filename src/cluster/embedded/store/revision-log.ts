@@ -21,6 +21,7 @@ export class RevisionLog {
   readonly #worker: Worker;
   readonly #directory: string;
   readonly #waiting: Waiting[] = [];
+  #backup: Waiting | undefined;
   readonly #onLoad: (revisions: readonly Revision[]) => void;
   #ended: Error | undefined;
   version = 0;
@@ -62,6 +63,12 @@ export class RevisionLog {
       this.#onLoad(reply.revisions);
       return;
     }
+    if (reply.type === "backedUp") {
+      if (reply.failure) this.#backup?.reject(this.#error(reply.failure));
+      else this.#backup?.resolve(reply);
+      this.#backup = undefined;
+      return;
+    }
     const waiting = this.#waiting.shift();
     if (reply.type === "failed") waiting?.reject(this.#error(reply.failure));
     else waiting?.resolve(reply);
@@ -79,6 +86,8 @@ export class RevisionLog {
   #end(error: Error): void {
     this.#ended ??= error;
     for (const waiting of this.#waiting.splice(0)) waiting.reject(error);
+    this.#backup?.reject(error);
+    this.#backup = undefined;
   }
 
   #request(request: StoreRequest): Promise<StoreReply> {
@@ -92,6 +101,28 @@ export class RevisionLog {
   /** Resolves when all rows are durable; rejects when none of them is. */
   async commit(revisions: readonly Revision[], compaction?: Compaction): Promise<void> {
     await this.#request(compaction ? { type: "commit", revisions, compaction } : { type: "commit", revisions });
+  }
+
+  /**
+   * Copies the database into `file`, which must not exist, while commits go on. One at a time: a second call is refused.
+   *
+   * @throws SeamError
+   */
+  async backup(file: string): Promise<void> {
+    if (this.#ended) throw this.#ended;
+    if (this.#backup) {
+      throw new SeamError({
+        reason: "BackupRunning",
+        object: `cluster directory ${this.#directory}`,
+        expected: "one backup at a time, but one is being made",
+        remedy: "wait for it",
+      });
+    }
+    await new Promise((resolve, reject) => {
+      this.#backup = { resolve, reject };
+      const request: StoreRequest = { type: "backup", file };
+      this.#worker.postMessage(request);
+    });
   }
 
   /** Closes the database and ends the worker. */

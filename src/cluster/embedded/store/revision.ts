@@ -28,6 +28,8 @@ export interface Compaction {
 export type StoreRequest =
   | { readonly type: "open"; readonly directory: string; readonly maxBytes: number }
   | { readonly type: "commit"; readonly revisions: readonly Revision[]; readonly compaction?: Compaction }
+  /** Copies the database into a new file, consistent at one commit, while commits go on. */
+  | { readonly type: "backup"; readonly file: string }
   | { readonly type: "close" };
 
 /** A failure as it crosses the thread boundary. */
@@ -43,4 +45,6 @@ export type StoreReply =
   | { readonly type: "opened"; readonly version: number; readonly compacted: number }
   | { readonly type: "committed" }
   | { readonly type: "closed" }
+  /** Out of turn: requests that came after the backup may be answered before it. */
+  | { readonly type: "backedUp"; readonly failure?: StoreFailure }
   | { readonly type: "failed"; readonly failure: StoreFailure };

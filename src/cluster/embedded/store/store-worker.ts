@@ -1,6 +1,7 @@
 import { parentPort } from "node:worker_threads";
-import { explainFailure, RevisionDatabase } from "./database.ts";
+import { RevisionDatabase } from "./database.ts";
 import type { StoreReply, StoreRequest } from "./revision.ts";
+import { explainFailure } from "./store-failure.ts";
 
 /** Entry of the store's worker thread: one database, requests in order, one reply each (loading sends its rows before). */
 function serve(port: NonNullable<typeof parentPort>): void {
@@ -8,7 +9,16 @@ function serve(port: NonNullable<typeof parentPort>): void {
   let directory = "";
   const reply = (message: StoreReply): void => port.postMessage(message);
 
-  const handle = (request: StoreRequest): StoreReply => {
+  const backup = async (file: string): Promise<void> => {
+    try {
+      await database?.backup(file);
+      reply({ type: "backedUp" });
+    } catch (error) {
+      reply({ type: "backedUp", failure: explainFailure(error, directory) });
+    }
+  };
+
+  const handle = (request: Exclude<StoreRequest, { readonly type: "backup" }>): StoreReply => {
     switch (request.type) {
       case "open":
         directory = request.directory;
@@ -26,6 +36,10 @@ function serve(port: NonNullable<typeof parentPort>): void {
   };
 
   port.on("message", (request: StoreRequest) => {
+    if (request.type === "backup") {
+      void backup(request.file);
+      return;
+    }
     try {
       reply(handle(request));
     } catch (error) {

@@ -22,16 +22,23 @@ export function uuidV7(clock: Clock, random: Random): string {
 }
 
 const CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+/** Two digits at a time: an id is made for every decision. */
+const CROCKFORD_PAIRS: readonly string[] = Array.from(
+  { length: 1_024 },
+  (_, i) => `${CROCKFORD.charAt(i >>> 5)}${CROCKFORD.charAt(i & 31)}`,
+);
 
 /** ULID: 48 bits of milliseconds and 80 random bits in Crockford base 32, 26 characters. */
 export function ulid(clock: Clock, random: Random): string {
-  let time = clock.now();
+  let time = Math.floor(clock.now());
   let head = "";
-  for (let i = 0; i < 10; i++) {
-    head = CROCKFORD.charAt(time % 32) + head;
-    time = Math.floor(time / 32);
+  for (let i = 0; i < 5; i++) {
+    head = (CROCKFORD_PAIRS[time % 1_024] ?? "") + head;
+    time = Math.floor(time / 1_024);
   }
+  const bytes = random.bytes(16);
   let tail = "";
-  for (const byte of random.bytes(16)) tail += CROCKFORD.charAt(byte & 31);
+  for (let i = 0; i < 16; i += 2)
+    tail += CROCKFORD_PAIRS[(((bytes[i] ?? 0) & 31) << 5) | ((bytes[i + 1] ?? 0) & 31)] ?? "";
   return head + tail;
 }

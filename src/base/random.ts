@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomFillSync } from "node:crypto";
 
 /** Randomness as a parameter: the simulator replays a run by its seed. */
 export interface Random {
@@ -8,14 +8,42 @@ export interface Random {
   bytes(length: number): Uint8Array;
 }
 
+/** Random bytes drawn at once: asking the system costs as much for a few as for all of these. */
+const POOL_BYTES = 4_096;
+/** More than this is drawn by itself. */
+const MAX_POOLED_BYTES = 64;
+
+/** The machine's cryptographic generator, drawn from in bulk. Every byte is handed out once, as a copy. */
+class SystemRandom implements Random {
+  readonly #pool = new Uint8Array(POOL_BYTES);
+  #used = POOL_BYTES;
+
+  next(): number {
+    const at = this.#take(6);
+    let value = 0;
+    for (let i = 0; i < 6; i++) value = value * 256 + (this.#pool[at + i] ?? 0);
+    return value / 2 ** 48;
+  }
+
+  bytes(length: number): Uint8Array {
+    if (length > MAX_POOLED_BYTES) return randomBytes(length);
+    const at = this.#take(length);
+    return this.#pool.slice(at, at + length);
+  }
+
+  #take(length: number): number {
+    if (this.#used + length > POOL_BYTES) {
+      randomFillSync(this.#pool);
+      this.#used = 0;
+    }
+    const at = this.#used;
+    this.#used += length;
+    return at;
+  }
+}
+
 /** The machine's cryptographic generator. */
-export const systemRandom: Random = {
-  next: () => {
-    const b = randomBytes(6);
-    return b.readUIntBE(0, 6) / 2 ** 48;
-  },
-  bytes: (length) => randomBytes(length),
-};
+export const systemRandom: Random = new SystemRandom();
 
 /** Deterministic generator (sfc32) from a 32-bit seed. Never for keys, tokens or ids that leave a test. */
 export class SeededRandom implements Random {

@@ -12,10 +12,20 @@ import type { MethodDefinition, ServiceDefinition } from "@grpc/grpc-js";
 /** What may be written where a message is expected: the message, or its bytes when they were encoded once for many receivers. */
 export type Encodable = Message | Uint8Array;
 
+/** Options of {@link serviceDefinition}. */
+export interface ServiceDefinitionOptions {
+  /** Encoders of hot answers by the method's local name; they take the initialiser of the output as well as the message. */
+  readonly encoders?: ReadonlyMap<string, (reply: unknown) => Buffer>;
+}
+
 /** The grpc-js definition of a protobuf-es service: real protobuf on the wire, full names as published. */
-export function serviceDefinition(service: DescService): ServiceDefinition {
+export function serviceDefinition(service: DescService, options: ServiceDefinitionOptions = {}): ServiceDefinition {
   const definition: Record<string, MethodDefinition<Encodable, Encodable>> = {};
-  for (const method of service.methods) definition[method.localName] = methodDefinition(method);
+  for (const method of service.methods) {
+    const encoder = options.encoders?.get(method.localName);
+    const own = methodDefinition(method);
+    definition[method.localName] = encoder === undefined ? own : { ...own, responseSerialize: encoder };
+  }
   return definition;
 }
 

@@ -22,7 +22,7 @@ import type {
 } from "@grpc/grpc-js";
 import type { Log } from "../../base/log.ts";
 import type { Principal } from "./principal.ts";
-import { type Encodable, serviceDefinition } from "./service-definition.ts";
+import { type Encodable, type ServiceDefinitionOptions, serviceDefinition } from "./service-definition.ts";
 import { GrpcStatusError, Status, statusObject, statusOf } from "./status-error.ts";
 
 /** What a handler knows about a call besides its request. */
@@ -80,15 +80,21 @@ export interface GrpcService {
 }
 
 /** Joins a protobuf-es service descriptor with its handlers. */
-export function implementService<S extends DescService>(descriptor: S, handlers: ServiceHandlers<S>): GrpcService {
+export function implementService<S extends DescService>(
+  descriptor: S,
+  handlers: ServiceHandlers<S>,
+  options: ServiceDefinitionOptions = {},
+): GrpcService {
+  const definition = serviceDefinition(descriptor, options);
   return {
     descriptor,
-    definition: serviceDefinition(descriptor),
+    definition,
     bind(hooks) {
       const bound: UntypedServiceImplementation = {};
       for (const method of descriptor.methods) {
         const handler: unknown = handlers[method.localName as keyof S["method"]];
-        bound[method.localName] = bindMethod(method, handler as AnyHandler, hooks);
+        const encodes = options.encoders?.has(method.localName) === true;
+        bound[method.localName] = bindMethod(method, handler as AnyHandler, hooks, encodes);
       }
       return bound;
     },
@@ -102,9 +108,17 @@ type AnyCall =
   | ServerReadableStream<Message, Encodable>
   | ServerDuplexStream<Message, Encodable>;
 
-function bindMethod(method: DescMethod, handler: AnyHandler, hooks: CallHooks): UntypedHandleCall {
-  const answer = async (call: AnyCall, input: unknown): Promise<unknown> =>
-    handler(input, await contextOf(call, hooks));
+function bindMethod(
+  method: DescMethod,
+  handler: AnyHandler,
+  hooks: CallHooks,
+  encodesItself: boolean,
+): UntypedHandleCall {
+  const answer = async (call: AnyCall, input: unknown): Promise<unknown> => {
+    const context = new HandlerContext(call, hooks);
+    context.principal = await hooks.principal(context.peer, call.metadata);
+    return handler(input, context);
+  };
   const failed = (error: unknown): GrpcStatusError => {
     const status = statusOf(error);
     if (status.code === Status.INTERNAL)
@@ -114,7 +128,28 @@ function bindMethod(method: DescMethod, handler: AnyHandler, hooks: CallHooks): 
   switch (method.methodKind) {
     case "unary":
       return (call: ServerUnaryCall<Message, Encodable>, done: sendUnaryData<Encodable>) => {
-        void settle(answer(call, call.request), method.output, failed, done);
+        const context = new HandlerContext(call, hooks);
+        const send = (value: unknown): void => {
+          context.finished();
+          // What has an encoder of its own is encoded by grpc-js from whatever the handler answered.
+          done(null, encodesItself ? (value as Encodable) : encodable(method.output, value));
+        };
+        const refuse = (error: unknown): void => {
+          context.finished();
+          done(statusObject(failed(error)));
+        };
+        // A handler that answers at once, for a caller known by its connection, costs no promise (most calls are such).
+        try {
+          const principal = hooks.principal(context.peer, call.metadata);
+          const reply =
+            principal instanceof Promise
+              ? principal.then((known) => handler(call.request, context.of(known)))
+              : handler(call.request, context.of(principal));
+          if (reply instanceof Promise) reply.then(send).catch(refuse);
+          else send(reply);
+        } catch (error) {
+          refuse(error);
+        }
       };
     case "client_streaming":
       return (call: ServerReadableStream<Message, Encodable>, done: sendUnaryData<Encodable>) => {
@@ -189,15 +224,53 @@ function encodable(schema: DescMessage, reply: unknown): Encodable {
   return create(schema, reply as MessageInitShape<DescMessage>);
 }
 
-async function contextOf(call: AnyCall, hooks: CallHooks): Promise<CallContext> {
-  const controller = new AbortController();
-  const stop = (): void => controller.abort(new GrpcStatusError(Status.UNAVAILABLE, "the server stops"));
-  hooks.signal.addEventListener("abort", stop, { once: true });
-  (call as EventEmitter).once("cancelled", () => {
-    hooks.signal.removeEventListener("abort", stop);
-    controller.abort(new GrpcStatusError(Status.CANCELLED, "the caller went away"));
-  });
-  const peer = call.getPeer();
-  const principal = await hooks.principal(peer, call.metadata);
-  return { signal: controller.signal, principal, peer, metadata: call.metadata };
+/** One call as its handler sees it. Its signal is made when somebody asks for it: most calls are answered before anybody could. */
+class HandlerContext implements CallContext {
+  principal: Principal | undefined;
+  readonly peer: string;
+  readonly #call: AnyCall;
+  readonly #hooks: CallHooks;
+  #controller: AbortController | undefined;
+  #finished = false;
+
+  constructor(call: AnyCall, hooks: CallHooks) {
+    this.#call = call;
+    this.#hooks = hooks;
+    this.peer = call.getPeer();
+  }
+
+  get metadata(): Metadata {
+    return this.#call.metadata;
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= this.#watch();
+    return this.#controller.signal;
+  }
+
+  of(principal: Principal | undefined): this {
+    this.principal = principal;
+    return this;
+  }
+
+  /** The answer is on its way: that grpc-js then calls the call "cancelled" is no news for anybody. */
+  finished(): void {
+    this.#finished = true;
+  }
+
+  #watch(): AbortController {
+    const controller = new AbortController();
+    const gone = (): void => controller.abort(new GrpcStatusError(Status.CANCELLED, "the caller went away"));
+    const stop = (): void => controller.abort(new GrpcStatusError(Status.UNAVAILABLE, "the server stops"));
+    if (this.#call.cancelled) gone();
+    else if (this.#hooks.signal.aborted) stop();
+    else {
+      this.#hooks.signal.addEventListener("abort", stop, { once: true });
+      (this.#call as EventEmitter).once("cancelled", () => {
+        this.#hooks.signal.removeEventListener("abort", stop);
+        if (!this.#finished) gone();
+      });
+    }
+    return controller;
+  }
 }

@@ -8,6 +8,7 @@ import {
 } from "../../api/gen/ontai/security/v1alpha1/permission_pb.ts";
 import { clusterOfNamespace } from "../../api/names.ts";
 import type { ServiceHandlers } from "../../api/grpc/service-implementation.ts";
+import { nextTurn } from "../../base/next-turn.ts";
 import type { Decision } from "../decision/check.ts";
 import { explain } from "../decision/explain.ts";
 import { planAccess } from "../decision/plan-access.ts";
@@ -15,12 +16,14 @@ import type { SnapshotBinding, SnapshotCeilings } from "../snapshot/content.ts";
 import { asksAboutItself } from "./caller.ts";
 import { FieldViolations } from "./field-violations.ts";
 import { codeMessage, matchedMessage, nearMissMessage, ruleMessage, scopeMessage } from "./messages.ts";
-import { NOT_LOADED, type QuestionGate } from "./question-gate.ts";
+import { type Gate, NOT_LOADED, type QuestionGate } from "./question-gate.ts";
 import { accessRequestOf, principalContextOf } from "./request-form.ts";
 
 /** Items of one batch (permissions §11.2). */
 export const MAX_BATCH = 1_000;
 const MAX_CORRELATION_ID = 36;
+/** Items of a batch that are decided in one turn of the event loop. */
+const BATCH_SLICE = 250;
 
 type DecisionMethods = "checkPermission" | "batchCheckPermission" | "planAccess" | "explainDecision";
 
@@ -30,17 +33,20 @@ export function decisionHandlers(
 ): Pick<ServiceHandlers<typeof PermissionService>, DecisionMethods> {
   const { store, clock } = questions.parts;
   return {
-    async checkPermission(message: CheckPermissionRequest, context) {
+    checkPermission(message: CheckPermissionRequest, context) {
       const violations = new FieldViolations();
       const about = principalContextOf(message, violations);
       const request = accessRequestOf(message, violations);
       const question = { query: "check", about, common: message, method: "CheckPermission" } as const;
-      const gate = await questions.open(context, question, violations);
-      const decision = questions.decide(gate, about, request);
-      const { principal, requestId } = message;
-      const { allowed, code } = decision;
-      questions.record(context, gate, { query: "check", principal, requestId, request, allowed, code });
-      return { ...wireDecision(decision), meta: gate.meta };
+      const answer = (gate: Gate) => {
+        const decision = questions.decide(gate, about, request);
+        const { principal, requestId } = message;
+        const { allowed, code } = decision;
+        questions.record(context, gate, { query: "check", principal, requestId, request, allowed, code });
+        return { ...wireDecision(decision), meta: gate.meta };
+      };
+      const gate = questions.open(context, question, violations);
+      return gate instanceof Promise ? gate.then(answer) : answer(gate);
     },
 
     async batchCheckPermission(message: BatchCheckPermissionRequest, context) {
@@ -48,15 +54,18 @@ export function decisionHandlers(
       const items = readBatch(message, violations);
       const question = { query: "check", about: undefined, common: message, method: "BatchCheckPermission" } as const;
       const gate = await questions.open(context, question, violations);
+      // Without the right to ask about others, the items about the caller itself are still answered.
+      const caller = gate.refusal?.code === "CALLER_NOT_AUTHORIZED" ? context.principal : undefined;
+      const ownGate = { ...gate, refusal: undefined };
       const results = [];
-      for (const { correlationId, about, request, requestId } of items) {
-        const caller = context.principal;
-        // Without the right to ask about others, the items about the caller itself are still answered.
-        const own = gate.refusal?.code === "CALLER_NOT_AUTHORIZED" && caller && asksAboutItself(caller, about);
-        const decision = questions.decide(own ? { ...gate, refusal: undefined } : gate, about, request);
+      for (const [i, { correlationId, about, request, requestId }] of items.entries()) {
+        const own = caller !== undefined && asksAboutItself(caller, about);
+        const decision = questions.decide(own ? ownGate : gate, about, request);
         const { allowed, code } = decision;
         questions.record(context, gate, { query: "check", principal: about.user, requestId, request, allowed, code });
         results.push({ correlationId, ...wireDecision(decision) });
+        // One batch must not hold up everybody else; all of it rests on the gate's snapshot all the same.
+        if (i % BATCH_SLICE === BATCH_SLICE - 1) await nextTurn();
       }
       return { results, meta: gate.meta };
     },
@@ -157,6 +166,9 @@ function wireDecision(decision: Decision) {
     allowed: decision.allowed,
     reason: decision.reason,
     code: codeMessage(decision.code),
-    conditionalNames: [...decision.conditionalNames],
+    conditionalNames: decision.conditionalNames.length === 0 ? NO_NAMES : [...decision.conditionalNames],
   };
 }
+
+/** Never written to. */
+const NO_NAMES: string[] = [];

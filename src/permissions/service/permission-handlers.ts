@@ -1,5 +1,10 @@
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { PermissionService } from "../../api/gen/ontai/security/v1alpha1/permission_pb.ts";
+import {
+  BatchCheckPermissionResponseSchema,
+  CheckPermissionResponseSchema,
+  PermissionService,
+} from "../../api/gen/ontai/security/v1alpha1/permission_pb.ts";
+import { directEncoder } from "../../api/grpc/direct-encoder.ts";
 import { type GrpcService, type ServiceHandlers, implementService } from "../../api/grpc/service-implementation.ts";
 import { ulid } from "../../base/ids.ts";
 import { decisionHandlers } from "./decision-handlers.ts";
@@ -11,9 +16,13 @@ import { watchSnapshot } from "./watch-snapshot.ts";
 /** Its methods, whichever way they are called: gRPC, Connect, or the HTTP forms over them. */
 export type PermissionMethods = ServiceHandlers<typeof PermissionService>;
 
-/** The service on gRPC. */
+/** The service on gRPC. Decisions, which are asked all day, are encoded as they are answered. */
 export function permissionService(methods: PermissionMethods): GrpcService {
-  return implementService(PermissionService, methods);
+  const encoders = new Map([
+    ["checkPermission", directEncoder(CheckPermissionResponseSchema)],
+    ["batchCheckPermission", directEncoder(BatchCheckPermissionResponseSchema)],
+  ]);
+  return implementService(PermissionService, methods, { encoders });
 }
 
 /** The service over a snapshot store (permissions §11). Questions never fail for want of a snapshot: they answer with a code. */

@@ -9,10 +9,12 @@ import type { DecisionCode } from "../decision/decision-code.ts";
 import type { PrincipalContext } from "../decision/principal-context.ts";
 import type { AccessRequest } from "../rules/access-request.ts";
 import type { ActiveSnapshot } from "../store/active-snapshot.ts";
+import type { Freshness } from "../store/freshness.ts";
 import type { SnapshotStore } from "../store/snapshot-store.ts";
 import { type QueryVerb, asksAboutItself, hasQueryRight, isOperator } from "./caller.ts";
 import { requirementOf, waitFor } from "./consistency.ts";
 import type { DecisionAudit } from "./decision-audit.ts";
+import { DecisionCounts } from "./decision-counts.ts";
 import type { FieldViolations } from "./field-violations.ts";
 import { metaMessage } from "./messages.ts";
 
@@ -31,6 +33,8 @@ export interface Gate {
   readonly meta: ReturnType<typeof metaMessage>;
   /** Set when there is an answer. */
   readonly snapshot: ActiveSnapshot | undefined;
+  /** Of the store when the gate was passed. */
+  readonly freshness: Freshness;
   /** Set when there is none. */
   readonly refusal: Refusal | undefined;
 }
@@ -66,20 +70,26 @@ export const NOT_LOADED: Refusal = {
   reason: "local permission snapshot not yet loaded; nothing was verified so far",
 };
 
+const TOO_OLD: Refusal = { code: "SNAPSHOT_TOO_OLD", reason: "no snapshot as new as required within the wait" };
+
 /** Decides, in the order of permissions §11, whether a question is answered at all; and logs what was answered. */
 export class QuestionGate {
   readonly parts: QuestionParts;
 
+  readonly #counts: DecisionCounts;
+
   constructor(parts: QuestionParts) {
     this.parts = parts;
+    this.#counts = new DecisionCounts(parts.metrics);
   }
 
   /**
-   * Malformed input is refused; then the wanted consistency is waited for, so that the answer rests on the snapshot that met it.
+   * Malformed input is refused; then the wanted consistency is waited for, so that the answer rests on the snapshot that met it. A
+   * promise only when there is something to wait for: most questions are answered at once.
    *
-   * @throws GrpcStatusError INVALID_ARGUMENT
+   * @throws GrpcStatusError INVALID_ARGUMENT, at once
    */
-  async open(context: CallContext, question: Question, violations: FieldViolations): Promise<Gate> {
+  open(context: CallContext, question: Question, violations: FieldViolations): Gate | Promise<Gate> {
     const { store, clock } = this.parts;
     const { cluster, requestId, consistency } = question.common;
     violations.text("cluster", cluster);
@@ -87,16 +97,22 @@ export class QuestionGate {
     const requirement = requirementOf(consistency, violations);
     violations.throwIfAny(question.method);
     const served = cluster === "" || cluster === store.cluster;
-    const met = requirement === undefined || !served || (await waitFor(requirement, store, clock, context.signal));
-    const refusal = this.#refusal(context, question);
+    if (requirement === undefined || !served) return this.#gate(context, question, true);
+    return waitFor(requirement, store, clock, context.signal).then((met) => this.#gate(context, question, met));
+  }
+
+  #gate(context: CallContext, question: Question, met: boolean): Gate {
+    const { store, clock } = this.parts;
+    const state = store.state();
+    const refusal = this.#refusal(context, question, state.freshness);
     // Not loaded, expired and revoked say more than "too old".
-    const tooOld = { code: "SNAPSHOT_TOO_OLD", reason: "no snapshot as new as required within the wait" } as const;
     const decisionId = ulid(clock, this.parts.random);
     return {
       decisionId,
-      meta: metaMessage(store.current, store.state(), decisionId),
+      meta: metaMessage(store.current, state, decisionId),
       snapshot: store.current,
-      refusal: refusal ?? (met ? undefined : tooOld),
+      freshness: state.freshness,
+      refusal: refusal ?? (met ? undefined : TOO_OLD),
     };
   }
 
@@ -125,10 +141,7 @@ export class QuestionGate {
     },
   ): void {
     const { always = false, matchedPolicy = "", request, ...rest } = answered;
-    this.parts.metrics.count("permission_checks_total", {
-      result: answered.code,
-      freshness: this.parts.store.state().freshness,
-    });
+    this.#counts.add(answered.code, gate.freshness);
     this.parts.audit.record(
       {
         ...rest,
@@ -142,14 +155,14 @@ export class QuestionGate {
     );
   }
 
-  #refusal(context: CallContext, { query, about, common }: Question): Refusal | undefined {
+  #refusal(context: CallContext, { query, about, common }: Question, freshness: Freshness): Refusal | undefined {
     const { store, clock } = this.parts;
     if (common.cluster !== "" && common.cluster !== store.cluster)
       return {
         code: "CLUSTER_NOT_SERVED",
         reason: `this service answers for cluster ${store.cluster}, not for ${common.cluster}`,
       };
-    switch (store.state().freshness) {
+    switch (freshness) {
       case "NOT_READY":
         return NOT_LOADED;
       case "EXPIRED":

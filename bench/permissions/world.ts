@@ -1,14 +1,14 @@
-import { type Random, integerBetween } from "../src/base/random.ts";
-import { canonicalRules, ruleSetId } from "../src/permissions/algebra/canonical.ts";
-import { derivedGroups, principalRefOf, subjectOfPrincipal } from "../src/permissions/rules/principal.ts";
-import { type Rule, ruleOf } from "../src/permissions/rules/rule.ts";
-import type { AccessRequest } from "../src/permissions/rules/access-request.ts";
+import { type Random, integerBetween } from "../../src/base/random.ts";
+import { canonicalRules, ruleSetId } from "../../src/permissions/algebra/canonical.ts";
+import { derivedGroups, principalRefOf, subjectOfPrincipal } from "../../src/permissions/rules/principal.ts";
+import { type Rule, ruleOf } from "../../src/permissions/rules/rule.ts";
+import type { AccessRequest } from "../../src/permissions/rules/access-request.ts";
 import type {
   RuleSet,
   SnapshotBinding,
   SnapshotContent,
   SnapshotSubject,
-} from "../src/permissions/snapshot/content.ts";
+} from "../../src/permissions/snapshot/content.ts";
 
 /** Size of the world behind the published figures: 1,000 roles, 10,000 bindings (libraries.md). */
 export const BENCH_ROLES = 1_000;

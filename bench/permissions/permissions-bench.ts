@@ -1,0 +1,91 @@
+import { table } from "../report/table.ts";
+import { type CallFigures, IN_FLIGHT, callsBench } from "./calls.ts";
+import { type DecisionFigures, decisionsBench } from "./decisions.ts";
+import { BENCH_BINDINGS, BENCH_ROLES } from "./world.ts";
+
+/** Options of {@link permissionsBench}. */
+export interface PermissionsBenchOptions {
+  readonly json: boolean;
+  /** Repetitions of every figure; the median is printed. */
+  readonly runs: number;
+  /** Unary calls per run. */
+  readonly calls: number;
+  /** Parts to run; empty means all. */
+  readonly only: readonly string[];
+}
+
+const MIB = 1024 * 1024;
+const count = (value: number): string => Math.round(value).toLocaleString("en");
+
+function decisionTable(figures: DecisionFigures): string {
+  const { indexPerSecond, scanPerSecond, indexBytes, tableBytes, entries, allowedShare } = figures;
+  return [
+    table(
+      ["", "per second", "ratio"],
+      [
+        ["naive scan", count(scanPerSecond), "1.00"],
+        ["compiled index", count(indexPerSecond), (indexPerSecond / scanPerSecond).toFixed(2)],
+      ],
+    ),
+    `index ${(indexBytes / MIB).toFixed(1)} MiB with its strings, tables ${(tableBytes / MIB).toFixed(1)} MiB of ${count(entries)} entries; ${Math.round(allowedShare * 100)} % of the questions are allowed`,
+  ].join("\n");
+}
+
+function callTable(figures: readonly CallFigures[]): string {
+  return table(
+    ["", "per second", "p50 ms", "p99 ms", "server µs/call", "ratio", "server ratio"],
+    figures.map((figure) => [
+      figure.what,
+      count(figure.perSecond),
+      figure.p50Ms.toFixed(1),
+      figure.p99Ms.toFixed(1),
+      figure.serverMicros.toFixed(1),
+      figure.ratio.toFixed(2),
+      figure.serverRatio.toFixed(2),
+    ]),
+  );
+}
+
+/** Everything that is claimed about decisions, each part beside its floor of the same run. */
+export async function permissionsBench(options: PermissionsBenchOptions): Promise<void> {
+  const { runs, calls } = options;
+  const parts: readonly Part[] = [
+    part(
+      "decisions",
+      `${BENCH_ROLES} roles, ${BENCH_BINDINGS} bindings, in process`,
+      () => decisionsBench(runs),
+      decisionTable,
+    ),
+    part(
+      "calls",
+      `over mTLS 1.3, ${IN_FLIGHT} in flight, client in another process`,
+      () => callsBench(runs, calls),
+      callTable,
+    ),
+  ];
+  const figures: Record<string, unknown> = {};
+  for (const { name, title, run } of parts) {
+    if (options.only.length > 0 && !options.only.includes(name)) continue;
+    const { result, text } = await run();
+    figures[name] = result;
+    if (!options.json) process.stdout.write(`${title}\n${text}\n\n`);
+  }
+  if (options.json) process.stdout.write(`${JSON.stringify(figures, undefined, 2)}\n`);
+}
+
+interface Part {
+  readonly name: string;
+  readonly title: string;
+  readonly run: () => Promise<{ readonly result: unknown; readonly text: string }>;
+}
+
+function part<T>(name: string, title: string, work: () => T | Promise<T>, print: (result: T) => string): Part {
+  return {
+    name,
+    title,
+    run: async () => {
+      const result = await work();
+      return { result, text: print(result) };
+    },
+  };
+}

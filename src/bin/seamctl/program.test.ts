@@ -1,29 +1,9 @@
 import type { Command } from "commander";
 import { describe, expect, it } from "vitest";
+import { runCommand } from "../../../test/support/run-command.ts";
 import { systemClock } from "../../base/clock.ts";
 import { systemRandom } from "../../base/random.ts";
-import { createProgram, runSeamctl } from "./program.ts";
-
-/** Runs one command line and hands back what a person sees. */
-async function run(...args: readonly string[]): Promise<{ code: number; out: string; err: string }> {
-  let out = "";
-  let err = "";
-  const parts = {
-    output: {
-      out: (text: string) => void (out += `${text}\n`),
-      err: (text: string) => void (err += `${text}\n`),
-      raw: (text: string) => void (out += text),
-      isTerminal: false,
-      size: () => ({ columns: 80, rows: 24 }),
-    },
-    clock: systemClock,
-    random: systemRandom,
-    signal: new AbortController().signal,
-    env: {},
-  };
-  const code = await runSeamctl(args, parts, "1.2.3");
-  return { code, out, err };
-}
+import { createProgram } from "./program.ts";
 
 /** Paths of a command and all below it. */
 function paths(command: Command, path: readonly string[] = []): readonly (readonly string[])[] {
@@ -50,7 +30,7 @@ const program = createProgram(
 
 describe("seamctl", () => {
   it.each(paths(program).map((path) => path.join(" ")))("helps with an example: %s --help", async (path) => {
-    const { code, out } = await run(...path.split(" ").filter((word) => word !== ""), "--help");
+    const { code, out } = await runCommand(...path.split(" ").filter((word) => word !== ""), "--help");
     expect(code).toBe(0);
     expect(out).toMatch(/Examples?:\n {2}(npm run tour|source <\(seamctl|seamctl )/);
     expect(out.split("\n").filter((line) => line.length > 150)).toEqual([]);
@@ -65,13 +45,13 @@ describe("seamctl", () => {
     [["explain", "tenant-1"], "missing required argument 'item'"],
     [["completion", "tcsh"], "Allowed choices are bash, zsh, fish"],
   ])("answers wrong usage with exit code 2: %j", async (args, text) => {
-    const { code, err } = await run(...args);
+    const { code, err } = await runCommand(...args);
     expect(err).toContain(text);
     expect(code).toBe(2);
   });
 
   it("says what to do when nobody answers", async () => {
-    const { code, err } = await run("agents", "--dir", "/nonexistent");
+    const { code, err } = await runCommand("agents", "--dir", "/nonexistent");
     expect(err).toBe(
       "seamctl: state directory /nonexistent: holds no mesh; start one with `npm start`, name its directory with --dir, or use --server with --ca, --cert and --key\n",
     );
@@ -80,7 +60,7 @@ describe("seamctl", () => {
 
   it("completes for every shell it offers", async () => {
     for (const shell of ["bash", "zsh", "fish"]) {
-      const { code, out } = await run("completion", shell);
+      const { code, out } = await runCommand("completion", shell);
       expect(code).toBe(0);
       for (const word of ["explain", "publish", "exit-when-ready", "as-group"]) expect(out).toContain(word);
     }

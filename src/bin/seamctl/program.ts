@@ -12,6 +12,7 @@ import { packCommands } from "./commands/pack.ts";
 import { permissionCommands } from "./commands/permissions.ts";
 import { processCommands } from "./commands/process.ts";
 import { receiptsCommand } from "./commands/receipts.ts";
+import { simulateCommand } from "./commands/simulate.ts";
 import { tourCommand } from "./commands/tour.ts";
 import { upCommand } from "./commands/up.ts";
 import { type CommandContext, UsageError } from "./context.ts";
@@ -52,6 +53,7 @@ Exit codes: 0 yes or ok, 1 no or failed, 2 usage.`,
   driftCommand(program, context);
   explainCommands(program, context);
   permissionCommands(program, context);
+  simulateCommand(program, context);
   auditCommands(program, context);
   packCommands(program, context);
   clusterCommands(program, context);

@@ -1,9 +1,8 @@
 import { PermissionSet } from "../../api/kinds/permission-set.ts";
-import { RBACPolicy, type RBACPolicySpec } from "../../api/kinds/rbac-policy.ts";
-import { RBACProfile, type RBACProfileSpec } from "../../api/kinds/rbac-profile.ts";
+import { RBACPolicy } from "../../api/kinds/rbac-policy.ts";
+import { RBACProfile } from "../../api/kinds/rbac-profile.ts";
 import { TalosCluster } from "../../api/kinds/talos-cluster.ts";
 import {
-  ANNOTATIONS,
   FIELD_MANAGERS,
   FINALIZERS,
   LABELS,
@@ -26,14 +25,11 @@ import type { Informer } from "../../controller/cache/informer.ts";
 import type { Reconciler, Result } from "../../controller/controller.ts";
 import { type Source, ignoreStatusChanges, watchSource } from "../../controller/source.ts";
 import type { PermissionCaches } from "../snapshots/permission-caches.ts";
+import { type HeldLayer, type LayerObject, clusterLayer } from "./cluster-layer.ts";
 
 /** How soon a cluster whose namespace or snapshot is not as it should be is looked at again; watches are usually sooner. */
 const WAITING_MS = 5_000;
-/** Value of {@link ANNOTATIONS.ceilingSync} for a ceiling that an operator has tightened (permissions §4.5). */
-const PINNED = "pinned";
 const MANAGER = FIELD_MANAGERS.clusterPolicies;
-/** Value of the managed-by label on what the permission plane writes (permissions §0). */
-const GUARDIAN = "guardian";
 
 /** What the reconciler works with. */
 export interface ClusterPolicyParts {
@@ -42,14 +38,6 @@ export interface ClusterPolicyParts {
   /** Fencing check before leader-only writes (R-3.3). @throws NotLeading */
   readonly assertFenced: () => void;
   readonly log: Log;
-}
-
-interface LayerObject {
-  readonly type: ResourceType<PermissionSet> | ResourceType<RBACPolicy> | ResourceType<RBACProfile>;
-  readonly name: string;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly annotations?: Readonly<Record<string, string>>;
-  readonly spec: object;
 }
 
 /**
@@ -106,7 +94,7 @@ export class ClusterPolicies {
     if (talos.metadata.finalizers?.includes(FINALIZERS.clusterRbac) !== true)
       await this.#setFinalizers(talos, [...(talos.metadata.finalizers ?? []), FINALIZERS.clusterRbac]);
     try {
-      for (const wanted of this.#wanted(name, home, fleet, talos.spec.role))
+      for (const wanted of clusterLayer(name, talos.spec.role, fleet, this.#heldLayer(home)))
         await this.#apply(cluster, home, wanted, this.#held(home, wanted));
     } catch (error) {
       // Platform creates the namespace.
@@ -115,47 +103,12 @@ export class ClusterPolicies {
     }
   }
 
-  #wanted(
-    name: string,
-    home: string,
-    fleet: PermissionSet,
-    role: TalosCluster["spec"]["role"],
-  ): readonly LayerObject[] {
-    const { maximum, policy } = PERMISSION_LAYERS.cluster;
-    const { caches } = this.#parts;
-    const labels = { [LABELS.policyType]: "cluster", [LABELS.rbacManagedBy]: GUARDIAN };
-    const heldMaximum = caches.sets.get({ namespace: home, name: maximum });
-    const heldPolicy = caches.policies.get({ namespace: home, name: policy });
-    const policySpec: RBACPolicySpec = {
-      subjectScope: "tenant",
-      allowedClusters: [name],
-      maximumPermissionSetRef: maximum,
-      // The mode is the one thing people may choose: neither mode grants what lies beyond the ceiling.
-      enforcementMode: heldPolicy?.spec.enforcementMode ?? "audit",
+  #heldLayer(home: string): HeldLayer {
+    const { sets, policies } = this.#parts.caches;
+    return {
+      maximum: sets.get({ namespace: home, name: PERMISSION_LAYERS.cluster.maximum }),
+      policy: policies.get({ namespace: home, name: PERMISSION_LAYERS.cluster.policy }),
     };
-    const conductor: RBACProfileSpec = {
-      principalRef: TENANT_CONDUCTOR.principal,
-      targetClusters: [name],
-      permissionDeclarations: [{ permissionSetRef: maximum, scope: "cluster" }],
-      rbacPolicyRef: policy,
-    };
-    const pinned = heldMaximum?.metadata.annotations?.[ANNOTATIONS.ceilingSync] === PINNED;
-    const copied = `The most that may be granted on ${name}: follows ${PERMISSION_LAYERS.fleet.maximum} unless ${ANNOTATIONS.ceilingSync} says ${PINNED}.`;
-    return [
-      ...(pinned
-        ? []
-        : [
-            {
-              type: PermissionSet,
-              name: maximum,
-              labels,
-              annotations: { [ANNOTATIONS.ceilingSync]: "follow" },
-              spec: { description: copied, permissions: fleet.spec.permissions },
-            },
-          ]),
-      { type: RBACPolicy, name: policy, labels, spec: policySpec },
-      ...(role === "tenant" ? [{ type: RBACProfile, name: TENANT_CONDUCTOR.profile, labels, spec: conductor }] : []),
-    ];
   }
 
   #held(home: string, { type, name }: LayerObject): { readonly spec: object } | undefined {

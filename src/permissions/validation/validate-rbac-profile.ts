@@ -301,10 +301,9 @@ export function validateRbacProfile(profile: RBACProfile, around: ProfileSurroun
     );
     return no("PolicyNotReady");
   }
-  const trimmed = [
-    ...checkPolicy(profile, policy.object, around.clusters, fail).map((cluster) => `on ${cluster}`),
-    ...checkCeiling(profile, policy.object, ceiling, around, fail),
-  ];
+  const clusters = checkPolicy(profile, policy.object, around.clusters, fail).map((cluster) => `on ${cluster}`);
+  // Rules first: a long list of clusters must not hide them.
+  const trimmed = [...checkCeiling(profile, policy.object, ceiling, around, fail), ...clusters];
   if (failed.length > 0) {
     const { message } = refused("PolicyViolation", failed);
     return no("PolicyViolation", { ok: false, reason: "PolicyViolation", message });

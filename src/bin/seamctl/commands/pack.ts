@@ -1,52 +1,17 @@
-import { join } from "node:path";
-import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { PackDelivery } from "../../../api/kinds/pack-delivery.ts";
 import { NAMESPACES } from "../../../api/names.ts";
-import { silentLog } from "../../../base/log.ts";
-import type { Cluster } from "../../../cluster/cluster.ts";
-import { type ConnectedCluster, httpCluster } from "../../../cluster/kubernetes/http-cluster.ts";
 import { problemText } from "../../../packs/artifact/pack-problem.ts";
 import { openOciLayout } from "../../../packs/store/oci-layout.ts";
 import { MeshLayout } from "../../../roles/mesh/layout.ts";
 import { ALL_TENANTS, type PublishRequest, publishPack } from "../../../roles/publish-pack.ts";
 import { type CommandContext, parseFormat } from "../context.ts";
-import { readSettings } from "../mesh-file.ts";
+import { withManagement } from "../kubernetes.ts";
 import { age, renderTable } from "../table.ts";
-import { explainUnreachable } from "../unreachable.ts";
 
 interface PackOptions {
   readonly dir: string;
   readonly output: string;
-}
-
-function managementCluster(dir: string, context: CommandContext): ConnectedCluster {
-  const operator = new MeshLayout(dir).operator;
-  return httpCluster({
-    server: readSettings(dir).api,
-    caPem: readFileSync(join(operator, "ca.crt"), "utf8"),
-    clientCertPem: readFileSync(join(operator, "tls.crt"), "utf8"),
-    clientKeyPem: readFileSync(join(operator, "tls.key"), "utf8"),
-    userAgent: "seamctl",
-    clock: context.clock,
-    random: context.random,
-    log: silentLog,
-  });
-}
-
-async function withManagement<R>(
-  dir: string,
-  context: CommandContext,
-  use: (cluster: Cluster) => Promise<R>,
-): Promise<R> {
-  const cluster = managementCluster(dir, context);
-  try {
-    return await use(cluster);
-  } catch (error) {
-    throw explainUnreachable(error, "management Kubernetes API", readSettings(dir).api, { dir });
-  } finally {
-    await cluster.close();
-  }
 }
 
 /** What `--to` names: clusters, each word one or several with commas between, or `all`. */
@@ -82,7 +47,7 @@ export function packCommands(program: Command, context: CommandContext): void {
         const layout = new MeshLayout(options.dir);
         const store = await openOciLayout(layout.packs);
         const request = { directory, name: options.name, version: options.version, to: targetsOf(options.to) };
-        const published = await withManagement(options.dir, context, (cluster) => publishPack(request, store, cluster));
+        const published = await withManagement(options, context, (cluster) => publishPack(request, store, cluster));
         for (const warning of published.pack.warnings) context.output.err(`warning: ${problemText(warning)}`);
         if (options.output === "json") {
           context.output.out(JSON.stringify(published.delivery, undefined, 2));
@@ -102,7 +67,7 @@ export function packCommands(program: Command, context: CommandContext): void {
     .option("-o, --output <format>", "table or json (the PackDeliveries)", parseFormat, "table")
     .addHelpText("after", "\nExample:\n  seamctl pack list")
     .action(async (options: PackOptions) => {
-      const list = await withManagement(options.dir, context, (cluster) =>
+      const list = await withManagement(options, context, (cluster) =>
         cluster.list(PackDelivery, { namespace: NAMESPACES.seam }),
       );
       if (options.output === "json") {

@@ -1,14 +1,17 @@
 import { createPublicKey } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
 import { systemClock } from "../../src/base/clock.ts";
 import { silentLog } from "../../src/base/log.ts";
 import { systemRandom } from "../../src/base/random.ts";
 import { memoryOutbox } from "../../src/federation/outbox/outbox.ts";
 import type { ItemHandler } from "../../src/federation/spoke/ports.ts";
+import type { SpokeOptions } from "../../src/federation/spoke/spoke-options.ts";
 import { startSpoke } from "../../src/federation/spoke/start-spoke.ts";
 import { keyIdOf } from "../../src/trust/dsse.ts";
 import { type Answer, type Command, cpu, memory, serve } from "./protocol.ts";
 
-/** A handler that has nothing to do: the bench measures the channel. */
+/** The load generator: agents as they are in a fleet, many in one process, with a handler that has nothing to do. */
 const handler: ItemHandler = {
   kind: "PackInstalled",
   verify: async () => ({ ok: true }),
@@ -23,13 +26,19 @@ serve(async (command: Command): Promise<Answer> => {
     case "startClients": {
       const key = createPublicKey(command.publicKeyPem);
       const keyId = keyIdOf(key);
+      const storeOf = (cluster: string): SpokeOptions["store"] => {
+        if (command.stores === undefined) return { outbox: memoryOutbox(systemClock, systemRandom) };
+        const directory = join(command.stores, cluster);
+        mkdirSync(directory, { recursive: true });
+        return { directory };
+      };
       for (const { cluster, tls } of command.agents)
         await startSpoke({
           endpoints: [`127.0.0.1:${command.port}`],
           tls: async () => tls,
           cluster,
           agentVersion: "bench",
-          store: { outbox: memoryOutbox(systemClock, systemRandom) },
+          store: storeOf(cluster),
           keys: { empty: false, key: (id) => (id === keyId ? key : undefined) },
           handlers: [handler],
           events: {
@@ -51,9 +60,7 @@ serve(async (command: Command): Promise<Answer> => {
     case "stop":
       process.exit(0);
       break;
-    case "startServer":
-    case "awaitConnected":
-    case "change":
+    default:
       throw new Error("this child dials");
   }
   return {};

@@ -1,14 +1,25 @@
 import { type ChildProcess, fork } from "node:child_process";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { findProgram } from "../../test/support/find-program.ts";
 import type { Answer, Command } from "./protocol.ts";
+
+/** Which core a child keeps to, where there are two and `taskset` is at hand: server and load do not take each other's time. */
+export type Side = "server" | "load";
+
+const FLAGS = ["--expose-gc", "--disable-warning=ExperimentalWarning"];
 
 /** One child process of the bench. */
 export class Child {
   readonly #process: ChildProcess;
 
-  constructor(file: string) {
+  constructor(file: string, side: Side) {
+    const taskset = availableParallelism() >= 2 ? findProgram("taskset") : undefined;
+    const profile = process.env["SEAM_BENCH_PROFILE"];
+    const flags = profile === undefined ? FLAGS : [...FLAGS, "--cpu-prof", `--cpu-prof-dir=${profile}`];
     this.#process = fork(join(import.meta.dirname, file), [], {
-      execArgv: ["--expose-gc", "--disable-warning=ExperimentalWarning"],
+      ...(taskset === undefined ? {} : { execPath: taskset }),
+      execArgv: taskset === undefined ? flags : ["-c", side === "server" ? "0" : "1", process.execPath, ...flags],
       serialization: "advanced",
       stdio: ["ignore", "inherit", "inherit", "ipc"],
     });
@@ -28,15 +39,27 @@ export class Child {
   }
 
   /** Kills without warning; resolves when the process is gone. */
-  async kill(): Promise<void> {
-    const gone = new Promise<void>((resolve) => this.#process.once("exit", () => resolve()));
-    this.#process.kill("SIGKILL");
-    await gone;
+  kill(): Promise<void> {
+    return this.#end(() => this.#process.kill("SIGKILL"));
   }
 
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
+    return this.#end(() => this.#process.send({ type: "stop" } satisfies Command));
+  }
+
+  /** Stops the process from running until {@link Child.thaw}: its sockets stay open, nothing is read. */
+  freeze(): void {
+    this.#process.kill("SIGSTOP");
+  }
+
+  thaw(): void {
+    this.#process.kill("SIGCONT");
+  }
+
+  async #end(how: () => unknown): Promise<void> {
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
     const gone = new Promise<void>((resolve) => this.#process.once("exit", () => resolve()));
-    this.#process.send({ type: "stop" } satisfies Command);
+    how();
     await gone;
   }
 }

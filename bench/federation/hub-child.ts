@@ -1,11 +1,14 @@
-import { createPrivateKey, randomBytes } from "node:crypto";
+import { createHash, createPrivateKey, randomBytes } from "node:crypto";
+import {
+  type ItemReport,
+  ItemReport_Level as Level,
+} from "../../src/api/gen/conductor/federation/v1alpha1/desired_pb.ts";
 import { systemClock } from "../../src/base/clock.ts";
-import type { ItemReport } from "../../src/api/gen/conductor/federation/v1alpha1/desired_pb.ts";
-import { ItemReport_Level as Level } from "../../src/api/gen/conductor/federation/v1alpha1/desired_pb.ts";
 import { silentLog } from "../../src/base/log.ts";
-import { silentMetrics } from "../../src/base/metrics.ts";
+import type { Metrics } from "../../src/base/metrics.ts";
 import { systemRandom } from "../../src/base/random.ts";
 import type { AuditSink } from "../../src/federation/hub/ports.ts";
+import { DEFAULT_HUB_LIMITS } from "../../src/federation/hub/hub-options.ts";
 import { type Hub, startHub } from "../../src/federation/hub/start-hub.ts";
 import { ed25519Signer } from "../../src/trust/dsse.ts";
 import { fixedTls } from "../../src/trust/tls/tls-material.ts";
@@ -16,84 +19,110 @@ import {
   MemoryOwnership,
   MemoryRevocations,
 } from "../../test/support/federation-ports.ts";
-import { type Answer, type Command, cpu, memory, serve } from "./protocol.ts";
+import { CommitClock, atPace } from "./commit-clock.ts";
+import { type Answer, type Command, type Population, type Traffic, cpu, memory, serve } from "./protocol.ts";
 
-/** Facts in memory; notices when every cluster has applied the version of the running change. */
-class CountingFacts extends MemoryFactStore {
-  expected = new Map<string, number>();
-  done: () => void = () => {};
+/** The item that changes. */
+const CHANGING = "bench";
+
+/** Different bodies of a pace: few, so that memory stays flat, and no agent sees one again before the next change. */
+const BODIES = 64;
+
+/** Facts in memory; tells the clock when a change has been applied. */
+class TimedFacts extends MemoryFactStore {
+  readonly clock = new CommitClock();
+  /** Level that counts as the end of a change. */
+  goal: Level = Level.APPLIED;
 
   override async items(cluster: string, reports: readonly ItemReport[]): Promise<void> {
     await super.items(cluster, reports);
-    const version = this.expected.get(cluster);
     for (const report of reports)
-      if (Number(report.version) === version && report.level >= Level.APPLIED) this.expected.delete(cluster);
-    if (this.expected.size === 0) this.done();
+      if (report.level >= this.goal) this.clock.acknowledged(keyOf(cluster, report.name), Number(report.version));
   }
 }
 
-/** The bench produces no audit events. */
+/** The bench produces no audit events here. */
 const noAudit: AuditSink = {
   append: async () => ({ contiguousThrough: 0n, highest: 0n, rejected: [] }),
   position: async () => ({ contiguousThrough: 0n, highest: 0n }),
 };
 
+/** Frames by direction and type, bytes by direction. */
+const frames = new Map<string, number>();
+const bytes = new Map<string, number>();
+const add = (counts: Map<string, number>, key: string, by: number): void => {
+  counts.set(key, (counts.get(key) ?? 0) + by);
+};
+const metrics: Metrics = {
+  count(name, labels, by = 1) {
+    if (name === "federation_messages_total") add(frames, `${labels?.["dir"]}:${labels?.["type"]}`, by);
+    if (name === "federation_bytes_total") add(bytes, labels?.["dir"] ?? "", by);
+  },
+  gauge: () => {},
+  observe: () => {},
+};
+
 const controller = new AbortController();
-const facts = new CountingFacts();
+const facts = new TimedFacts();
 let clusters: readonly string[] = [];
-let desired: MemoryDesiredStates | undefined;
+let states: MemoryDesiredStates | undefined;
 let hub: Hub | undefined;
 
 serve(async (command: Command): Promise<Answer> => {
   switch (command.type) {
-    case "startServer": {
-      clusters = command.clusters;
-      desired = new MemoryDesiredStates(ed25519Signer(createPrivateKey(command.signingKeyPem)), systemClock);
-      hub = await startHub({
-        address: "127.0.0.1",
-        port: command.port,
-        tls: fixedTls(command.tls),
-        replica: "bench",
-        endpoints: [],
-        desired,
-        facts,
-        audit: noAudit,
-        directory: new MemoryDirectory(clusters),
-        ownership: new MemoryOwnership(),
-        revocations: new MemoryRevocations(),
-        limits: {
-          connections: { maxConnections: 5_000, accept: { perSecond: 5_000, burst: 5_000 } },
-          ...(command.admission === "open" ? { admission: { perSecond: 5_000, burst: 5_000 } } : {}),
-        },
-        clock: systemClock,
-        random: systemRandom,
-        log: silentLog,
-        metrics: silentMetrics,
-        signal: controller.signal,
-      });
-      return { port: hub.port };
-    }
+    case "startServer":
+      return { port: (await start(command)).port };
     case "awaitConnected": {
       const { view } = hub ?? fail();
       const live = (): number => clusters.filter((cluster) => view.agent(cluster)?.connected === true).length;
-      while (live() < command.count) await new Promise((resolve) => setTimeout(resolve, 20));
+      await until(() => live() >= command.count);
       return {};
     }
+    case "awaitSettled":
+      await until(() => command.clusters.every(isSettled));
+      return {};
     case "change": {
-      const states = desired ?? fail();
       const body = randomBytes(command.bytes);
-      const finished = new Promise<void>((resolve) => {
-        facts.done = resolve;
-      });
-      facts.expected = new Map(
-        clusters.map((cluster) => [cluster, (states.current(cluster)?.document.sequence ?? 0) + 1]),
-      );
+      const some = command.clusters ?? clusters;
       const started = performance.now();
-      for (const cluster of clusters) states.put(cluster, "PackInstalled", "bench", body);
+      for (const cluster of some) commit(cluster, CHANGING, body);
       const signingMs = performance.now() - started;
-      await finished;
-      return { elapsedMs: performance.now() - started, signingMs };
+      await facts.clock.settled();
+      const elapsedMs = performance.now() - started;
+      return { elapsedMs, signingMs, latenciesMs: [facts.clock.take(some.map((cluster) => keyOf(cluster, CHANGING)))] };
     }
+    case "burst": {
+      facts.goal = Level.HEALTHY;
+      const started = performance.now();
+      for (let i = 0; i < command.objects; i++) commit(command.cluster, `object-${i}`, randomBytes(command.bytes));
+      await facts.clock.settled();
+      facts.goal = Level.APPLIED;
+      return { elapsedMs: performance.now() - started };
+    }
+    case "pace": {
+      const { pace } = command;
+      const keys = pace.groups.map((group) => group.map((cluster) => keyOf(cluster, CHANGING)));
+      const started = performance.now();
+      let next = 0;
+      const bodies = Array.from({ length: BODIES }, () => randomBytes(pace.bytes));
+      await atPace(clusters, pace, (cluster) => commit(cluster, CHANGING, bodies[next++ % BODIES] ?? fail()));
+      await facts.clock.settledOf(keys.flat());
+      return { elapsedMs: performance.now() - started, latenciesMs: keys.map((group) => facts.clock.take(group)) };
+    }
+    case "storm": {
+      const started = performance.now();
+      for (let i = 0; i < command.changes; i++) {
+        const body = randomBytes(command.bytes);
+        for (const cluster of command.clusters) commit(cluster, CHANGING, body);
+        // As a watch hands changes in: one turn of the event loop for each round.
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      await facts.clock.settledOf(command.clusters.map((cluster) => keyOf(cluster, CHANGING)));
+      facts.clock.take(command.clusters.map((cluster) => keyOf(cluster, CHANGING)));
+      return { elapsedMs: performance.now() - started };
+    }
+    case "traffic":
+      return { traffic: traffic() };
     case "memory":
       return memory();
     case "cpu":
@@ -102,10 +131,99 @@ serve(async (command: Command): Promise<Answer> => {
       process.exit(0);
       break;
     case "startClients":
+    case "relay":
       throw new Error("this child serves");
   }
   return {};
 });
+
+async function start(command: Extract<Command, { type: "startServer" }>): Promise<Hub> {
+  clusters = command.clusters;
+  const signer = ed25519Signer(createPrivateKey(command.signingKeyPem));
+  states = new MemoryDesiredStates(signer, systemClock, command.epoch);
+  if (command.population !== undefined) populate(states, command.population);
+  const open = { perSecond: 10_000, burst: 10_000 };
+  hub = await startHub({
+    address: "127.0.0.1",
+    port: command.port,
+    tls: fixedTls(command.tls),
+    replica: "bench",
+    endpoints: [],
+    desired: states,
+    facts,
+    audit: noAudit,
+    directory: new MemoryDirectory(clusters),
+    ownership: new MemoryOwnership(),
+    revocations: new MemoryRevocations(),
+    limits: {
+      connections:
+        command.admission === "open"
+          ? { maxConnections: 20_000, accept: open }
+          : { ...DEFAULT_HUB_LIMITS.connections, maxConnections: 20_000 },
+      ...(command.admission === "open" ? { admission: open } : {}),
+    },
+    clock: systemClock,
+    random: systemRandom,
+    log: silentLog,
+    metrics,
+    signal: controller.signal,
+  });
+  return hub;
+}
+
+/** Bodies are made from their number, so that a hub that starts again has the same ones. */
+function populate(desired: MemoryDesiredStates, { objects, bytes, changed }: Population): void {
+  const bodyOf = (i: number, generation: number): Uint8Array => {
+    const seed = createHash("sha256").update(`${i}/${generation}`).digest();
+    return Buffer.alloc(bytes, seed);
+  };
+  const name = (i: number): string => `object-${String(i).padStart(5, "0")}`;
+  const first = Array.from({ length: objects }, (_, i) => ({ name: name(i), body: bodyOf(i, 0) }));
+  const second = Array.from({ length: changed }, (_, i) => ({ name: name(i), body: bodyOf(i, 1) }));
+  for (const cluster of clusters) {
+    desired.putAll(cluster, "PackInstalled", first);
+    if (second.length > 0) desired.putAll(cluster, "PackInstalled", second);
+  }
+}
+
+function commit(cluster: string, name: string, body: Uint8Array): void {
+  const version = (states ?? fail()).put(cluster, "PackInstalled", name, body);
+  facts.clock.committed(keyOf(cluster, name), version);
+}
+
+function isSettled(cluster: string): boolean {
+  const index = (states ?? fail()).current(cluster);
+  const agent = hub?.view.agent(cluster);
+  if (index === undefined || agent?.connected !== true || agent.held?.digest !== index.digest) return false;
+  const levels = facts.levels.get(cluster);
+  return index.document.items.every(({ kind, name, version }) => {
+    const report = levels?.get(`${kind}/${name}`);
+    return report !== undefined && Number(report.version) === version && report.level >= Level.APPLIED;
+  });
+}
+
+function traffic(): Traffic {
+  const sum = (dir: string): number =>
+    [...frames].reduce((all, [key, count]) => (key.startsWith(dir) ? all + count : all), 0);
+  const answer: Traffic = {
+    framesOut: sum("out:"),
+    framesIn: sum("in:"),
+    bytesOut: bytes.get("out") ?? 0,
+    bytesIn: bytes.get("in") ?? 0,
+    byType: Object.fromEntries(frames),
+  };
+  frames.clear();
+  bytes.clear();
+  return answer;
+}
+
+function keyOf(cluster: string, name: string): string {
+  return `${cluster}/${name}`;
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20));
+}
 
 function fail(): never {
   throw new Error("startServer comes first");

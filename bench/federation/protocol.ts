@@ -1,5 +1,24 @@
 import type { TlsMaterial } from "../../src/trust/tls/tls-material.ts";
 
+/** Objects that every tenant holds from the start; the same bodies for all, so that a hub shares them. */
+export interface Population {
+  readonly objects: number;
+  /** Size of each body. */
+  readonly bytes: number;
+  /** How many of them have changed once: what a hub has learnt while its agents were away. */
+  readonly changed: number;
+}
+
+/** Commits at an even pace. */
+export interface Pace {
+  /** Changes a second, over all clusters together; they take turns. */
+  readonly perSecond: number;
+  readonly changes: number;
+  readonly bytes: number;
+  /** Groups of clusters whose latencies are told apart; clusters in none are changed too and not told. */
+  readonly groups: readonly (readonly string[])[];
+}
+
 /** What the bench asks its child processes, over the IPC channel of fork. */
 export type Command =
   | {
@@ -11,6 +30,9 @@ export type Command =
       readonly signingKeyPem: string;
       /** Admission as in production, or wide open. */
       readonly admission: "default" | "open";
+      /** Ordering epoch of the indexes, Unix seconds: the same after a restart. */
+      readonly epoch: number;
+      readonly population?: Population;
     }
   | {
       readonly type: "startClients";
@@ -18,12 +40,26 @@ export type Command =
       readonly agents: readonly { readonly cluster: string; readonly tls: TlsMaterial }[];
       /** SPKI PEM that indexes are verified with. */
       readonly publicKeyPem: string;
+      /** Folder of a durable store on disk for each agent; absent: SQLite in memory. */
+      readonly stores?: string;
     }
   /** Answered when `count` streams are live. */
   | { readonly type: "awaitConnected"; readonly count: number }
-  /** Answered when all have acknowledged: hub, level applied; floor, any answer. */
-  | { readonly type: "change"; readonly bytes: number }
-  /** Collects garbage, answers with the process's memory. */
+  /** Answered when every agent holds its whole index and has applied all of it. */
+  | { readonly type: "awaitSettled"; readonly clusters: readonly string[] }
+  /** One change to each of some clusters at once. Answered when all have acknowledged: hub, level applied; floor, any answer. */
+  | { readonly type: "change"; readonly bytes: number; readonly clusters?: readonly string[] }
+  /** `objects` new objects to one cluster at once, each its own commit; answered when all are healthy. */
+  | { readonly type: "burst"; readonly cluster: string; readonly objects: number; readonly bytes: number }
+  /** Changes at an even pace; answered when the last has been acknowledged by all groups. */
+  | { readonly type: "pace"; readonly pace: Pace }
+  /** `changes` changes to each cluster as fast as they can be signed; answered when all have applied the last. */
+  | { readonly type: "storm"; readonly clusters: readonly string[]; readonly changes: number; readonly bytes: number }
+  /** Passes bytes on to a port; answered with the port to dial instead. */
+  | { readonly type: "relay"; readonly port: number }
+  /** Answers with what left and came since the last time it was asked. */
+  | { readonly type: "traffic" }
+  /** Collects garbage, answers with the process's memory and handles. */
   | { readonly type: "memory" }
   /** Answers with the processor time this process has used. */
   | { readonly type: "cpu" }
@@ -36,9 +72,24 @@ export interface Answer {
   readonly elapsedMs?: number;
   /** Share of `elapsedMs` that building and signing indexes took. */
   readonly signingMs?: number;
+  /** From commit to applied, milliseconds, of each change; one list for each group of a pace. */
+  readonly latenciesMs?: readonly (readonly number[])[];
   readonly rssBytes?: number;
   readonly heapBytes?: number;
+  /** Open sockets, timers and the like, and file descriptors where the system tells. */
+  readonly handles?: number;
   readonly cpuMs?: number;
+  readonly traffic?: Traffic;
+}
+
+/** Frames and bytes of a hub's streams. */
+export interface Traffic {
+  readonly framesOut: number;
+  readonly bytesOut: number;
+  readonly framesIn: number;
+  readonly bytesIn: number;
+  /** Frames by payload, `out:indexOffer`. */
+  readonly byType: Readonly<Record<string, number>>;
 }
 
 /** A child as a server of commands, one at a time. */
@@ -49,16 +100,17 @@ export function serve(handle: (command: Command) => Promise<Answer>): void {
       (error: unknown) => process.send?.({ ok: false, error: error instanceof Error ? error.stack : String(error) }),
     );
   });
+  process.on("disconnect", () => process.exit(0));
 }
 
-/** Memory of this process after garbage collection. */
+/** Memory of this process after garbage collection, and what it holds open. */
 export async function memory(): Promise<Answer> {
   for (let i = 0; i < 3; i++) {
     globalThis.gc?.();
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   const { rss, heapUsed, external } = process.memoryUsage();
-  return { rssBytes: rss, heapBytes: heapUsed + external };
+  return { rssBytes: rss, heapBytes: heapUsed + external, handles: process.getActiveResourcesInfo().length };
 }
 
 /** Processor time of this process so far, user and system. */

@@ -1,3 +1,5 @@
+import { parseArgs } from "node:util";
+import type { Bench } from "../bench.ts";
 import { table } from "../report/table.ts";
 import { type CallFigures, IN_FLIGHT, callsBench } from "./calls.ts";
 import { type DecisionFigures, decisionsBench } from "./decisions.ts";
@@ -47,7 +49,7 @@ function callTable(figures: readonly CallFigures[]): string {
 }
 
 /** Everything that is claimed about decisions, each part beside its floor of the same run. */
-export async function permissionsBench(options: PermissionsBenchOptions): Promise<void> {
+async function permissionsBench(options: PermissionsBenchOptions): Promise<void> {
   const { runs, calls } = options;
   const parts: readonly Part[] = [
     part(
@@ -89,3 +91,27 @@ function part<T>(name: string, title: string, work: () => T | Promise<T>, print:
     },
   };
 }
+
+/** The bench as `bench/main.ts` runs it. */
+export const permissions: Bench = {
+  name: "permissions",
+  summary: "decisions beside the naive scan, PermissionService beside an empty call",
+  usage: "usage: node bench/main.ts permissions [--only decisions,calls] [--runs 7] [--calls 10000] [--json]\n",
+  async run(args) {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        json: { type: "boolean", default: false },
+        runs: { type: "string", default: "7" },
+        calls: { type: "string", default: "10000" },
+        only: { type: "string", default: "" },
+      },
+    });
+    await permissionsBench({
+      json: values.json,
+      runs: Number(values.runs),
+      calls: Number(values.calls),
+      only: values.only.split(",").filter(Boolean),
+    });
+  },
+};

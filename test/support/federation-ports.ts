@@ -30,29 +30,36 @@ export class MemoryDesiredStates implements DesiredStates {
   readonly #listeners = new Set<(cluster: string) => void>();
   readonly #epoch: number;
 
-  constructor(signer: Signer, clock: Clock) {
+  /** @param epoch of every index, Unix seconds */
+  constructor(signer: Signer, clock: Clock, epoch = Math.floor(clock.now() / 1000)) {
     this.#signer = signer;
     this.#clock = clock;
-    this.#epoch = Math.floor(clock.now() / 1000);
+    this.#epoch = epoch;
   }
 
   /** Signs a new index in which `kind/name` has this body and these refs; keeps every other item. */
   put(cluster: string, kind: ItemKind, name: string, body: Uint8Array, refs: readonly Uint8Array[] = []): number {
     const digest = this.#hold(body);
     const held = refs.map((ref) => ({ digest: this.#hold(ref), size: ref.length }));
-    return this.#sign(cluster, (version) => ({
-      kind,
-      name,
-      version,
-      digest,
-      size: body.length,
-      ...(held.length === 0 ? {} : { refs: held }),
-    }));
+    return this.#sign(cluster, (version) => [
+      { kind, name, version, digest, size: body.length, ...(held.length === 0 ? {} : { refs: held }) },
+    ]);
+  }
+
+  /** Signs one new index in which these items have these bodies. */
+  putAll(
+    cluster: string,
+    kind: ItemKind,
+    bodies: readonly { readonly name: string; readonly body: Uint8Array }[],
+  ): number {
+    return this.#sign(cluster, (version) =>
+      bodies.map(({ name, body }) => ({ kind, name, version, digest: this.#hold(body), size: body.length })),
+    );
   }
 
   /** Signs a new index in which `kind/name` is a tombstone. */
   remove(cluster: string, kind: ItemKind, name: string): number {
-    return this.#sign(cluster, (version) => ({ kind, name, version, digest: "", size: 0, deleted: true }));
+    return this.#sign(cluster, (version) => [{ kind, name, version, digest: "", size: 0, deleted: true }]);
   }
 
   /** Replaces the bytes behind a digest: what a registry with a broken disk would serve. */
@@ -79,13 +86,12 @@ export class MemoryDesiredStates implements DesiredStates {
     return digest;
   }
 
-  #sign(cluster: string, itemAt: (sequence: number) => IndexItem): number {
+  #sign(cluster: string, itemsAt: (sequence: number) => readonly IndexItem[]): number {
     const before = this.#indexes.get(cluster)?.document;
     const sequence = (before?.sequence ?? 0) + 1;
-    const item = itemAt(sequence);
-    const items = [...(before?.items ?? []).filter((other) => itemKey(other) !== itemKey(item)), item].sort((a, b) =>
-      itemKey(a) < itemKey(b) ? -1 : 1,
-    );
+    const byKey = new Map((before?.items ?? []).map((item) => [itemKey(item), item]));
+    for (const item of itemsAt(sequence)) byKey.set(itemKey(item), item);
+    const items = [...byKey.values()].sort((a, b) => (itemKey(a) < itemKey(b) ? -1 : 1));
     const now = this.#clock.now();
     const document = {
       _type: "FederationIndex/v1" as const,

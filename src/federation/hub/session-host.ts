@@ -43,6 +43,10 @@ const WARM_LIMIT_MS = 1_000;
 /** How long two agents with one certificate are shown after their last turn, milliseconds: a few turns of 30 s. */
 const RIVAL_SHOWN_MS = 300_000;
 
+/** Labels that are counted with every frame. */
+const IN = { dir: "in" };
+const OUT = { dir: "out" };
+
 interface LiveStream {
   readonly pipe: WirePipe;
   readonly principal: Principal;
@@ -204,6 +208,7 @@ export class SessionHost {
 
   #received(generation: number, bytes: Uint8Array): void {
     const { metrics } = this.#shared.options;
+    metrics.count("federation_bytes_total", IN, bytes.length);
     const decoded = decodeEnvelope(bytes);
     if (!decoded.ok) {
       metrics.count("federation_messages_total", { type: "invalid", dir: "in" });
@@ -284,7 +289,9 @@ export class SessionHost {
     const stream = this.#streams.get(generation);
     if (stream === undefined) return;
     const bytes = encodeFrame(frame, this.#shared.shelf);
-    this.#shared.options.metrics.count("federation_messages_total", { type: payloadCase(frame.body), dir: "out" });
+    const { metrics } = this.#shared.options;
+    metrics.count("federation_bytes_total", OUT, bytes.length);
+    metrics.count("federation_messages_total", { type: payloadCase(frame.body), dir: "out" });
     if (frame.body.kind === "offer") {
       const { document, digest } = frame.body.offer.desired;
       this.#offered = {

@@ -16,6 +16,7 @@ export const METRICS: ReadonlyMap<string, MetricDefinition> = new Map<string, Me
   ["federation_streams", { help: "Streams that carry a session on this replica." }],
   ["federation_rtt_seconds", { help: "Round trips measured by heartbeats.", buckets: LATENCY_BUCKETS }],
   ["federation_messages_total", { help: "Frames by payload type and direction." }],
+  ["federation_bytes_total", { help: "Bytes of frames by direction, before TLS." }],
   ["federation_degraded", { help: "1 while the channel of a cluster is degraded." }],
   ["federation_streams_ended_total", { help: "Streams that ended, by reason: every one but the last is a reconnect." }],
   ["federation_refused_total", { help: "Streams refused, by reason." }],

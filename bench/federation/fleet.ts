@@ -1,0 +1,140 @@
+import { Child } from "./child.ts";
+import type { Material } from "./material.ts";
+import type { Answer, Command, Population } from "./protocol.ts";
+
+/** Whose programs a fleet is made of: the hub with real agents, or a plain grpc-js server with plain clients. */
+export type Kind = "ours" | "floor";
+
+const PROGRAMS: Readonly<Record<Kind, { readonly server: string; readonly clients: string }>> = {
+  ours: { server: "hub-child.ts", clients: "agents-child.ts" },
+  floor: { server: "floor-server-child.ts", clients: "floor-clients-child.ts" },
+};
+
+/** How a fleet is started. */
+export interface FleetOptions {
+  readonly kind: Kind;
+  readonly material: Material;
+  /** Agents, the first of the material. */
+  readonly agents: number;
+  /** Client processes; agents are dealt out to them in turns. */
+  readonly processes?: number;
+  readonly population?: Population;
+  /** Where clients dial instead of the server's own port. */
+  readonly through?: (process: number, port: number) => Promise<number>;
+  /** Folder of the agents' stores; absent: in memory. */
+  readonly stores?: string;
+}
+
+/** A server process, its client processes, and what is known about them. */
+export class Fleet {
+  readonly clients: readonly Child[];
+  readonly #options: FleetOptions;
+  readonly #epoch = Math.floor(Date.now() / 1000);
+  #server: Child;
+  #port = 0;
+  /** Server memory before the first connection, bytes. */
+  #emptyRssBytes = 0;
+  #emptyHeapBytes = 0;
+
+  private constructor(options: FleetOptions) {
+    this.#options = options;
+    this.#server = new Child(PROGRAMS[options.kind].server, "server");
+    const processes = options.processes ?? Math.max(1, Math.ceil(options.agents / AGENTS_PER_PROCESS));
+    this.clients = Array.from({ length: processes }, () => new Child(PROGRAMS[options.kind].clients, "load"));
+  }
+
+  /** Resolves when every agent has a live session. */
+  static async start(options: FleetOptions): Promise<Fleet> {
+    const fleet = new Fleet(options);
+    await fleet.#startServer(0, "open", options.population);
+    const empty = await fleet.ask({ type: "memory" });
+    fleet.#emptyRssBytes = empty.rssBytes ?? 0;
+    fleet.#emptyHeapBytes = empty.heapBytes ?? 0;
+    const agents = options.material.agents.slice(0, options.agents);
+    await Promise.all(
+      fleet.clients.map(async (client, i) =>
+        client.ask({
+          type: "startClients",
+          port: (await options.through?.(i, fleet.#port)) ?? fleet.#port,
+          agents: agents.filter((_, at) => at % fleet.clients.length === i),
+          publicKeyPem: options.material.publicKeyPem,
+          ...(options.stores === undefined ? {} : { stores: options.stores }),
+        }),
+      ),
+    );
+    await fleet.ask({ type: "awaitConnected", count: options.agents });
+    return fleet;
+  }
+
+  /** Starts, uses and stops a fleet, whatever happens. */
+  static async with<T>(options: FleetOptions, use: (fleet: Fleet) => Promise<T>): Promise<T> {
+    const fleet = await Fleet.start(options);
+    try {
+      return await use(fleet);
+    } finally {
+      await fleet.stop();
+    }
+  }
+
+  get clusters(): readonly string[] {
+    return this.#options.material.agents.slice(0, this.#options.agents).map(({ cluster }) => cluster);
+  }
+
+  /** Clusters whose agents live in one client process. */
+  clustersOf(process: number): readonly string[] {
+    return this.clusters.filter((_, at) => at % this.clients.length === process);
+  }
+
+  /** Asks the server. */
+  ask(command: Command): Promise<Answer> {
+    return this.#server.ask(command);
+  }
+
+  /** Growth of the server since before the first connection, per agent, bytes. */
+  async memoryPerAgent(): Promise<{ readonly rss: number; readonly heap: number }> {
+    const { rssBytes = 0, heapBytes = 0 } = await this.ask({ type: "memory" });
+    return {
+      rss: (rssBytes - this.#emptyRssBytes) / this.#options.agents,
+      heap: (heapBytes - this.#emptyHeapBytes) / this.#options.agents,
+    };
+  }
+
+  /** Processor time so far, milliseconds. */
+  async cpu(): Promise<{ readonly server: number; readonly clients: number }> {
+    const [server, ...clients] = await Promise.all(
+      [this.#server, ...this.clients].map((child) => child.ask({ type: "cpu" })),
+    );
+    return { server: server?.cpuMs ?? 0, clients: clients.reduce((sum, { cpuMs = 0 }) => sum + cpuMs, 0) };
+  }
+
+  /** SIGKILL of the server and a new one on the same port, with admission as in production. Returns when it started, by `performance.now()`. */
+  async crashServer(population?: Population): Promise<number> {
+    const startedMs = performance.now();
+    await this.#server.kill();
+    this.#server = new Child(PROGRAMS[this.#options.kind].server, "server");
+    await this.#startServer(this.#port, "default", population);
+    return startedMs;
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.clients, this.#server].map((child) => child.kill()));
+  }
+
+  async #startServer(port: number, admission: "default" | "open", population: Population | undefined): Promise<void> {
+    const { material } = this.#options;
+    const answer = await this.#server.ask({
+      type: "startServer",
+      port,
+      tls: material.server,
+      clusters: this.clusters,
+      signingKeyPem: material.signingKeyPem,
+      admission,
+      epoch: this.#epoch,
+      ...(population === undefined ? {} : { population }),
+    });
+    this.#port = answer.port ?? 0;
+  }
+}
+
+/** Agents in one client process. */
+const AGENTS_PER_PROCESS = 500;

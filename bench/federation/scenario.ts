@@ -1,0 +1,36 @@
+import type { Material } from "./material.ts";
+
+/** One line of the result table. */
+export interface Row {
+  /** Id of the scenario, as in docs/performance.md. */
+  readonly scenario: string;
+  readonly what: string;
+  readonly unit: string;
+  readonly ours: number;
+  /** The same with plain grpc-js in this run; absent where there is nothing to compare with. */
+  readonly floor?: number;
+  /** What it should be, for people. */
+  readonly goal: string;
+  readonly met: boolean | undefined;
+  readonly note?: string;
+}
+
+/** What a scenario is run with. */
+export interface ScenarioContext {
+  /** Certificates for at least this many agents. */
+  material(agents: number): Promise<Material>;
+  /** True for the sizes and times of docs/performance.md; false for a look of some seconds. */
+  readonly long: boolean;
+  /** Measured repetitions where a scenario repeats. */
+  readonly runs: number;
+  /** Minutes of the soak. */
+  readonly minutes: number;
+  progress(text: string): void;
+}
+
+/** A scenario: runs ours, and the floor beside it in the same run where there is one. */
+export interface Scenario {
+  readonly id: string;
+  readonly title: string;
+  run(context: ScenarioContext): Promise<readonly Row[]>;
+}

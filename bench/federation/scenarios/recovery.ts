@@ -1,0 +1,83 @@
+import { Fleet, type Kind } from "../fleet.ts";
+import type { Scenario, ScenarioContext } from "../scenario.ts";
+
+const GOAL_RATIO = 1.5;
+const GOAL_MS = 6_000;
+const GOAL_CHANGED_MS = 15_000;
+const GOAL_PAYLOAD = 0.05;
+const OBJECT_BYTES = 1024;
+
+/** S6: SIGKILL of the hub, a new one on the same port, until every agent is back and verified. */
+export const recovery: Scenario = {
+  id: "S6",
+  title: "kill -9 of the hub",
+  async run(context) {
+    const agents = context.long ? 1_000 : 200;
+    const floorMs = await back(context, "floor", agents);
+    const oursMs = await back(context, "ours", agents);
+    const objects = context.long ? 1_000 : 200;
+    const changed = Math.max(1, objects / 1000);
+    const some = await changedWhileAway(context, agents, objects, changed);
+    // Every body once and the whole index: what an agent without anything is sent.
+    const full = agents * objects * OBJECT_BYTES;
+    return [
+      {
+        scenario: "S6",
+        what: `${agents} agents back and verified`,
+        unit: "ms",
+        ours: oursMs,
+        floor: floorMs,
+        goal: `≤ ${GOAL_RATIO}x and ≤ ${GOAL_MS / 1000} s`,
+        met: oursMs <= GOAL_RATIO * floorMs && oursMs <= GOAL_MS,
+        note: "admission as in production; plain grpc-js admits everybody at once",
+      },
+      {
+        scenario: "S6",
+        what: `${agents} agents × ${objects} objects, ${changed} changed meanwhile`,
+        unit: "ms",
+        ours: some.elapsedMs,
+        goal: `≤ ${GOAL_CHANGED_MS / 1000} s`,
+        met: some.elapsedMs <= GOAL_CHANGED_MS,
+      },
+      {
+        scenario: "S6",
+        what: "bytes down, share of the bodies of all objects",
+        unit: "%",
+        ours: (100 * some.bytesOut) / full,
+        goal: `< ${GOAL_PAYLOAD * 100} %`,
+        met: some.bytesOut < GOAL_PAYLOAD * full,
+        note: `${(some.bytesOut / agents / 1024).toFixed(1)} KiB per agent; all frames counted`,
+      },
+    ];
+  },
+};
+
+async function back(context: ScenarioContext, kind: Kind, agents: number): Promise<number> {
+  context.progress(`S6: ${agents} agents, ${kind}`);
+  const material = await context.material(agents);
+  return Fleet.with({ kind, material, agents }, async (fleet) => {
+    if (kind === "ours") await fleet.ask({ type: "change", bytes: OBJECT_BYTES });
+    const startedMs = await fleet.crashServer();
+    await fleet.ask({ type: "awaitConnected", count: agents });
+    return performance.now() - startedMs;
+  });
+}
+
+async function changedWhileAway(
+  context: ScenarioContext,
+  agents: number,
+  objects: number,
+  changed: number,
+): Promise<{ readonly elapsedMs: number; readonly bytesOut: number }> {
+  context.progress(`S6: ${agents} agents × ${objects} objects, ${changed} changed`);
+  const material = await context.material(agents);
+  const population = { objects, bytes: OBJECT_BYTES, changed: 0 };
+  return Fleet.with({ kind: "ours", material, agents, population }, async (fleet) => {
+    await fleet.ask({ type: "awaitSettled", clusters: fleet.clusters });
+    const startedMs = await fleet.crashServer({ ...population, changed });
+    await fleet.ask({ type: "awaitSettled", clusters: fleet.clusters });
+    const elapsedMs = performance.now() - startedMs;
+    const { traffic } = await fleet.ask({ type: "traffic" });
+    return { elapsedMs, bytesOut: traffic?.bytesOut ?? Number.NaN };
+  });
+}

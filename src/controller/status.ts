@@ -13,6 +13,8 @@ export interface StatusContent {
   readonly fields?: object;
   /** Conditions this writer owns. */
   readonly conditions?: readonly ConditionUpdate[];
+  /** Write only when the object is as it was read: anything else in between is a 409 Conflict. */
+  readonly unchanged?: true;
 }
 
 /**
@@ -20,7 +22,7 @@ export interface StatusContent {
  * (R2 of resources-seam §14). Nothing is sent when the object already says all of it and nothing more for this manager (R-7.6).
  *
  * @returns the object as it is now
- * @throws ApiStatusError 404 when it is gone
+ * @throws ApiStatusError 404 when it is gone; 409 with `unchanged` when it changed since it was read
  */
 export async function applyStatus<T extends KubeObject & { readonly status?: object }>(
   parts: { readonly cluster: Cluster; readonly clock: Clock },
@@ -42,7 +44,8 @@ export async function applyStatus<T extends KubeObject & { readonly status?: obj
     ...(conditions.length === 0 ? {} : { conditions: plain({ conditions })["conditions"] }),
   };
   if (says(status, desired) && !ownsMore(current, desired, types, manager)) return current;
-  const { name, namespace } = current.metadata;
+  const { name, namespace, resourceVersion } = current.metadata;
+  const precondition = content.unchanged === true && resourceVersion !== undefined ? { resourceVersion } : {};
   return parts.cluster.patch(
     type,
     keyOf(current),
@@ -51,7 +54,7 @@ export async function applyStatus<T extends KubeObject & { readonly status?: obj
       body: {
         apiVersion: apiVersionOf(type),
         kind: type.kind,
-        metadata: { name, ...(namespace === undefined ? {} : { namespace }) },
+        metadata: { name, ...(namespace === undefined ? {} : { namespace }), ...precondition },
         status: desired,
       },
     },

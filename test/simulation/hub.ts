@@ -266,6 +266,7 @@ export class Hub {
           code,
           message: "store is away",
           retryAfterMs: 500,
+          endpoint: "",
         });
         return;
       }

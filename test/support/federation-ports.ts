@@ -207,6 +207,8 @@ export class MemoryOwnership implements SessionOwnership {
   async acquire(): Promise<bigint> {
     return this.term;
   }
+
+  async hold(): Promise<void> {}
 }
 
 /** Revocations in memory. */

@@ -137,6 +137,10 @@ export interface FederationStatus {
   readonly connected?: boolean;
   /** Session id. */
   readonly sessionId?: string;
+  /** Fencing term of the session. */
+  readonly term?: number;
+  /** Hub replica that carries or last carried it. */
+  readonly replica?: string;
   /** Last frame; absent when there never was a session. */
   readonly lastSeen?: string;
   /** Round trip of the last heartbeat, for example `12ms`. */

@@ -12,6 +12,7 @@ import type {
   AuditSink,
   DesiredStates,
   FactStore,
+  HubMembership,
   RevocationOutbox,
   SessionOwnership,
   TenantDirectory,
@@ -27,13 +28,15 @@ export interface HubOptions {
   readonly tls: TlsSource;
   /** Name of this replica, for Welcome and logs. */
   readonly replica: string;
-  /** Endpoints for Welcome, `host:port`; empty keeps the agents' configured ones. */
+  /** Endpoints for Welcome, `host:port`, when `membership` names none; empty keeps the agents' configured ones. */
   readonly endpoints: readonly string[];
   readonly desired: DesiredStates;
   readonly facts: FactStore;
   readonly audit: AuditSink;
   readonly directory: TenantDirectory;
   readonly ownership: SessionOwnership;
+  /** Absent: this hub has no other replica. */
+  readonly membership?: HubMembership;
   readonly revocations: RevocationOutbox;
   /** Transitions of a tenant's channel (R-4.22); failures are logged and tried again with the next transition. */
   readonly onChannel?: (cluster: string, state: ChannelState) => Promise<void>;

@@ -45,15 +45,16 @@ export interface DesiredIndex {
 
 /**
  * Stores facts. A promise resolves when the effect is durable (the acknowledgement leaves after that); a {@link FactRefused}
- * rejection is answered with FactRejection, any other failure is retried and holds the acknowledgement back.
+ * rejection is answered with FactRejection, any other failure is retried and holds the acknowledgement back. Every write is conditional
+ * and asks the fence after its read; without one there is no rival.
  */
 export interface FactStore {
-  packReceipt(cluster: string, report: PackReceiptReport): Promise<void>;
-  snapshotReceipt(cluster: string, report: SnapshotReceiptReport): Promise<void>;
-  drift(cluster: string, report: DriftReport): Promise<void>;
-  capability(cluster: string, declaration: CapabilityDeclaration): Promise<void>;
+  packReceipt(cluster: string, report: PackReceiptReport, fence?: WriteFence): Promise<void>;
+  snapshotReceipt(cluster: string, report: SnapshotReceiptReport, fence?: WriteFence): Promise<void>;
+  drift(cluster: string, report: DriftReport, fence?: WriteFence): Promise<void>;
+  capability(cluster: string, declaration: CapabilityDeclaration, fence?: WriteFence): Promise<void>;
   /** Levels of items; coalesced per item by the hub before it calls. */
-  items(cluster: string, reports: readonly ItemReport[]): Promise<void>;
+  items(cluster: string, reports: readonly ItemReport[], fence?: WriteFence): Promise<void>;
   /** Last stored level of every item of a tenant, for the inventory digest at hello and for `explain`. */
   itemLevels(cluster: string): Promise<readonly ItemReport[]>;
 }
@@ -109,8 +110,60 @@ export type TenantVerdict =
 
 /** Session ownership (architecture §6.4): the term rises whenever ownership moves. */
 export interface SessionOwnership {
-  /** Resolves with the fencing term under which this replica owns the session, after it is durable. */
-  acquire(cluster: string): Promise<bigint>;
+  /**
+   * Resolves with the fencing term under which this replica owns the session, after it is durable. The term is at least `above`, the
+   * highest that the agent has seen: a store restored from a backup does not give it twice.
+   *
+   * @throws OwnershipLost when this replica may own nothing at the moment
+   */
+  acquire(cluster: string, above: bigint): Promise<bigint>;
+  /**
+   * Resolves when this replica owns the session under `term` at this moment, by a read that began after the call.
+   *
+   * @throws OwnershipLost otherwise
+   */
+  hold(cluster: string, term: bigint): Promise<void>;
+}
+
+/** Another replica owns the session, or nobody does: an effect of this one must not happen. */
+export class OwnershipLost extends Error {
+  override readonly name = "OwnershipLost";
+}
+
+/**
+ * Asked between the read and the conditional write of every stored fact (lessons §11.1): what was read cannot have changed when the write
+ * succeeds, and the session was still this replica's after the read. So a replica that was paused anywhere overwrites nothing of its
+ * successor.
+ */
+export interface WriteFence {
+  /** @throws OwnershipLost */
+  hold(): Promise<void>;
+}
+
+/** For writers that have no rival: a single replica in a test, or a tool. */
+export const NO_FENCE: WriteFence = { hold: () => Promise.resolve() };
+
+/** Of a hub without other replicas. */
+export const ALONE: HubMembership = {
+  valid: () => true,
+  subscribe: () => () => {},
+  endpoints: () => [],
+  elsewhere: () => "",
+  drain: () => Promise.resolve(),
+};
+
+/** Whether this replica may serve, and where else an agent may go. Absent: it is the only one. */
+export interface HubMembership {
+  /** Cheap, and asked before every event is handled. */
+  valid(): boolean;
+  /** Calls `listener` with false as soon as membership is lost and with true when there is one again. Returns the way to stop. */
+  subscribe(listener: (valid: boolean) => void): () => void;
+  /** Endpoints an agent of `cluster` may dial, this replica's own first; empty keeps the agents' configured ones. */
+  endpoints(cluster: string): readonly string[];
+  /** Where an agent of `cluster` should go instead of here; empty when there is nowhere else. */
+  elsewhere(cluster: string): string;
+  /** Tells the other replicas that this one stops. */
+  drain(): Promise<void>;
 }
 
 /** Revocations still to be acknowledged by a tenant, ascending by serial (conductor §4.12). */

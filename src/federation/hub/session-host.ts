@@ -21,8 +21,8 @@ import type { BlobShelf } from "./blob-shelf.ts";
 import { ChannelReporter } from "./channel-reporter.ts";
 import type { HubLimits, HubOptions } from "./hub-options.ts";
 import type { AgentView } from "./hub-view.ts";
-import type { DesiredIndex } from "./ports.ts";
-import { FactRefused } from "./ports.ts";
+import type { DesiredIndex, HubMembership, WriteFence } from "./ports.ts";
+import { FactRefused, OwnershipLost } from "./ports.ts";
 import { unsupportedResponse } from "./unsupported-response.ts";
 
 /** What all session hosts of a hub share. */
@@ -31,6 +31,7 @@ export interface HubShared {
   readonly limits: HubLimits;
   readonly shelf: BlobShelf;
   readonly loads: Semaphore;
+  readonly membership: HubMembership;
   /** Something about a cluster changed. */
   changed(cluster: string): void;
 }
@@ -40,6 +41,8 @@ const PAUSE_ABOVE = 32;
 const RESUME_BELOW = 16;
 /** Longest an offer waits for small bodies that could ride with it, milliseconds. */
 const WARM_LIMIT_MS = 1_000;
+/** Agents of a replica that lost its membership come back spread over this time, milliseconds. */
+const RELEASE_SPREAD_MS = 500;
 /** How long two agents with one certificate are shown after their last turn, milliseconds: a few turns of 30 s. */
 const RIVAL_SHOWN_MS = 300_000;
 
@@ -73,6 +76,9 @@ export class SessionHost {
   #desired: DesiredIndex | undefined;
   #warming = false;
   #desiredDirty = false;
+  /** Under which this replica owned the session last. */
+  #term = 0n;
+  readonly #fence: WriteFence = { hold: () => this.#shared.options.ownership.hold(this.cluster, this.#term) };
 
   constructor(cluster: string, shared: HubShared) {
     const { options } = shared;
@@ -135,9 +141,22 @@ export class SessionHost {
     }
   }
 
-  /** Ends the live stream in order. */
-  evict(code: Goodbye_Code, message: string, retryAfterMs: number): void {
-    this.step({ type: "Evict", code, message, retryAfterMs, endpoint: "" });
+  /** Ends the live stream in order; `endpoint` names where the agent should go instead. */
+  evict(code: Goodbye_Code, message: string, retryAfterMs: number, endpoint = ""): void {
+    this.step({ type: "Evict", code, message, retryAfterMs, endpoint });
+  }
+
+  /** Ends the live stream because another replica owns the session, or this one may own nothing. Nothing it said since is handled. */
+  release(message: string, endpoint: string): void {
+    if (!this.#machine.occupied) return;
+    this.#shared.options.metrics.count("federation_fenced_total");
+    const retryAfterMs = integerBetween(this.#shared.options.random, 1, RELEASE_SPREAD_MS);
+    this.evict(Goodbye_Code.NOT_OWNER, message, retryAfterMs, endpoint);
+  }
+
+  /** True while a verified stream carries the session. */
+  get connected(): boolean {
+    return this.#machine.connected;
   }
 
   retry(kind: string, name: string): void {
@@ -188,6 +207,9 @@ export class SessionHost {
 
   /** Hands one event to the machine and performs what comes back. Events that arise meanwhile wait their turn. */
   step(event: HubEvent): void {
+    // A process that was stopped finds out here, before it handles anything that waited for it.
+    if (event.type !== "Evict" && !this.#shared.membership.valid())
+      this.release("this replica lost its membership", this.#shared.membership.elsewhere(this.cluster));
     this.#events.push(event);
     if (this.#stepping) return;
     this.#stepping = true;
@@ -270,6 +292,8 @@ export class SessionHost {
           reason: effect.reason,
           detail: effect.detail,
           sessionId: view.sessionId,
+          term: this.#term,
+          replica: this.#shared.options.replica,
           agentVersion: view.agentVersion,
           auditBacklogEvents: Number(view.auditBacklogEvents),
           ...(view.lastSeenMs === 0 ? {} : { lastSeenMs: view.lastSeenMs }),
@@ -318,24 +342,26 @@ export class SessionHost {
   }
 
   async #load(generation: number, hello: Hello): Promise<void> {
-    const { options, loads, shelf } = this.#shared;
+    const { options, loads, shelf, membership } = this.#shared;
     try {
       const loaded = await loads.run(async (): Promise<LoadedSession> => {
         const [term, itemLevels, audit] = await Promise.all([
-          options.ownership.acquire(this.cluster),
+          options.ownership.acquire(this.cluster, hello.highestTerm),
           options.facts.itemLevels(this.cluster),
           options.audit.position(this.cluster, hello.audit?.epoch ?? 0n),
           this.#desired === undefined
             ? undefined
             : this.#atMost(WARM_LIMIT_MS, shelf.warm(this.cluster, this.#desired.document, undefined)),
         ]);
+        this.#term = term;
+        const endpoints = membership.endpoints(this.cluster);
         return {
           sessionId: uuidV7(options.clock, options.random),
           term,
           replica: options.replica,
           audit,
           itemLevels,
-          endpoints: options.endpoints,
+          endpoints: endpoints.length > 0 ? endpoints : options.endpoints,
         };
       });
       this.step({ type: "SessionLoaded", generation, loaded });
@@ -344,9 +370,10 @@ export class SessionHost {
       this.step({
         type: "SessionLoadFailed",
         generation,
-        code: Goodbye_Code.OVERLOADED,
+        code: error instanceof OwnershipLost ? Goodbye_Code.NOT_OWNER : Goodbye_Code.OVERLOADED,
         message: `the hub could not load the session: ${errorMessage(error)}`,
         retryAfterMs: integerBetween(options.random, 1_000, 5_000),
+        endpoint: membership.elsewhere(this.cluster),
       });
     }
   }
@@ -385,7 +412,7 @@ export class SessionHost {
   async #stored(fact: Fact): Promise<StoreOutcome> {
     const { facts, revocations } = this.#shared.options;
     try {
-      if (fact.kind === "items") await facts.items(this.cluster, fact.reports);
+      if (fact.kind === "items") await facts.items(this.cluster, fact.reports, this.#fence);
       else if (fact.kind === "state") await this.#storeState(fact.payload);
       else await revocations.acknowledged(this.cluster, fact.serial, fact.applied, fact.detail);
       return { kind: "stored" };
@@ -394,7 +421,10 @@ export class SessionHost {
         this.#log.warn({ fact: fact.kind, reason: error.reason, detail: error.message }, "fact refused");
         return { kind: "refused", reason: error.reason, detail: error.message };
       }
-      this.#log.warn({ err: error, fact: fact.kind }, "fact could not be stored; it is tried again");
+      if (error instanceof OwnershipLost) {
+        this.#log.info({ fact: fact.kind, reason: error.message }, "fact left to the owner of the session");
+        this.#shared.options.metrics.count("federation_fenced_writes_total");
+      } else this.#log.warn({ err: error, fact: fact.kind }, "fact could not be stored; it is tried again");
       return { kind: "failed" };
     }
   }
@@ -403,13 +433,13 @@ export class SessionHost {
     const { facts } = this.#shared.options;
     switch (payload.case) {
       case "packReceiptReport":
-        return facts.packReceipt(this.cluster, payload.value);
+        return facts.packReceipt(this.cluster, payload.value, this.#fence);
       case "snapshotReceiptReport":
-        return facts.snapshotReceipt(this.cluster, payload.value);
+        return facts.snapshotReceipt(this.cluster, payload.value, this.#fence);
       case "driftReport":
-        return facts.drift(this.cluster, payload.value);
+        return facts.drift(this.cluster, payload.value, this.#fence);
       case "capabilityDeclaration":
-        return facts.capability(this.cluster, payload.value);
+        return facts.capability(this.cluster, payload.value, this.#fence);
     }
   }
 
@@ -418,6 +448,7 @@ export class SessionHost {
     this.#began();
     let result: Awaited<ReturnType<typeof audit.append>> | undefined;
     try {
+      // No fence: the sink takes each number once, whoever brings it.
       result = await audit.append(this.cluster, batch);
       metrics.gauge("audit_acked_seq", Number(result.contiguousThrough), { cluster: this.cluster });
       for (const { sequence, code } of result.rejected)

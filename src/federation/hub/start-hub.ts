@@ -19,6 +19,7 @@ import { Admission } from "./admission.ts";
 import { BlobShelf } from "./blob-shelf.ts";
 import { DEFAULT_HUB_LIMITS, type HubLimits, type HubOptions } from "./hub-options.ts";
 import type { HubView } from "./hub-view.ts";
+import { ALONE } from "./ports.ts";
 import { type HubShared, SessionHost } from "./session-host.ts";
 
 /** A running hub replica. */
@@ -30,6 +31,10 @@ export interface Hub {
   readonly health: HealthRegistry;
   /** Sends a message to a tenant's agent; the newest of a key counts. Lost without a stream: `messages` hands it in anew. */
   send(cluster: string, key: string, message: HubMessage): void;
+  /** Another replica owns this session now: its stream here ends, and the agent is told where to go. */
+  release(cluster: string, endpoint: string): void;
+  /** Sends a connected agent to another replica to even out the load; false when it is not connected here. */
+  move(cluster: string, endpoint: string): boolean;
   /** Resolves after the signal aborted, the agents were told to go and everything is released. */
   readonly closed: Promise<void>;
 }
@@ -40,6 +45,7 @@ const LAME_DUCK_MIN_PER_SECOND = 200;
 const LAME_DUCK_ROUND_MS = 50;
 /** Retry-after of a replica that stops, milliseconds: another one is at hand, or this one is back soon. */
 const SHUTDOWN_RETRY_MS = 500;
+const OVERLOADED = { code: Goodbye_Code.OVERLOADED, endpoint: "" } as const;
 /** Sessions a replica remembers; tenants that were never here cost nothing. */
 const MAX_SESSIONS = 50_000;
 
@@ -50,7 +56,7 @@ const MAX_SESSIONS = 50_000;
  */
 export async function startHub(options: HubOptions): Promise<Hub> {
   const limits: HubLimits = { ...DEFAULT_HUB_LIMITS, ...options.limits };
-  const { clock, random, metrics, desired, directory, revocations } = options;
+  const { clock, random, metrics, desired, directory, revocations, membership = ALONE } = options;
   const log = options.log.child({ component: "hub", replica: options.replica });
   const hosts = new Map<string, SessionHost>();
   const listeners = new Set<(cluster: string) => void>();
@@ -62,6 +68,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     limits,
     shelf: new BlobShelf(desired, limits.inlineCacheBytes),
     loads: new Semaphore(limits.concurrentLoads),
+    membership,
     changed: (cluster) => {
       for (const listener of listeners) listener(cluster);
     },
@@ -83,19 +90,24 @@ export async function startHub(options: HubOptions): Promise<Hub> {
         expected: "a TalosCluster with role tenant that is not deleting, and a certificate that is not revoked (R-4.3)",
       });
     }
-    const admitted = stopping
-      ? { ok: false as const, reason: "Stopping", retryAfterMs: 1_000 }
-      : admission.admit(cluster);
+    const away = awayReason();
+    if (away !== undefined) {
+      const endpoint = membership.elsewhere(cluster);
+      refused(cluster, peer, away.reason, endpoint === "" ? "nowhere else to go" : `go to ${endpoint}`);
+      sendAway(stream, { ...away, retryAfterMs: SHUTDOWN_RETRY_MS * (1 + random.next()), endpoint });
+      return;
+    }
+    const admitted = admission.admit(cluster);
     if (!admitted.ok) {
       refused(cluster, peer, admitted.reason, `retry after ${Math.round(admitted.retryAfterMs)} ms`);
-      sendAway(stream, admitted.retryAfterMs, admitted.reason);
+      sendAway(stream, { ...OVERLOADED, ...admitted });
       return;
     }
     let host = hosts.get(cluster);
     if (host === undefined) {
       if (hosts.size >= MAX_SESSIONS) {
         refused(cluster, peer, "TooManySessions", `at most ${MAX_SESSIONS}`);
-        sendAway(stream, 60_000, "TooManySessions");
+        sendAway(stream, { ...OVERLOADED, retryAfterMs: 60_000, reason: "TooManySessions" });
         return;
       }
       host = new SessionHost(cluster, shared);
@@ -105,6 +117,10 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   };
 
   let stopping = false;
+  const awayReason = (): { readonly code: Goodbye_Code; readonly reason: string } | undefined => {
+    if (stopping) return { code: Goodbye_Code.SHUTDOWN, reason: "Stopping" };
+    return membership.valid() ? undefined : { code: Goodbye_Code.NOT_OWNER, reason: "NotAMember" };
+  };
   const transport = new AbortController();
   let server: GrpcServer | undefined;
   const started = await startGrpcServer({
@@ -130,12 +146,23 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     desired.subscribe((cluster) => hosts.get(cluster)?.desiredChanged()),
     revocations.subscribe((cluster) => hosts.get(cluster)?.revocationsChanged()),
     directory.subscribe((cluster) => hosts.get(cluster)?.verdictChanged()),
+    membership.subscribe((valid) => {
+      // Streams before anything else (lessons §11.2).
+      if (!valid)
+        for (const host of hosts.values())
+          host.release("this replica lost its membership", membership.elsewhere(host.cluster));
+      health.set(
+        FederationService.typeName,
+        valid && !stopping ? ServingStatus.SERVING : ServingStatus.NOT_SERVING,
+      );
+    }),
   ];
 
   /** Lame duck (lessons §5.4): no new streams, agents told to go over a window, then the end. */
   const stop = async (): Promise<void> => {
     stopping = true;
     health.set(FederationService.typeName, ServingStatus.NOT_SERVING);
+    await membership.drain();
     started.stopAccepting();
     const giveUpMs = clock.monotonic() + limits.lameDuckMs;
     const waiting = [...hosts.values()].filter(({ streams }) => streams > 0);
@@ -145,7 +172,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     while (liveStreams(hosts) > 0 && clock.monotonic() < giveUpMs) {
       for (const host of waiting.splice(0, perRound)) {
         const retryAfterMs = SHUTDOWN_RETRY_MS * (1 + random.next());
-        host.evict(Goodbye_Code.SHUTDOWN, "this replica stops", retryAfterMs);
+        host.evict(Goodbye_Code.SHUTDOWN, "this replica stops", retryAfterMs, membership.elsewhere(host.cluster));
       }
       await clock.sleep(LAME_DUCK_ROUND_MS);
     }
@@ -169,6 +196,14 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     health,
     closed,
     send: (cluster, key, message) => hosts.get(cluster)?.respond(key, message),
+    release: (cluster, endpoint) => hosts.get(cluster)?.release("another replica owns the session now", endpoint),
+    move(cluster, endpoint) {
+      const host = hosts.get(cluster);
+      if (host?.connected !== true) return false;
+      host.evict(Goodbye_Code.GO_TO, "the load of the replicas is evened out", 1, endpoint);
+      metrics.count("federation_moves_total");
+      return true;
+    },
     view: {
       replica: options.replica,
       agent: (cluster) => hosts.get(cluster)?.view(),
@@ -196,10 +231,19 @@ function authenticate(options: HubOptions, certificate: Parameters<typeof tenant
   return { ok: true, principal: { kind: "certificate", name: cluster, groups: [], certificateSerial, notAfterMs } };
 }
 
-/** Refuses a stream with Goodbye OVERLOADED: nothing about it is kept. */
-function sendAway(stream: IncomingStream, retryAfterMs: number, message: string): void {
+/** Refuses a stream with a Goodbye: nothing about it is kept. */
+function sendAway(
+  stream: IncomingStream,
+  parts: {
+    readonly code: Goodbye_Code;
+    readonly reason: string;
+    readonly retryAfterMs: number;
+    readonly endpoint: string;
+  },
+): void {
   const pipe = stream.accept(0, { received: () => {}, drained: () => {}, closed: () => {} });
-  const payload = goodbye({ code: Goodbye_Code.OVERLOADED, retryAfterMs, endpoint: "", message });
+  const { code, retryAfterMs, endpoint, reason: message } = parts;
+  const payload = goodbye({ code, retryAfterMs, endpoint, message });
   pipe.send(toBinary(EnvelopeSchema, create(EnvelopeSchema, { payload })));
   pipe.destroy(message, GOODBYE_LINGER_MS);
 }

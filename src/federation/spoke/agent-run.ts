@@ -52,6 +52,8 @@ export class AgentRun {
   readonly #handlers: HandlerRunner;
   readonly #pipes = new Map<number, WirePipe>();
   readonly #dials = new Map<number, AbortController>();
+  /** Endpoint of the stream that ended last. It is dialled after the others: it sent this agent away, or it is gone. */
+  #left = "";
   #pipesClosed: (() => void) | undefined;
   #over = false;
 
@@ -214,7 +216,8 @@ export class AgentRun {
     const dial = new AbortController();
     this.#dials.set(generation, dial);
     const failures: string[] = [];
-    const endpoints = named.length > 0 ? named : this.#options.endpoints;
+    const known = named.length > 0 ? named : this.#options.endpoints;
+    const endpoints = [...known.filter((each) => each !== this.#left), ...known.filter((each) => each === this.#left)];
     try {
       const tls = await this.#options.tls();
       for (const endpoint of endpoints) {
@@ -262,6 +265,7 @@ export class AgentRun {
         drained: () => this.step({ type: "StreamDrained", generation }),
         closed: (reason) => {
           this.#pipes.delete(generation);
+          this.#left = endpoint;
           this.#log.info({ generation, reason }, "stream closed");
           this.step({ type: "StreamClosed", generation, reason });
           if (this.#pipes.size === 0) this.#pipesClosed?.();

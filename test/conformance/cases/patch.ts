@@ -1,3 +1,4 @@
+import { keyOf } from "../../../src/api/object.ts";
 import { expect, it } from "vitest";
 import { ConfigMap, Deployment } from "../../../src/api/builtin.ts";
 import type { Patch } from "../../../src/cluster/cluster.ts";
@@ -29,6 +30,27 @@ export function patchCases(h: Harness): void {
       body: { metadata: { resourceVersion: object.metadata.resourceVersion }, data: { a: "3" } },
     };
     expect((await refusal(patch(stale))).reason).toBe("Conflict");
+  });
+
+  it("honours a resourceVersion in an apply patch", async () => {
+    const { patch, object } = await map({ a: "1" });
+    const apply = (resourceVersion: string | undefined, value: string): Patch => ({
+      type: "apply",
+      body: {
+        apiVersion: "v1",
+        kind: "ConfigMap",
+        metadata: { name: "m", ...(resourceVersion === undefined ? {} : { resourceVersion }) },
+        data: { b: value },
+      },
+    });
+    const manager = { fieldManager: "applier" };
+    const to = (value: Patch) => h.cluster().patch(ConfigMap, keyOf(object), value, manager);
+    const changed = await to(apply(object.metadata.resourceVersion, "1"));
+    expect(changed.data).toEqual({ a: "1", b: "1" });
+    expect((await refusal(to(apply(object.metadata.resourceVersion, "2")))).reason).toBe("Conflict");
+    await patch({ type: "merge", body: { data: { a: "2" } } });
+    expect((await refusal(to(apply(changed.metadata.resourceVersion, "2")))).reason).toBe("Conflict");
+    expect((await to(apply(undefined, "3"))).data).toEqual({ a: "2", b: "3" });
   });
 
   it("runs JSON patches as a whole or not at all", async () => {

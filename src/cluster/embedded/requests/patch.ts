@@ -111,6 +111,10 @@ async function apply(
   let applied: Applied | undefined;
   return changeObject(context, resource, key, options, {
     mutate: (current) => {
+      // Nobody owns it, so it is no part of what is applied; it is the condition under which.
+      const version = memberText(metadataOf(config), "resourceVersion");
+      if (version !== "" && version !== memberText(metadataOf(current), "resourceVersion"))
+        throw conflict(resource, key.name, MODIFIED_MESSAGE);
       applied = applyConfiguration(resource, current, application);
       return structuredClone(applied.object);
     },

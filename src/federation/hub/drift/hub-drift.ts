@@ -26,7 +26,7 @@ import { type Informer, startInformer } from "../../../controller/cache/informer
 import { applyStatus } from "../../../controller/status.ts";
 import type { KeyedMessage } from "../hub-options.ts";
 import { SerialByKey } from "../mirror/serial-by-key.ts";
-import { FactRefused } from "../ports.ts";
+import { FactRefused, NO_FENCE, type WriteFence } from "../ports.ts";
 import { driftUpdate, sameUpdate } from "./drift-update.ts";
 import { DRIFT_RULES, type DriftEvent, type DriftRules, type DriftState, nextDriftState } from "./next-drift-state.ts";
 import { conditionsOf, DRIFT_BOOK, factsOf, specOf, stateOf, terminalCondition } from "./signal-object.ts";
@@ -54,7 +54,7 @@ export interface HubDrift {
    *
    * @throws FactRefused for a report that can never be stored
    */
-  report(clusterId: string, report: DriftReport): Promise<void>;
+  report(clusterId: string, report: DriftReport, fence?: WriteFence): Promise<void>;
   /** What a tenant's agent is told about its signals, once they are known. */
   updates(clusterId: string): Promise<readonly KeyedMessage[]>;
   /** Calls `listener` whenever there is something new to tell an agent. Returns the way to stop. */
@@ -103,7 +103,7 @@ class Hub implements HubDrift {
     this.closed = this.#run();
   }
 
-  async report(clusterId: string, report: DriftReport): Promise<void> {
+  async report(clusterId: string, report: DriftReport, fence: WriteFence = NO_FENCE): Promise<void> {
     const affected = await this.#affected(clusterId, report);
     const key = { namespace: tenantNamespace(clusterId), name: report.signalName };
     const correction =
@@ -113,7 +113,7 @@ class Hub implements HubDrift {
     const event: DriftEvent = report.healthy
       ? { type: "Healthy", ...correction }
       : { type: "Drifted", observedAtMs: this.#observed(report), ...correction };
-    const stored = await this.#step(key, event, (current) => factsOf(report, clusterId, affected, current));
+    const stored = await this.#step(key, event, (current) => factsOf(report, clusterId, affected, current), fence);
     if (stored?.spec.state !== "pending") return;
     this.#later("acknowledge", async () => {
       await this.#step(key, { type: "Acknowledged" });
@@ -191,14 +191,16 @@ class Hub implements HubDrift {
     key: ObjectKey,
     event: DriftEvent,
     facts?: (current: DriftSignalSpec | undefined) => Parameters<typeof specOf>[2],
+    fence: WriteFence = NO_FENCE,
   ): Promise<DriftSignal | undefined> {
-    return this.#serial.run(keyText(key), () => this.#write(key, event, facts));
+    return this.#serial.run(keyText(key), () => this.#write(key, event, facts, fence));
   }
 
   async #write(
     key: ObjectKey,
     event: DriftEvent,
-    facts?: (current: DriftSignalSpec | undefined) => Parameters<typeof specOf>[2],
+    facts: ((current: DriftSignalSpec | undefined) => Parameters<typeof specOf>[2]) | undefined,
+    fence: WriteFence,
   ): Promise<DriftSignal | undefined> {
     for (let tries = 0; ; tries++) {
       const current = await this.#get(DriftSignal, key);
@@ -211,6 +213,7 @@ class Hub implements HubDrift {
       if (news === undefined) return current;
       const spec = specOf(next, current?.spec, news);
       if (current !== undefined && next === before && sameSpec(spec, current.spec)) return current;
+      await fence.hold();
       try {
         // A corrector must never see a terminal signal waiting without its condition.
         if (current !== undefined && next.book.terminal === true) await this.#conditions(current, next);

@@ -11,6 +11,10 @@ export interface ChannelState {
   /** For people; empty when there is nothing to add. */
   readonly detail: string;
   readonly sessionId: string;
+  /** Fencing term of that session; 0 when there never was one. */
+  readonly term: bigint;
+  /** Replica that carries or carried it. */
+  readonly replica: string;
   /** Last frame of any kind, Unix milliseconds; undefined when there never was one. */
   readonly lastSeenMs?: number;
   /** Last measured round trip, milliseconds. */
@@ -26,6 +30,8 @@ export function federationStatus(before: FederationStatus | undefined, state: Ch
   return {
     connected: state.connected,
     sessionId: state.sessionId,
+    term: Number(state.term),
+    replica: state.replica,
     ...(lastSeen === undefined ? {} : { lastSeen }),
     ...(state.rttMs === undefined ? {} : { lastRtt: `${Math.max(1, Math.round(state.rttMs))}ms` }),
     ...given("agentVersion", state.agentVersion ?? before?.agentVersion),

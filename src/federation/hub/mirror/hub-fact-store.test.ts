@@ -318,6 +318,8 @@ describe("the tenant's RunnerConfig (R-4.22, R-10.3)", () => {
         reason: "Recovered",
         detail: "",
         sessionId: "s1",
+        term: 3n,
+        replica: "hub-0",
         lastSeenMs: clock.now(),
         rttMs: 3.2,
       }),
@@ -338,7 +340,14 @@ describe("the tenant's RunnerConfig (R-4.22, R-10.3)", () => {
 
   it("says why the channel is degraded, and keeps when the agent was last seen", async () => {
     const before = (await runnerConfig()).status?.federation?.lastSeen;
-    const lost = { connected: false, reason: "HeartbeatMissed", detail: "no frame for 95 s", sessionId: "s1" } as const;
+    const lost = {
+      connected: false,
+      reason: "HeartbeatMissed",
+      detail: "no frame for 95 s",
+      sessionId: "s1",
+      term: 3n,
+      replica: "hub-0",
+    } as const;
     await store.channel(TENANT, lost);
     const { status } = await runnerConfig();
     expect(status?.federation).toMatchObject({ connected: false, lastSeen: before });
@@ -354,8 +363,36 @@ describe("the tenant's RunnerConfig (R-4.22, R-10.3)", () => {
     });
   });
 
+  it("does not let a former owner say that the session it lost is gone", async () => {
+    const at = (term: bigint, connected: boolean, replica: string) => ({
+      connected,
+      reason: connected ? ("Recovered" as const) : ("Disconnected" as const),
+      detail: "",
+      sessionId: `s${term}`,
+      term,
+      replica,
+    });
+    await store.channel(TENANT, at(5n, true, "hub-1"));
+    await store.channel(TENANT, at(4n, false, "hub-0"));
+    expect((await runnerConfig()).status?.federation).toMatchObject({
+      connected: true,
+      sessionId: "s5",
+      term: 5,
+      replica: "hub-1",
+    });
+    await store.channel(TENANT, at(5n, false, "hub-1"));
+    expect((await runnerConfig()).status?.federation?.connected).toBe(false);
+  });
+
   it("refuses a declaration that has nowhere to stand, and shrugs at a channel that has not", async () => {
     await expect(store.capability("tenant-9", declaration)).rejects.toMatchObject({ reason: "RUNNER_CONFIG_MISSING" });
-    await store.channel("tenant-9", { connected: false, reason: "Disconnected", detail: "", sessionId: "" });
+    await store.channel("tenant-9", {
+      connected: false,
+      reason: "Disconnected",
+      detail: "",
+      sessionId: "",
+      term: 0n,
+      replica: "hub-0",
+    });
   });
 });

@@ -6,7 +6,7 @@ import type { Log } from "../../../base/log.ts";
 import { type Random, systemRandom } from "../../../base/random.ts";
 import type { Cluster } from "../../../cluster/cluster.ts";
 import { applyStatus } from "../../../controller/status.ts";
-import { FactRefused, type FactStore } from "../ports.ts";
+import { FactRefused, type FactStore, NO_FENCE, type WriteFence } from "../ports.ts";
 import { AgentStatus } from "./agent-status.ts";
 import type { ChannelState } from "./channel-state.ts";
 import { ItemLevelStore } from "./item-level-store.ts";
@@ -14,6 +14,7 @@ import { PackReceiptMirror } from "./pack-receipt-mirror.ts";
 import { SerialByKey } from "./serial-by-key.ts";
 import { SignedManifests } from "./signed-manifests.ts";
 import { acknowledgeSnapshot } from "./snapshot-acknowledgement.ts";
+import { retryConflicts } from "./retry-conflicts.ts";
 import { ifPresent, storing } from "./storing.ts";
 
 /** Options of {@link createHubFactStore}. */
@@ -21,7 +22,7 @@ export interface HubFactStoreOptions {
   /** The management cluster. */
   readonly cluster: Cluster;
   /** Stores a drift report: the DriftSignal state machine (conductor §9.3). Resolves when durable. */
-  readonly drift: (cluster: string, report: DriftReport) => Promise<void>;
+  readonly drift: (cluster: string, report: DriftReport, fence?: WriteFence) => Promise<void>;
   readonly clock: Clock;
   readonly random?: Random;
   readonly log: Log;
@@ -35,23 +36,28 @@ export interface HubFactStore extends FactStore {
 
 /** Mirrors tenants' facts onto the management cluster. Holds no state of its own: every write reads what stands there first. */
 export function createHubFactStore(options: HubFactStoreOptions): HubFactStore {
-  const { cluster, clock, log } = options;
+  const { cluster, clock, log, random = systemRandom } = options;
   const serial = new SerialByKey();
-  const parts = { cluster, clock, serial };
+  const parts = { cluster, clock, random, serial };
   const receipts = new PackReceiptMirror({ ...parts, signed: new SignedManifests(cluster) });
   const agents = new AgentStatus(parts);
-  const levels = new ItemLevelStore({ cluster, clock, random: options.random ?? systemRandom, log });
+  const levels = new ItemLevelStore({ cluster, clock, random, log });
   return {
-    packReceipt: (id, report) => receipts.store(id, report),
-    snapshotReceipt: (id, report) =>
+    packReceipt: (id, report, fence = NO_FENCE) => receipts.store(id, report, fence),
+    snapshotReceipt: (id, report, fence = NO_FENCE) =>
       serial.run(`snapshot/${id}`, () =>
-        storing(`PermissionSnapshot ${id}`, () => storeSnapshotReceipt(options, id, report)),
+        storing(`PermissionSnapshot ${id}`, () =>
+          retryConflicts({ clock, random }, () => storeSnapshotReceipt(options, id, report, fence)),
+        ),
       ),
     drift: options.drift,
-    capability: (id, declaration) => agents.declare(id, declaration),
-    items: async (id, reports) => {
+    capability: (id, declaration, fence = NO_FENCE) => agents.declare(id, declaration, fence),
+    items: async (id, reports, fence = NO_FENCE) => {
       const packs = reports.filter((report) => report.kind === "PackInstalled");
-      await Promise.all([levels.store(id, reports), ...packs.map((report) => receipts.storeLevel(id, report))]);
+      await Promise.all([
+        levels.store(id, reports, fence),
+        ...packs.map((report) => receipts.storeLevel(id, report, fence)),
+      ]);
     },
     itemLevels: (id) => levels.read(id),
     channel: (id, state) => agents.channel(id, state),
@@ -62,11 +68,14 @@ async function storeSnapshotReceipt(
   options: HubFactStoreOptions,
   cluster: string,
   report: SnapshotReceiptReport,
+  fence: WriteFence,
 ): Promise<void> {
   const key = { namespace: NAMESPACES.seam, name: snapshotName(cluster) };
   const snapshot = await ifPresent(options.cluster.get(PermissionSnapshot, key));
   if (snapshot === undefined)
     throw new FactRefused("SNAPSHOT_UNKNOWN", `PermissionSnapshot ${key.namespace}/${key.name} does not exist`);
   const { fields, condition } = acknowledgeSnapshot(snapshot, report, rfc3339Seconds(options.clock.now()));
-  await applyStatus(options, PermissionSnapshot, snapshot, { fields, conditions: [condition] }, FIELD_MANAGERS.hub);
+  await fence.hold();
+  const content = { fields, conditions: [condition], unchanged: true } as const;
+  await applyStatus(options, PermissionSnapshot, snapshot, content, FIELD_MANAGERS.hub);
 }

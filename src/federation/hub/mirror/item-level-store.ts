@@ -9,6 +9,7 @@ import type { Clock } from "../../../base/clock.ts";
 import type { Log } from "../../../base/log.ts";
 import type { Random } from "../../../base/random.ts";
 import type { Cluster } from "../../../cluster/cluster.ts";
+import { NO_FENCE, type WriteFence } from "../ports.ts";
 import { type StoredItemLevel, itemLevelJson, nextStoredLevel, parseItemLevel } from "./item-level-text.ts";
 import { retryConflicts } from "./retry-conflicts.ts";
 import { ifPresent, storing } from "./storing.ts";
@@ -33,6 +34,8 @@ export interface ItemLevelStoreParts {
 
 interface Flush {
   readonly reports: Map<string, ItemReport>;
+  /** Of the newest report: the last owner among those that share the write. */
+  fence: WriteFence;
   readonly done: Promise<void>;
 }
 
@@ -50,7 +53,7 @@ export class ItemLevelStore {
   }
 
   /** Resolves when all `reports` are durable. */
-  store(cluster: string, reports: readonly ItemReport[]): Promise<void> {
+  store(cluster: string, reports: readonly ItemReport[], fence: WriteFence = NO_FENCE): Promise<void> {
     let flush = this.#next.get(cluster);
     if (flush === undefined) {
       const pending = new Map<string, ItemReport>();
@@ -62,14 +65,16 @@ export class ItemLevelStore {
         .then(() => {
           this.#next.delete(cluster);
           this.#running.set(cluster, done);
-          return storing(`item levels of ${cluster}`, () => this.#write(cluster, pending));
+          return storing(`item levels of ${cluster}`, () => this.#write(cluster, started));
         })
         .finally(() => {
           if (this.#running.get(cluster) === done) this.#running.delete(cluster);
         });
-      flush = { reports: pending, done };
+      const started: Flush = { reports: pending, fence, done };
+      flush = started;
       this.#next.set(cluster, flush);
     }
+    flush.fence = fence;
     for (const report of reports) flush.reports.set(keyOf(report), report);
     return flush.done;
   }
@@ -80,12 +85,13 @@ export class ItemLevelStore {
     return parseItemLevels(held).map(({ report }) => report);
   }
 
-  #write(cluster: string, reports: ReadonlyMap<string, ItemReport>): Promise<void> {
+  #write(cluster: string, { reports, fence }: Flush): Promise<void> {
     return retryConflicts(this.#parts, async () => {
       const held = await ifPresent(this.#parts.cluster.get(ConfigMap, this.#key(cluster)));
       const levels = new Map(parseItemLevels(held).map((item) => [keyOf(item.report), item]));
       for (const [key, report] of reports) levels.set(key, nextStoredLevel(levels.get(key), report));
       const text = this.#encode(cluster, [...levels.values()]);
+      await fence.hold();
       if (held?.data?.[ITEM_LEVELS_KEY] !== text) await this.#put(cluster, held, text);
     });
   }

@@ -11,10 +11,12 @@ import type { JsonObject } from "../../../base/json.ts";
 import type { Cluster } from "../../../cluster/cluster.ts";
 import { isStatus } from "../../../cluster/api-status-error.ts";
 import { applyStatus } from "../../../controller/status.ts";
-import { FactRefused } from "../ports.ts";
+import type { Random } from "../../../base/random.ts";
+import { FactRefused, type WriteFence } from "../ports.ts";
 import { judgeAcknowledgement } from "./acknowledgement.ts";
 import { receiptDelivery } from "./item-level-text.ts";
 import { receiptConditions, receiptSpec, receiptStatus } from "./receipt-content.ts";
+import { retryConflicts } from "./retry-conflicts.ts";
 import type { SerialByKey } from "./serial-by-key.ts";
 import type { SignedManifests } from "./signed-manifests.ts";
 import { ifPresent, storing } from "./storing.ts";
@@ -26,6 +28,7 @@ const ITEMS_MANAGER = `${FIELD_MANAGERS.hub}-items`;
 export interface PackReceiptMirrorParts {
   readonly cluster: Cluster;
   readonly clock: Clock;
+  readonly random: Random;
   readonly signed: SignedManifests;
   readonly serial: SerialByKey;
 }
@@ -39,37 +42,40 @@ export class PackReceiptMirror {
   }
 
   /** Stores a report; resolves when durable. Nothing is written when nothing changed (R-7.6). @throws FactRefused */
-  store(cluster: string, report: PackReceiptReport): Promise<void> {
+  store(cluster: string, report: PackReceiptReport, fence: WriteFence): Promise<void> {
     return this.#exclusive(cluster, report.receiptName, () =>
-      report.removed ? this.#remove(cluster, report.receiptName) : this.#upsert(cluster, report),
+      report.removed ? this.#remove(cluster, report.receiptName, fence) : this.#upsert(cluster, report, fence),
     );
   }
 
   /** Stores how far a pack's item has come. A pack nobody installed any more is left alone. */
-  storeLevel(cluster: string, item: ItemReport): Promise<void> {
+  storeLevel(cluster: string, item: ItemReport, fence: WriteFence): Promise<void> {
     return this.#exclusive(cluster, item.name, async () => {
       const held = await this.#read(cluster, item.name);
+      await fence.hold();
       const mirror = held ?? (await this.#announce(cluster, item.name));
       if (mirror === undefined) return;
       await applyStatus(
         this.#parts,
         PackReceipt,
         mirror,
-        { fields: { delivery: receiptDelivery(item) } },
+        { fields: { delivery: receiptDelivery(item) }, unchanged: true },
         ITEMS_MANAGER,
       );
     });
   }
 
   #exclusive(cluster: string, name: string, work: () => Promise<void>): Promise<void> {
-    return this.#parts.serial.run(`${cluster}/${name}`, () => storing(`PackReceipt ${cluster}/${name}`, work));
+    return this.#parts.serial.run(`${cluster}/${name}`, () =>
+      storing(`PackReceipt ${cluster}/${name}`, () => retryConflicts(this.#parts, work)),
+    );
   }
 
   #read(cluster: string, name: string): Promise<PackReceipt | undefined> {
     return ifPresent(this.#parts.cluster.get(PackReceipt, { namespace: tenantNamespace(cluster), name }));
   }
 
-  async #upsert(cluster: string, report: PackReceiptReport): Promise<void> {
+  async #upsert(cluster: string, report: PackReceiptReport, fence: WriteFence): Promise<void> {
     if (report.receiptName === "" || report.clusterPackRef === "")
       throw new FactRefused("INVALID", "PackReceiptReport: receipt_name and cluster_pack_ref are required");
     const { clock, signed } = this.#parts;
@@ -80,6 +86,7 @@ export class PackReceiptMirror {
       held?.status?.acknowledged === true ? acceptedBy(held) : undefined,
     );
     const spec = receiptSpec(cluster, report);
+    await fence.hold();
     const mirror = await this.#applySpec(cluster, report.receiptName, held, spec);
     await applyStatus(
       this.#parts,
@@ -88,6 +95,7 @@ export class PackReceiptMirror {
       {
         fields: receiptStatus(report, acknowledgement, held?.status, rfc3339Seconds(clock.now())),
         conditions: receiptConditions(report),
+        unchanged: true,
       },
       FIELD_MANAGERS.hub,
     );
@@ -124,6 +132,7 @@ export class PackReceiptMirror {
           metadata: {
             name,
             namespace: tenantNamespace(cluster),
+            ...(held?.metadata.resourceVersion === undefined ? {} : { resourceVersion: held.metadata.resourceVersion }),
             labels: {
               [LABELS.cluster]: cluster,
               [LABELS.mirroredFrom]: cluster,
@@ -148,9 +157,17 @@ export class PackReceiptMirror {
     return [{ apiVersion: apiVersionOf(PackInstalled), kind: PackInstalled.kind, name, uid, controller: true }];
   }
 
-  async #remove(cluster: string, name: string): Promise<void> {
+  async #remove(cluster: string, name: string, fence: WriteFence): Promise<void> {
+    const held = await this.#read(cluster, name);
+    if (held === undefined) return;
+    await fence.hold();
+    const { resourceVersion } = held.metadata;
     try {
-      await this.#parts.cluster.delete(PackReceipt, { namespace: tenantNamespace(cluster), name });
+      await this.#parts.cluster.delete(
+        PackReceipt,
+        { namespace: tenantNamespace(cluster), name },
+        resourceVersion === undefined ? {} : { preconditions: { resourceVersion } },
+      );
     } catch (error) {
       if (!isStatus(error, "NotFound")) throw error;
     }

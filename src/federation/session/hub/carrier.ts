@@ -68,6 +68,11 @@ export class Carrier {
     return this.#pipe;
   }
 
+  /** True while a stream carries the session or asks to. */
+  get occupied(): boolean {
+    return this.#pipe !== undefined || this.#applicant !== undefined;
+  }
+
   /** The stream, when the session is live on it. */
   get live(): HubPipe | undefined {
     return this.#phase === "live" ? this.#pipe : undefined;

@@ -29,6 +29,8 @@ export type HubEvent =
       readonly code: Goodbye_Code;
       readonly message: string;
       readonly retryAfterMs: number;
+      /** Where the agent should go instead; empty when there is nowhere else. */
+      readonly endpoint: string;
     }
   /** The tenant's desired index changed (or is known for the first time). */
   | { readonly type: "DesiredChanged"; readonly desired: DesiredIndex | undefined }

@@ -82,6 +82,11 @@ export class HubSession {
     return this.#carrier.live !== undefined;
   }
 
+  /** True while a stream carries the session or asks to. */
+  get occupied(): boolean {
+    return this.#carrier.occupied;
+  }
+
   /** Applies one event. `persist` is always empty on this side. */
   step(event: HubEvent, nowMs: number, wallMs: number): Ready<never, HubEffect> {
     const step: HubStep = { nowMs, wallMs, out: [] };
@@ -156,8 +161,8 @@ export class HubSession {
         return;
       case "SessionLoadFailed":
         if (carrier.owns(event.generation) && carrier.phase === "loading") {
-          const { code, retryAfterMs, message } = event;
-          carrier.sendAway({ code, retryAfterMs, message, endpoint: "" }, "LoadFailed", step);
+          const { code, retryAfterMs, message, endpoint } = event;
+          carrier.sendAway({ code, retryAfterMs, message, endpoint }, "LoadFailed", step);
         }
         return;
       case "DesiredChanged":

@@ -1,13 +1,12 @@
 import type { Metrics } from "../base/metrics.ts";
-import type { ResourceType } from "../api/resource-type.ts";
 import { groupResource } from "../api/resource-type.ts";
 import type { Cluster } from "./cluster.ts";
 
 /**
  * The same cluster, with its writes counted by resource and verb (`apiserver_writes_total`): what a fleet costs its API server.
  */
-export function countedCluster<C extends Cluster>(cluster: C, metrics: Metrics): Cluster {
-  const counted = <R>(verb: string, type: ResourceType, write: Promise<R>): Promise<R> => {
+export function countedCluster(cluster: Cluster, metrics: Metrics): Cluster {
+  const counted = <R>(verb: string, type: Parameters<typeof groupResource>[0], write: Promise<R>): Promise<R> => {
     metrics.count("apiserver_writes_total", { resource: groupResource(type), verb });
     return write;
   };

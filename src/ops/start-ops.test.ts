@@ -53,6 +53,9 @@ class StagedView implements HubView {
   readonly #agents = new Map<string, AgentView>();
   readonly #listeners = new Set<(cluster: string) => void>();
 
+  get connected(): number {
+    return [...this.#agents.values()].filter(({ connected }) => connected).length;
+  }
   set(view: AgentView): void {
     this.#agents.set(view.cluster, view);
     for (const listener of this.#listeners) listener(view.cluster);

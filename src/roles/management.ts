@@ -2,20 +2,23 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { ItemReport_Level } from "../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
 import { NAMESPACES } from "../api/names.ts";
-import { uuidV4 } from "../base/ids.ts";
 import type { LeaderElection } from "../controller/lease.ts";
 import { DEFAULT_RETENTION_DAYS, startAuditRetention } from "../federation/audit/audit-retention.ts";
 import { openSqliteAuditSink } from "../federation/audit/sqlite-audit-sink.ts";
 import { startDesiredStates } from "../federation/hub/desired-states/desired-states.ts";
 import { hubDrift } from "../federation/hub/drift/hub-drift.ts";
 import { createHubFactStore } from "../federation/hub/mirror/hub-fact-store.ts";
+import { balanceLoad } from "../federation/hub/membership/balance-load.ts";
+import { replicaOf } from "../federation/hub/membership/replica-record.ts";
 import { startSessionOwnership } from "../federation/hub/ownership/session-ownership.ts";
 import { startRevocationOutbox } from "../federation/hub/revocations/revocation-outbox.ts";
 import type { HubView } from "../federation/hub/hub-view.ts";
+import { DEFAULT_HUB_LIMITS } from "../federation/hub/hub-options.ts";
 import { startHub } from "../federation/hub/start-hub.ts";
 import { startTenantDirectory } from "../federation/hub/tenant-directory/tenant-directory.ts";
 import { startGovernance } from "../governance/start-governance.ts";
 import { startSnapshotSigning } from "../governance/snapshots/start-snapshot-signing.ts";
+import { countedCluster } from "../cluster/counted-cluster.ts";
 import { createPrometheusMetrics } from "../ops/metrics/prometheus-metrics.ts";
 import { startOps } from "../ops/start-ops.ts";
 import { openOciLayout } from "../packs/store/oci-layout.ts";
@@ -27,6 +30,7 @@ import { ClosingOrder } from "./closing.ts";
 import { openOwnCluster } from "./embedded.ts";
 import { list, listenAddress, positiveNumber, required } from "./environment.ts";
 import { aborted, startLeading } from "./leading.ts";
+import { joinReplicas } from "./join-replicas.ts";
 import { startOperators } from "./operators.ts";
 
 /** Time over which agents are told to go at shutdown, milliseconds: `up` stops within 5 s. */
@@ -51,9 +55,14 @@ export async function startManagement(clusterId: string, options: AgentOptions):
 
 async function compose(clusterId: string, options: AgentOptions, closing: ClosingOrder): Promise<void> {
   const { env, clock, random, log } = options;
-  const { cluster } = await openOwnCluster(options, closing);
-  const parts = { cluster, clock, random, log };
+  const own = await openOwnCluster(options, closing);
+  if (env["HUB_REPLICA"] === "off") {
+    log.info({}, "the management cluster is served; hub replicas are other processes");
+    return;
+  }
   const metrics = createPrometheusMetrics();
+  const cluster = countedCluster(own.cluster, metrics);
+  const parts = { cluster, clock, random, log };
 
   const data = closing.stage("data");
   const signer = await loadSigner({
@@ -76,19 +85,26 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
   });
   closing.add(closeWith(data, () => audit.close()));
   const retentionDays = positiveNumber(env, "AUDIT_RETENTION_DAYS", DEFAULT_RETENTION_DAYS);
+  const replica = env["POD_NAME"] ?? hostname();
+  // The hub and the election come later; until then nobody is connected and nobody leads.
+  const later: { view?: HubView; election?: LeaderElection } = {};
+  const joined = await joinReplicas({
+    ...parts,
+    env,
+    replica,
+    auditSink: `sqlite of ${replica}`,
+    sessions: () => later.view?.connected ?? 0,
+    metrics,
+    signal: data,
+  });
+  const { membership, replicas } = joined;
   const [desired, directory, ownership, revocations] = await Promise.all([
     startDesiredStates({ ...parts, packs, keys, metrics, signal: data }),
     startTenantDirectory({ ...parts, signal: data }),
-    startSessionOwnership({
-      ...parts,
-      identity: `${env["POD_NAME"] ?? hostname()}-${uuidV4(random).slice(0, 8)}`,
-      signal: data,
-    }),
+    startSessionOwnership({ ...parts, owner: membership, metrics, signal: data }),
     startRevocationOutbox({ ...parts, signer, signal: data }),
   ]);
-  for (const part of [desired, directory, ownership, revocations]) closing.add(part.closed);
-  // The hub and the election come later; until then nobody is connected and nobody leads.
-  const later: { view?: HubView; election?: LeaderElection } = {};
+  for (const part of [membership, replicas, desired, directory, ownership, revocations]) closing.add(part.closed);
   const drift = hubDrift({
     ...parts,
     degraded: (tenant) => later.view?.agent(tenant)?.connected !== true,
@@ -96,13 +112,12 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     signal: data,
   });
   closing.add(drift.closed);
-  const facts = createHubFactStore({ ...parts, drift: (tenant, report) => drift.report(tenant, report) });
+  const facts = createHubFactStore({ ...parts, drift: (tenant, report, fence) => drift.report(tenant, report, fence) });
 
   closing.add(startAuditRetention({ sink: audit, retentionDays, clock, random, log, signal: data }).closed);
 
   const serving = closing.stage("hub");
   const federation = listenAddress(env, "FEDERATION_PORT", ":9443");
-  const replica = env["POD_NAME"] ?? hostname();
   const hub = await startHub({
     ...parts,
     ...federation,
@@ -114,15 +129,21 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     audit,
     directory,
     ownership,
+    membership: joined.hub,
     revocations,
     onChannel: (tenant, state) => facts.channel(tenant, state),
     messages: (tenant) => drift.updates(tenant),
-    limits: { lameDuckMs: LAME_DUCK_MS },
+    limits: {
+      lameDuckMs: LAME_DUCK_MS,
+      heartbeatIntervalMs: positiveNumber(env, "FEDERATION_HEARTBEAT_MS", DEFAULT_HUB_LIMITS.heartbeatIntervalMs),
+    },
     metrics,
     signal: serving,
   });
   closing.add(hub.closed);
   later.view = hub.view;
+  ownership.onLost((tenant, newOwner) => hub.release(tenant, replicas.byIdentity(newOwner)?.endpoint ?? ""));
+  closing.add(balanceLoad({ ...parts, hub, replicas, signal: serving }));
   drift.subscribe((tenant, { key, message }) => hub.send(tenant, key, message));
 
   const leader = closing.stage("leader-only loops");
@@ -174,7 +195,11 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     directory,
     revocations,
     audit,
-    owner: (tenant) => ownership.owner(tenant),
+    owner: (tenant) => {
+      const owner = ownership.owner(tenant);
+      return owner === undefined ? undefined : { ...owner, holder: replicaOf(owner.holder) };
+    },
+    replicaAlive: (name) => replicas.alive().some((each) => each.replica === name),
     metrics,
     signal: looking,
   });

@@ -97,7 +97,14 @@ export class HubDriver implements Driver {
       }
       case "load-failed": {
         const code = Goodbye_Code.OVERLOADED;
-        return { type: "SessionLoadFailed", generation, code, message: "the store is away", retryAfterMs: 500, endpoint: "" };
+        return {
+          type: "SessionLoadFailed",
+          generation,
+          code,
+          message: "the store is away",
+          retryAfterMs: 500,
+          endpoint: "",
+        };
       }
       case "desired":
         this.#desired = indexOf(command, this.#bodies, START_WALL_MS + this.#nowMs);

@@ -57,6 +57,8 @@ export interface AgentView {
 export interface HubView {
   /** Name of this replica. */
   readonly replica: string;
+  /** Streams that carry a session now. */
+  readonly connected: number;
   /** Undefined when this replica never had a session of the cluster. */
   agent(cluster: string): AgentView | undefined;
   /** Every session since this replica started, connected or not. */

@@ -151,10 +151,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       if (!valid)
         for (const host of hosts.values())
           host.release("this replica lost its membership", membership.elsewhere(host.cluster));
-      health.set(
-        FederationService.typeName,
-        valid && !stopping ? ServingStatus.SERVING : ServingStatus.NOT_SERVING,
-      );
+      health.set(FederationService.typeName, valid && !stopping ? ServingStatus.SERVING : ServingStatus.NOT_SERVING);
     }),
   ];
 
@@ -206,6 +203,11 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     },
     view: {
       replica: options.replica,
+      get connected() {
+        let connected = 0;
+        for (const host of hosts.values()) if (host.connected) connected++;
+        return connected;
+      },
       agent: (cluster) => hosts.get(cluster)?.view(),
       agents: () => [...hosts.values()].map((host) => host.view()),
       subscribe(listener) {

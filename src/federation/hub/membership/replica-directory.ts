@@ -35,7 +35,6 @@ export interface ReplicaDirectory {
   readonly closed: Promise<void>;
 }
 
-
 interface Seen {
   readonly resourceVersion: string;
   readonly atMs: number;
@@ -106,11 +105,7 @@ async function forgetEnded(
       const { name, uid, resourceVersion } = lease.metadata;
       if (uid === undefined || resourceVersion === undefined) continue;
       try {
-        await cluster.delete(
-          Lease,
-          { namespace: NAMESPACES.ont, name },
-          { preconditions: { uid, resourceVersion } },
-        );
+        await cluster.delete(Lease, { namespace: NAMESPACES.ont, name }, { preconditions: { uid, resourceVersion } });
         log.info({ replica: record?.replica ?? name }, "a replica is gone; its membership is removed");
       } catch (error) {
         // Another replica was quicker, or it came back. Anything else is tried again at the next turn.

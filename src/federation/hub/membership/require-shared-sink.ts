@@ -5,6 +5,8 @@ import type { ReplicaRecord } from "./replica-record.ts";
 
 /** How often the other replicas are looked at again while this one waits for them to go, milliseconds. */
 const LOOK_MS = 250;
+/** How often this replica looks for itself, milliseconds: a watch tells in a few. */
+const OWN_LOOK_MS = 10;
 
 /**
  * Several replicas need one audit sink, or each would hold a part of every log. Waits for replicas with another sink to go, since a
@@ -29,6 +31,22 @@ export async function requireSharedSink(
   }
 }
 
+/**
+ * Looks once more after joining: two that started in the same moment saw nobody before. The one whose name sorts later gives way.
+ *
+ * @throws SeamError `AuditSinkNotShared`; the signal's reason
+ */
+export async function requireNoRival(
+  own: { readonly replica: string; readonly auditSink: string; readonly identity: string },
+  replicas: ReplicaDirectory,
+  parts: { readonly clock: Clock; readonly signal: AbortSignal },
+): Promise<void> {
+  // Whoever is seen here joined before this replica was seen, by the order of the watch.
+  while (replicas.byIdentity(own.identity) === undefined) await parts.clock.sleep(OWN_LOOK_MS, parts.signal);
+  const stranger = strangerTo(own, replicas.alive());
+  if (stranger !== undefined && stranger.replica < own.replica) throw notShared(own, stranger);
+}
+
 /** A living replica with another audit sink; undefined when there is none. */
 export function strangerTo(
   own: { readonly replica: string; readonly auditSink: string },
@@ -37,10 +55,7 @@ export function strangerTo(
   return alive.find(({ replica, auditSink }) => replica !== own.replica && auditSink !== own.auditSink);
 }
 
-function notShared(
-  own: { readonly replica: string; readonly auditSink: string },
-  other: ReplicaRecord,
-): SeamError {
+function notShared(own: { readonly replica: string; readonly auditSink: string }, other: ReplicaRecord): SeamError {
   return new SeamError({
     reason: "AuditSinkNotShared",
     object: `hub replica ${own.replica}`,

@@ -92,7 +92,8 @@ class LeasedOwnership implements RunningSessionOwnership {
 
   async acquire(cluster: string, above = 0n): Promise<bigint> {
     const { owner } = this.#options;
-    if (above >= MAX_TERM) throw new OwnershipLost(`${cluster}: the agent claims term ${above}, which no hub ever gave`);
+    if (above >= MAX_TERM)
+      throw new OwnershipLost(`${cluster}: the agent claims term ${above}, which no hub ever gave`);
     const { identity } = owner;
     this.#assertValid(cluster);
     const term = await this.#acquire(cluster, identity, above);
@@ -139,7 +140,10 @@ class LeasedOwnership implements RunningSessionOwnership {
     const holder = holderOf(lease) ?? "";
     if (owned === undefined || termOf(lease) <= owned.term || holder === owned.identity) return;
     this.#owned.delete(id);
-    this.#options.log.info({ cluster: id, holder, term: String(termOf(lease)) }, "another replica owns the session now");
+    this.#options.log.info(
+      { cluster: id, holder, term: String(termOf(lease)) },
+      "another replica owns the session now",
+    );
     for (const listener of this.#listeners) listener(id, holder);
   }
 
@@ -156,9 +160,7 @@ class LeasedOwnership implements RunningSessionOwnership {
       const before = lease === undefined ? 0n : termOf(lease);
       const term = (before > above ? before : above) + 1n;
       const written =
-        lease === undefined
-          ? await this.#create(cluster, identity, term)
-          : await this.#takeOver(lease, identity, term);
+        lease === undefined ? await this.#create(cluster, identity, term) : await this.#takeOver(lease, identity, term);
       metrics.count("federation_ownership_moves_total");
       return termOf(written);
     });

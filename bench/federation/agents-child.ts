@@ -44,6 +44,8 @@ serve(async (command: Command): Promise<Answer> => {
           events: {
             driftUpdate: () => {},
             revoke: async () => ({ applied: true, detail: "" }),
+            enforceFloors: async () => {},
+            indexFreshness: () => {},
             channel: () => {},
           },
           clock: systemClock,

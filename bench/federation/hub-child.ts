@@ -154,7 +154,7 @@ async function start(command: Extract<Command, { type: "startServer" }>): Promis
     audit: noAudit,
     directory: new MemoryDirectory(clusters),
     ownership: new MemoryOwnership(),
-    revocations: new MemoryRevocations(),
+    revocations: new MemoryRevocations(signer),
     limits: {
       connections:
         command.admission === "open"

@@ -139,7 +139,7 @@ export const CONDITION_VOCABULARY: Readonly<Record<string, Vocabulary>> = {
     Verified: ["SignatureVerified", "SignatureVerifyFailed", "KeyNotMounted"],
     Drifted: ["DriftDetected", "NoDrift", "CheckFailed"],
     Delivered: ["Applied", "Healthy", "NotDelivered"],
-    Revoked: ["RevocationPushed"],
+    Revoked: ["RevocationPushed", "NewerSerial"],
     TerminalDrift: ["EscalationThresholdReached", "Reset"],
   },
   DriftSignal: {

@@ -9,12 +9,12 @@ import { CorrectionHandler } from "../federation/spoke/items/pack/correction-han
 import { PackAttempts } from "../federation/spoke/items/pack/pack-attempts.ts";
 import { PackHandler } from "../federation/spoke/items/pack/pack-handler.ts";
 import { PackReceipts } from "../federation/spoke/items/pack/pack-receipts.ts";
-import { revokePack } from "../federation/spoke/items/pack/revoke-pack.ts";
 import type { TenantPackParts } from "../federation/spoke/items/pack/tenant-pack-parts.ts";
 import { SnapshotHandler } from "../federation/spoke/items/snapshot/snapshot-handler.ts";
 import { DriftFeedback } from "../federation/spoke/drift/drift-feedback.ts";
 import { startPackDrift } from "../federation/spoke/drift/pack-drift.ts";
 import type { SpokeEvents } from "../federation/spoke/ports.ts";
+import { startTenantRevocations } from "../federation/spoke/revocations/tenant-revocations.ts";
 import { type Spoke, startSpoke } from "../federation/spoke/start-spoke.ts";
 import { createPrometheusMetrics } from "../ops/metrics/prometheus-metrics.ts";
 import { startTenantOps } from "../ops/start-tenant-ops.ts";
@@ -121,6 +121,8 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
   const snapshotHandler = new SnapshotHandler({ clusterId, cluster, store, facts, clock, log });
   const drift = await startPackDrift({ ...packs, signal: agent });
   closing.add(drift.closed);
+  const revocations = startTenantRevocations({ packs, snapshots: snapshotHandler, signal: agent });
+  closing.add(revocations.closed);
   const spoke = await startSpoke({
     endpoints: hubEndpoints(options),
     ...(env["FEDERATION_SERVER_NAME"] ? { serverName: env["FEDERATION_SERVER_NAME"] } : {}),
@@ -136,7 +138,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     keys,
     trustedKeyIds: keyRing.ring.keyIds,
     handlers: [packHandler, new CorrectionHandler(packs, packHandler), snapshotHandler],
-    events: spokeEvents(packs, snapshotHandler, options),
+    events: spokeEvents(packs, revocations, options),
     clock,
     random,
     log,
@@ -250,20 +252,16 @@ async function declare(facts: LateFacts, options: AgentOptions, simulatedNodes: 
   });
 }
 
-function spokeEvents(packs: TenantPackParts, snapshots: SnapshotHandler, options: AgentOptions): SpokeEvents {
+function spokeEvents(
+  packs: TenantPackParts,
+  revocations: Pick<SpokeEvents, "revoke" | "enforceFloors">,
+  options: AgentOptions,
+): SpokeEvents {
   return {
     driftUpdate: new DriftFeedback(packs).update,
-    revoke: async (push) => {
-      switch (push.target) {
-        case "PackInstalled":
-          await revokePack(packs, push.resourceName, Number(push.minSerial));
-          return { applied: true, detail: "" };
-        case "PermissionSnapshot":
-          return snapshots.revoke(Number(push.minSequence));
-        default:
-          return { applied: false, detail: `target ${push.target} is not known to this agent` };
-      }
-    },
+    revoke: revocations.revoke,
+    enforceFloors: revocations.enforceFloors,
+    indexFreshness: () => {},
     channel: ({ connected, degraded, reason }) =>
       options.log.info({ connected, degraded, reason }, "federation channel"),
   };

@@ -5,6 +5,7 @@ import type { Envelope } from "../../src/api/gen/conductor/federation/v1alpha1/f
 import { digestOf } from "../../src/base/digest.ts";
 import { SeededRandom } from "../../src/base/random.ts";
 import { itemKey } from "../../src/federation/index/index-document.ts";
+import { parseIndex } from "../../src/federation/index/parse-index.ts";
 import { forEachBody } from "../../src/federation/index/plan-index.ts";
 import { frameEnvelope } from "../../src/federation/session/encode-frame.ts";
 import { type Frame, payloadCase } from "../../src/federation/session/frame.ts";
@@ -167,7 +168,7 @@ export class Agent {
     if (session === undefined) return;
     const ready = session.step(event, this.#world.nowMs - this.#bootMs, this.#wallMs());
     if (ready.persist.length > 0 || ready.afterPersist.length > 0) this.#readys.push(ready);
-    const view = session.view(this.#wallMs());
+    const view = session.view(this.#world.nowMs - this.#bootMs, this.#wallMs());
     must(
       view.queuedBytes <= QUEUED_BYTES + IN_FLIGHT_BYTES + MAX_FRAME_BYTES,
       `${this.cluster}: ${view.queuedBytes} bytes queued and in flight`,
@@ -288,6 +289,18 @@ export class Agent {
         });
         return;
       }
+      case "EnforceFloors": {
+        const { token, floors } = effect;
+        const ok = !world.chance(0.1);
+        this.#process.after(world.between(1, 30), () => {
+          if (ok) for (const floor of floors) this.tenant.raiseFloor(floor);
+          this.#step({ type: "FloorsEnforced", token, ok });
+        });
+        return;
+      }
+      case "IndexFreshness":
+        world.trace(this.cluster, () => `index ${effect.expired ? "ran out" : "is fresh again"}`);
+        return;
       case "Response":
         must(this.requests.delete(effect.response.value.requestId), `${this.cluster}: a request is answered twice`);
         return;
@@ -383,6 +396,7 @@ export class Agent {
     const key = itemKey(item);
     const record = this.store.items.get(key);
     must(record !== undefined, `${this.cluster}: ${phase} of ${key} without a durable record`);
+    this.#checkFloors(phase, key);
     if (record.item.version !== item.version) return; // superseded between the step and the commit of a later one
     const expected = { verify: "received", apply: "verified", healthy: "applied", remove: "pending" }[phase];
     must(record.level === expected, `${this.cluster}: ${phase} of ${key} at durable level ${record.level}`);
@@ -393,6 +407,18 @@ export class Agent {
         `${this.cluster}: ${phase} of ${key} without body ${digest}`,
       );
     });
+  }
+
+  /** Nothing of an index takes effect before its revocation floors are in force (R-4.51). */
+  #checkFloors(phase: string, key: string): void {
+    const stored = this.store.index;
+    const parsed = phase === "healthy" || stored === undefined ? undefined : parseIndex(stored.body);
+    if (parsed?.ok !== true) return;
+    for (const { target, name, floor } of parsed.document.revocations)
+      must(
+        this.tenant.floor(target, name) >= floor,
+        `${this.cluster}: ${phase} of ${key} before floor ${floor} of ${target}/${name} is in force`,
+      );
   }
 }
 

@@ -1,3 +1,4 @@
+import type { DesiredIndex } from "../../src/federation/hub/ports.ts";
 import { itemKey } from "../../src/federation/index/index-document.ts";
 import { forEachBody } from "../../src/federation/index/plan-index.ts";
 import { wireLevel } from "../../src/federation/session/spoke/item-reports.ts";
@@ -28,9 +29,15 @@ export function checkConverged(agent: Agent, state: DesiredState, hub: Hub, heal
       : "") ||
     (behind.audit.size !== Number(store.auditLast) ? "audit numbers are missing" : "") ||
     (behind.pending.length > 0 ? `${behind.pending.length} revocations are pending` : "") ||
-    (agent.tenant.revoked.size !== Number(behind.serial) ? "a revocation is not in force" : "") ||
+    checkFloors(agent, current) ||
     (agent.requests.size > 0 ? "requests without an answer" : "")
   );
+}
+
+function checkFloors(agent: Agent, current: DesiredIndex): string {
+  for (const { target, name, floor } of current.document.revocations)
+    if (agent.tenant.floor(target, name) < floor) return `floor ${floor} of ${target}/${name} is not in force`;
+  return "";
 }
 
 function checkItems(agent: Agent, state: DesiredState, hub: Hub): string {

@@ -6,9 +6,11 @@ import { signIndex } from "../../src/federation/index/encode-index.ts";
 import {
   type IndexDocument,
   type IndexItem,
+  type IndexRevocation,
   type ItemKind,
   itemKey,
 } from "../../src/federation/index/index-document.ts";
+import { compareRevocations } from "../../src/federation/index/index-order.ts";
 import { parseIndex } from "../../src/federation/index/parse-index.ts";
 import { type KeyLookup, ed25519Signer, keyIdOf } from "../../src/trust/dsse.ts";
 import { SimulationFailure } from "./world.ts";
@@ -67,6 +69,8 @@ export class DesiredState {
   readonly cluster: string;
   readonly blobs: BlobWorld;
   readonly #items: Map<string, IndexItem> = new Map();
+  readonly #floors: Map<string, IndexRevocation> = new Map();
+  #revocations = 0;
   #sequence = 0;
   #bodies = 0;
   #current: DesiredIndex | undefined = undefined;
@@ -118,6 +122,14 @@ export class DesiredState {
     if (this.#items.get(key)?.deleted === true) this.#items.delete(key);
   }
 
+  /** Revokes what a name has so far; stands in every index from the next {@link sign} on. */
+  revoke(name: string): IndexRevocation {
+    const floor = (this.#floors.get(name)?.floor ?? 0) + 1;
+    const revocation: IndexRevocation = { target: "PackInstalled", name, floor, serial: ++this.#revocations };
+    this.#floors.set(name, revocation);
+    return revocation;
+  }
+
   /** Signs what stands, by the hub's clock. */
   sign(wallMs: number): DesiredIndex {
     this.#sequence++;
@@ -130,7 +142,7 @@ export class DesiredState {
       expiresAt: rfc3339(wallMs + INDEX_LIFE_MS),
       keyId: signer.keyId,
       items: [...this.#items.values()],
-      revocations: [],
+      revocations: [...this.#floors.values()].sort(compareRevocations),
     };
     const envelope = signIndex(document, signer);
     const parsed = parseIndex(envelope.body);

@@ -6,7 +6,7 @@ import {
 import type { ItemReport } from "../../src/api/gen/conductor/federation/v1alpha1/desired_pb.ts";
 import type { AuditEventBatch } from "../../src/api/gen/conductor/federation/v1alpha1/facts_pb.ts";
 import type { AuditAppendResult, AuditSinkPosition } from "../../src/federation/hub/ports.ts";
-import { itemKey } from "../../src/federation/index/index-document.ts";
+import { type IndexRevocation, itemKey } from "../../src/federation/index/index-document.ts";
 import type { Fact } from "../../src/federation/session/hub/effects.ts";
 import type { StoreOutcome } from "../../src/federation/session/hub/events.ts";
 import type { SpokeWrite } from "../../src/federation/session/spoke/record.ts";
@@ -32,13 +32,11 @@ export class HubStore {
   }
 
   /** A revocation enters the outbox. */
-  revoke(): void {
-    this.#serial++;
-    const revocationId = `${this.cluster}/${this.#serial}`;
-    this.pending = [
-      ...this.pending,
-      create(RevocationPushSchema, { revocationId, serial: this.#serial, resourceName: "x" }),
-    ];
+  revoke({ target, name, floor, serial }: IndexRevocation): void {
+    this.#serial = BigInt(serial);
+    const revocationId = `${this.cluster}/${serial}`;
+    const push = { target, resourceName: name, minSerial: BigInt(floor), revocationId, serial: this.#serial };
+    this.pending = [...this.pending, create(RevocationPushSchema, push)];
   }
 
   get serial(): bigint {

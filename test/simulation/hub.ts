@@ -3,6 +3,7 @@ import { RunnerConfigValidationResponseSchema } from "../../src/api/gen/conducto
 import { Goodbye_Code } from "../../src/api/gen/conductor/federation/v1alpha1/session_pb.ts";
 import type { DesiredIndex } from "../../src/federation/hub/ports.ts";
 import { SeededRandom } from "../../src/base/random.ts";
+import type { IndexRevocation } from "../../src/federation/index/index-document.ts";
 import { forEachBody } from "../../src/federation/index/plan-index.ts";
 import { frameEnvelope } from "../../src/federation/session/encode-frame.ts";
 import { type Frame, payloadCase } from "../../src/federation/session/frame.ts";
@@ -115,8 +116,8 @@ export class Hub {
     this.#world.after(this.#world.between(10, 3_000), () => this.desiredChanged(cluster));
   }
 
-  revoke(cluster: string): void {
-    this.store(cluster).revoke();
+  revoke(cluster: string, revocation: IndexRevocation): void {
+    this.store(cluster).revoke(revocation);
     this.#event(cluster, () => ({ type: "RevocationsChanged", pending: this.store(cluster).pending }));
   }
 

@@ -30,6 +30,8 @@ export interface RunOptions {
   readonly size?: ScheduleSize;
   /** Instead of the schedule of the seed; for shrinking. */
   readonly schedule?: readonly Action[];
+  /** No revocation is ever pushed: only the floors of the index say what is revoked. */
+  readonly losesPushes?: boolean;
   /** Collect the transcript. */
   readonly traced?: boolean;
 }
@@ -37,7 +39,7 @@ export interface RunOptions {
 /** Runs one seed: the same seed and options always do the same. */
 export function simulate(seed: number, options: RunOptions = {}): RunResult {
   const size = options.size ?? DEFAULT_SIZE;
-  const run = new Run(seed, size, options.traced ?? false);
+  const run = new Run(seed, size, options);
   try {
     run.execute(options.schedule ?? scheduleOf(seed, size));
     return run.result(undefined);
@@ -55,13 +57,15 @@ class Run {
   readonly #desired: DesiredState[] = [];
   readonly #agents: Agent[] = [];
   readonly #hub: Hub;
+  readonly #losesPushes: boolean;
   #events = 0;
   #convergedMs = 0;
   #healed = false;
 
-  constructor(seed: number, size: ScheduleSize, traced: boolean) {
+  constructor(seed: number, size: ScheduleSize, options: RunOptions) {
     this.#seed = seed;
-    this.#world = new World(seed, traced);
+    this.#losesPushes = options.losesPushes ?? false;
+    this.#world = new World(seed, options.traced ?? false);
     for (let i = 0; i < size.agents; i++) this.#desired.push(new DesiredState(`tenant-${i + 1}`, this.#blobs));
     this.#hub = new Hub(this.#world, this.#desired);
     for (const state of this.#desired) this.#agents.push(new Agent(this.#world, this.#hub, state.cluster, this.#blobs));
@@ -145,9 +149,12 @@ class Run {
       case "audit":
         agent.audit(action.count);
         return;
-      case "revoke":
-        this.#hub.revoke(state.cluster);
+      case "revoke": {
+        const revocation = state.revoke(`item-${world.between(1, 3)}`);
+        if (!this.#losesPushes) this.#hub.revoke(state.cluster, revocation);
+        this.#publish(state);
         return;
+      }
       case "ask":
         agent.ask();
         return;

@@ -1,5 +1,5 @@
 import { Nack_Class } from "../../src/api/gen/conductor/federation/v1alpha1/desired_pb.ts";
-import { type IndexItem, itemKey } from "../../src/federation/index/index-document.ts";
+import { type IndexItem, type IndexRevocation, itemKey } from "../../src/federation/index/index-document.ts";
 import type { HandlerPhase } from "../../src/federation/session/spoke/effects.ts";
 import type { ItemNack } from "../../src/federation/spoke/ports.ts";
 import type { BlobWorld } from "./desired-state.ts";
@@ -16,6 +16,7 @@ export class Tenant {
   readonly #highest: Map<string, number> = new Map();
   /** Serials of revocations in force. */
   readonly revoked: Set<bigint> = new Set();
+  readonly #floors: Map<string, number> = new Map();
   /** While true, handlers fail now and then, retryably. */
   flaky = false;
 
@@ -50,6 +51,16 @@ export class Tenant {
         this.applied.delete(key);
         return undefined;
     }
+  }
+
+  /** Puts a revocation floor in force; floors only rise. */
+  raiseFloor({ target, name, floor }: IndexRevocation): void {
+    this.#floors.set(`${target}/${name}`, Math.max(floor, this.floor(target, name)));
+  }
+
+  /** The floor in force; 0 when there is none. */
+  floor(target: string, name: string): number {
+    return this.#floors.get(`${target}/${name}`) ?? 0;
   }
 
   #rise(key: string, version: number): void {

@@ -9,7 +9,18 @@ import type { ItemReport } from "../../src/api/gen/conductor/federation/v1alpha1
 import { type Clock, rfc3339 } from "../../src/base/clock.ts";
 import { type Digest, digestOf } from "../../src/base/digest.ts";
 import { signIndex } from "../../src/federation/index/encode-index.ts";
-import { type IndexItem, type ItemKind, itemKey } from "../../src/federation/index/index-document.ts";
+import {
+  type IndexItem,
+  type IndexRevocation,
+  type ItemKind,
+  itemKey,
+} from "../../src/federation/index/index-document.ts";
+import { compareRevocations } from "../../src/federation/index/index-order.ts";
+import {
+  type RevocationLedger,
+  addRevocation,
+  revocationPush,
+} from "../../src/federation/hub/revocations/revocation-record.ts";
 import type {
   DesiredIndex,
   DesiredStates,
@@ -36,6 +47,9 @@ export class MemoryDesiredStates implements DesiredStates {
     this.#clock = clock;
     this.#epoch = epoch;
   }
+
+  /** How long an index is valid, milliseconds. */
+  validityMs = 3_600_000;
 
   /** Signs a new index in which `kind/name` has this body and these refs; keeps every other item. */
   put(cluster: string, kind: ItemKind, name: string, body: Uint8Array, refs: readonly Uint8Array[] = []): number {
@@ -86,7 +100,17 @@ export class MemoryDesiredStates implements DesiredStates {
     return digest;
   }
 
-  #sign(cluster: string, itemsAt: (sequence: number) => readonly IndexItem[]): number {
+  /** Signs a new index with one more revocation floor. */
+  revoke(cluster: string, revocation: IndexRevocation): number {
+    const revocations = this.#indexes.get(cluster)?.document.revocations ?? [];
+    return this.#sign(cluster, () => [], [...revocations, revocation].sort(compareRevocations));
+  }
+
+  #sign(
+    cluster: string,
+    itemsAt: (sequence: number) => readonly IndexItem[],
+    floors?: readonly IndexRevocation[],
+  ): number {
     const before = this.#indexes.get(cluster)?.document;
     const sequence = (before?.sequence ?? 0) + 1;
     const byKey = new Map((before?.items ?? []).map((item) => [itemKey(item), item]));
@@ -99,10 +123,10 @@ export class MemoryDesiredStates implements DesiredStates {
       epoch: this.#epoch,
       sequence,
       issuedAt: rfc3339(now),
-      expiresAt: rfc3339(now + 3_600_000),
+      expiresAt: rfc3339(now + this.validityMs),
       keyId: this.#signer.keyId,
       items,
-      revocations: [],
+      revocations: floors ?? before?.revocations ?? [],
     };
     const envelope = signIndex(document, this.#signer);
     this.#indexes.set(cluster, { document, envelope, digest: digestOf(envelope.body) });
@@ -211,11 +235,32 @@ export class MemoryOwnership implements SessionOwnership {
   async hold(): Promise<void> {}
 }
 
-/** Revocations in memory. */
+/** Revocations in memory, signed as the real ones are. */
 export class MemoryRevocations implements RevocationOutbox {
+  readonly #signer: Signer;
+  readonly #ledgers = new Map<string, RevocationLedger>();
   readonly #pending = new Map<string, RevocationPush[]>();
   readonly #listeners = new Set<(cluster: string) => void>();
   readonly outcomes: string[] = [];
+
+  constructor(signer: Signer) {
+    this.#signer = signer;
+  }
+
+  /** Revokes every serial of a pack below `floor`. */
+  revokePack(cluster: string, name: string, floor: number): void {
+    const held = this.#ledgers.get(cluster) ?? { lastSerial: 0, records: [] };
+    const revocationId = `r${held.lastSerial + 1}`;
+    const parts = { nowMs: 1, signer: this.#signer };
+    const { ledger, record } = addRevocation(
+      held,
+      cluster,
+      { revocationId, target: "PackInstalled", name, namespace: "", reason: "", floor, orderedBy: "", orderedName: "" },
+      parts,
+    );
+    this.#ledgers.set(cluster, ledger);
+    this.push(cluster, revocationPush(record));
+  }
 
   push(cluster: string, revocation: RevocationPush): void {
     this.#pending.set(cluster, [...(this.#pending.get(cluster) ?? []), revocation]);

@@ -78,7 +78,7 @@ export class FederationRig {
   readonly facts = new MemoryFactStore();
   readonly tenants: MemoryDirectory;
   readonly ownership = new MemoryOwnership();
-  readonly revocations = new MemoryRevocations();
+  readonly revocations: MemoryRevocations;
   readonly metrics = new RecordedMetrics();
   readonly recorded = recordedLog();
   readonly #stops: (() => Promise<void>)[] = [];
@@ -100,6 +100,7 @@ export class FederationRig {
     this.publicKeyPem = publicKey.export({ type: "spki", format: "pem" }).toString();
     const keyId = this.signer.keyId;
     this.keys = { empty: false, key: (id) => (id === keyId ? publicKey : undefined) };
+    this.revocations = new MemoryRevocations(this.signer);
     this.desired = new MemoryDesiredStates(this.signer, systemClock);
   }
 
@@ -181,6 +182,8 @@ export class FederationRig {
       events: {
         driftUpdate: () => {},
         revoke: async () => ({ applied: true, detail: "" }),
+        enforceFloors: async () => {},
+        indexFreshness: () => {},
         channel: () => {},
       },
       clock: systemClock,

@@ -3,7 +3,8 @@ import { type Digest, digestOf } from "../../src/base/digest.ts";
 import type { Random } from "../../src/base/random.ts";
 import type { DesiredIndex } from "../../src/federation/hub/ports.ts";
 import { signIndex } from "../../src/federation/index/encode-index.ts";
-import type { IndexDocument, IndexItem, ItemKind } from "../../src/federation/index/index-document.ts";
+import type { IndexDocument, IndexItem, IndexRevocation, ItemKind } from "../../src/federation/index/index-document.ts";
+import { compareRevocations } from "../../src/federation/index/index-order.ts";
 import { parseIndex } from "../../src/federation/index/parse-index.ts";
 import { type KeyLookup, type SignedEnvelope, ed25519Signer } from "../../src/trust/dsse.ts";
 import type { Command } from "./script.ts";
@@ -47,7 +48,7 @@ export class Bodies {
 }
 
 /**
- * A signed index from a command: `sequence=2 items=web@1:body+ref,-old@2 [epoch=] [cluster=] [by=stranger] [expires=ms] [issued=ms]`.
+ * A signed index from a command: `sequence=2 items=web@1:body+ref,-old@2 [epoch=] [cluster=] [by=stranger] [expires=ms] [issued=ms] [floors=web:4,db:2]`.
  * `web` is a PackInstalled; `Kind/name` names another kind; `-name` is a tombstone without body.
  */
 export function indexOf(command: Command, bodies: Bodies, wallMs: number): DesiredIndex {
@@ -61,7 +62,7 @@ export function indexOf(command: Command, bodies: Bodies, wallMs: number): Desir
     expiresAt: new Date(wallMs + numberArg(command, "expires", 3_600_000)).toISOString(),
     keyId: by.keyId,
     items: itemsOf(command.args.get("items") ?? "", bodies),
-    revocations: [],
+    revocations: floorsOf(command.args.get("floors") ?? ""),
   };
   const signed = signIndex(document, by);
   const envelope: SignedEnvelope = command.words.includes("tampered")
@@ -69,6 +70,16 @@ export function indexOf(command: Command, bodies: Bodies, wallMs: number): Desir
     : signed;
   const parsed = parseIndex(envelope.body);
   return { document: parsed.ok ? parsed.document : document, envelope, digest: digestOf(envelope.body) };
+}
+
+/** `web:4,db:2`: packs and their floors; serials count. */
+function floorsOf(spec: string): IndexRevocation[] {
+  if (spec === "") return [];
+  const floors = spec.split(",").map((part, at): IndexRevocation => {
+    const [name = "", floor] = part.split(":");
+    return { target: "PackInstalled", name, floor: Number(floor), serial: at + 1 };
+  });
+  return floors.sort(compareRevocations);
 }
 
 function itemsOf(spec: string, bodies: Bodies): IndexItem[] {

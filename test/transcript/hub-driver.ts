@@ -113,8 +113,10 @@ export class HubDriver implements Driver {
         return { type: "FrameReceived", generation, envelope: this.#report(command), bytes: 100 };
       case "revocations": {
         const serials = (command.args.get("serials") ?? "").split(",").filter((text) => text !== "");
+        const minSerial = bigArg(command, "floor", 0n);
+        const target = minSerial === 0n ? "" : "PackInstalled";
         const pending = serials.map((text) =>
-          create(RevocationPushSchema, { serial: BigInt(text), resourceName: "web" }),
+          create(RevocationPushSchema, { target, serial: BigInt(text), resourceName: "web", minSerial }),
         );
         return { type: "RevocationsChanged", pending };
       }
@@ -197,7 +199,7 @@ export class HubDriver implements Driver {
           : { heldIndex: { epoch: "1", sequence: held, digest: "sha256:another" } };
     return JSON.stringify({
       hello: {
-        protocolVersions: [1],
+        protocolVersions: [1, 2],
         agentVersion: command.args.get("version") ?? "v1",
         clusterId: "tenant-1",
         audit: { epoch: "7" },

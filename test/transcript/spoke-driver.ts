@@ -133,6 +133,8 @@ export class SpokeDriver implements Driver {
           applied: !command.words.includes("failed"),
           detail: "",
         };
+      case "floors":
+        return { type: "FloorsEnforced", token, ok: !command.words.includes("failed") };
       case "ask": {
         const requestId = command.args.get("id") ?? "";
         const value = create(RunnerConfigValidationRequestSchema, { requestId, runnerConfigName: "rc" });
@@ -257,6 +259,10 @@ function printEffect(effect: SpokeEffect): string {
       return `RunHandler token=${effect.token} ${effect.phase} ${effect.item.kind}/${effect.item.name}@${effect.item.version}`;
     case "Revoke":
       return `Revoke serial=${effect.push.serial}`;
+    case "EnforceFloors": {
+      const floors = effect.floors.map(({ target, name, floor }) => `${target}/${name}>=${floor}`);
+      return `EnforceFloors token=${effect.token} ${floors.join(" ")}`;
+    }
     case "Response":
       return `Response ${effect.response.case} ${effect.response.value.requestId}`;
     default:

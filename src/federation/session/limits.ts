@@ -2,8 +2,10 @@ import type { BackoffPolicy } from "../../base/backoff.ts";
 
 /** Limits of one session. Every one has its unit in its name; docs/protocol.md lists them for implementers. */
 
-/** Protocol version this build speaks (Hello.protocol_versions). */
-export const PROTOCOL_VERSION = 1;
+/** Protocol versions this build speaks, ascending (Hello.protocol_versions). The hub takes the highest that both do. */
+export const PROTOCOL_VERSIONS: readonly number[] = [1, 2];
+/** From this version on an accepted index says that its revocation floors are in force. */
+export const FLOORS_VERSION = 2;
 
 /** Largest frame on the wire, bytes; a larger one is refused while it is parsed (lessons §4.6). */
 export const MAX_FRAME_BYTES = 1024 * 1024;

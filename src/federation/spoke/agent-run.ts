@@ -1,10 +1,13 @@
+import type { RevocationPush } from "../../api/gen/conductor/federation/v1alpha1/commands_pb.ts";
 import { assertNever } from "../../base/assert.ts";
 import { SeamError, errorMessage } from "../../base/errors.ts";
 import { uuidV4 } from "../../base/ids.ts";
 import type { Log } from "../../base/log.ts";
 import { type Metrics, silentMetrics } from "../../base/metrics.ts";
+import type { IndexRevocation } from "../index/index-document.ts";
 import { auditBatch, loadedFact } from "../outbox/load-facts.ts";
 import type { Outbox } from "../outbox/outbox.ts";
+import { verifyRevocation } from "../revocation/verify-revocation.ts";
 import { type FrameBodies, encodeFrame } from "../session/encode-frame.ts";
 import { type Frame, payloadCase } from "../session/frame.ts";
 import type { ResponsePayload } from "../session/payload.ts";
@@ -178,6 +181,17 @@ export class AgentRun {
       case "Revoke":
         void this.#revoke(effect.push);
         return;
+      case "EnforceFloors":
+        void this.#enforce(effect.token, effect.floors);
+        return;
+      case "IndexFreshness": {
+        const { expired, expiresAt } = effect;
+        this.#metrics.gauge("federation_index_expired", expired ? 1 : 0, { cluster: this.#options.cluster });
+        if (expired) this.#log.warn({ expiresAt }, "the index in force ran out: nothing new follows from it");
+        else this.#log.info({ expiresAt }, "the index in force is fresh again");
+        this.#options.events.indexFreshness({ expired, expiresAt });
+        return;
+      }
       case "DriftUpdated":
         this.#options.events.driftUpdate(effect.update);
         return;
@@ -303,15 +317,30 @@ export class AgentRun {
     );
   }
 
-  async #revoke(push: Parameters<SpokeOptions["events"]["revoke"]>[0]): Promise<void> {
+  async #revoke(push: RevocationPush): Promise<void> {
+    const { cluster, keys, events } = this.#options;
     let outcome: { readonly applied: boolean; readonly detail: string };
     try {
-      outcome = await this.#options.events.revoke(push);
+      const verdict = verifyRevocation(push, cluster, keys);
+      outcome = verdict.ok ? await events.revoke(verdict.revocation) : { applied: false, detail: verdict.detail };
+      const fields = { revocation: push.revocationId, serial: String(push.serial), ...outcome };
+      this.#log[outcome.applied ? "info" : "warn"](fields, "revocation");
     } catch (error) {
       this.#log.error({ err: error, revocation: push.revocationId }, "revocation could not be put in force");
       outcome = { applied: false, detail: errorMessage(error) };
     }
     this.step({ type: "RevokeDone", serial: push.serial, ...outcome });
+  }
+
+  async #enforce(token: number, floors: readonly IndexRevocation[]): Promise<void> {
+    let ok = true;
+    try {
+      await this.#options.events.enforceFloors(floors);
+    } catch (error) {
+      ok = false;
+      this.#log.error({ err: error }, "revocation floors of the index could not be put in force; tried again");
+    }
+    this.step({ type: "FloorsEnforced", token, ok });
   }
 }
 

@@ -6,9 +6,9 @@ import type {
   PackReceiptReport,
   SnapshotReceiptReport,
 } from "../../api/gen/conductor/federation/v1alpha1/facts_pb.ts";
-import type { RevocationPush } from "../../api/gen/conductor/federation/v1alpha1/commands_pb.ts";
 import type { JsonObject } from "../../base/json.ts";
-import type { IndexItem, ItemKind } from "../index/index-document.ts";
+import type { IndexItem, IndexRevocation, ItemKind } from "../index/index-document.ts";
+import type { RevocationBody } from "../revocation/revocation-body.ts";
 
 /** What the spoke needs from the rest of the house: one handler per item kind, and somewhere to say what happened. */
 
@@ -69,8 +69,12 @@ export interface FactOutbox {
 export interface SpokeEvents {
   /** The hub's view of a drift signal. */
   driftUpdate(update: DriftUpdate): void;
-  /** A revocation arrived: drop what it names from every local cache, then resolve; the acknowledgement leaves after that. */
-  revoke(push: RevocationPush): Promise<{ readonly applied: boolean; readonly detail: string }>;
+  /** A verified revocation: drop what it names from every local cache, durably, then resolve; the acknowledgement leaves after that. */
+  revoke(revocation: RevocationBody): Promise<{ readonly applied: boolean; readonly detail: string }>;
+  /** Floors of the index in force: as {@link revoke}, for all of them; raising one again does nothing. A rejection is tried again. */
+  enforceFloors(floors: readonly IndexRevocation[]): Promise<void>;
+  /** The index in force ran out, or a newer one took its place. */
+  indexFreshness(state: { readonly expired: boolean; readonly expiresAt: string }): void;
   /** The channel became usable or degraded. */
   channel(state: { readonly connected: boolean; readonly degraded: boolean; readonly reason: string }): void;
 }

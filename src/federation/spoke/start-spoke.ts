@@ -138,7 +138,7 @@ export async function startSpoke(options: SpokeOptions): Promise<Spoke> {
   return {
     outbox: facts,
     closed,
-    status: () => ({ ...channel, session: run?.machine.view(clock.now()) }),
+    status: () => ({ ...channel, session: run?.machine.view(clock.monotonic(), clock.now()) }),
     item: (key) => run?.machine.item(key),
     storeStatus: () => outbox.status(),
     request: (request, deadlineMs) =>

@@ -69,8 +69,17 @@ export class FloorFile {
 
   /** Raises the revocation floor of a name; never lowers. Resolves when durable. */
   async revokeBelow(name: string, sequence: number): Promise<void> {
-    this.#set(name, raiseMinimum(this.get(name), sequence));
-    await this.#flush();
+    const held = this.get(name);
+    const raised = raiseMinimum(held, sequence);
+    if (raised !== held) this.#set(name, raised);
+    // Also when it stood already: the write that holds it may be on its way, or may have failed.
+    if (this.#durable < this.#changes) await this.#flush();
+  }
+
+  /** Names that have a revocation floor, with it. */
+  revoked(): ReadonlyMap<string, number> {
+    const minimums = [...this.#floors].map(([name, floor]) => [name, floor.minimumSequence] as const);
+    return new Map(minimums.filter(([, minimum]) => minimum > 0));
   }
 
   #set(name: string, floor: Floor): void {

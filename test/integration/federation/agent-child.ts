@@ -37,6 +37,8 @@ process.once("message", (options: AgentChildOptions) => {
     events: {
       driftUpdate: () => {},
       revoke: async () => ({ applied: true, detail: "" }),
+      enforceFloors: async () => {},
+      indexFreshness: () => {},
       channel: () => {},
     },
     clock: systemClock,

@@ -1,8 +1,6 @@
-import { create } from "@bufbuild/protobuf";
 import { X509Certificate } from "node:crypto";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
-import { RevocationPushSchema } from "../../../src/api/gen/conductor/federation/v1alpha1/commands_pb.ts";
 import {
   ItemReport_Level as Level,
   Nack_Class,
@@ -92,24 +90,23 @@ describe("a session over real sockets", () => {
   it("puts a revocation in force and acknowledges it", async () => {
     rig = await FederationRig.create(["tenant-1"]);
     await rig.hub();
-    const seen: bigint[] = [];
+    const seen: string[] = [];
     await rig.spoke("tenant-1", {
       events: {
         driftUpdate: () => {},
         channel: () => {},
-        revoke: async ({ serial }) => {
-          seen.push(serial);
+        enforceFloors: async () => {},
+        indexFreshness: () => {},
+        revoke: async ({ target, name, minSerial, serial }) => {
+          seen.push(`${serial} ${target}/${name} below ${minSerial}`);
           return { applied: true, detail: "dropped" };
         },
       },
     });
-    rig.revocations.push(
-      "tenant-1",
-      create(RevocationPushSchema, { target: "PackInstalled", resourceName: "web", revocationId: "r1", serial: 1n }),
-    );
+    rig.revocations.revokePack("tenant-1", "web", 4);
     await until(() => rig.revocations.outcomes.length === 1, "the revocation is acknowledged");
     expect(rig.revocations.outcomes).toEqual(["tenant-1 1 true dropped"]);
-    expect(seen).toEqual([1n]);
+    expect(seen).toEqual(["1 PackInstalled/web below 4"]);
   });
 
   it("quarantines a poison item by name while others proceed, and tries it again when an operator says so", async () => {

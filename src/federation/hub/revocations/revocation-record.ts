@@ -4,24 +4,24 @@ import {
   RevocationPushSchema,
 } from "../../../api/gen/conductor/federation/v1alpha1/commands_pb.ts";
 import type { ConfigMapObject } from "../../../api/builtin.ts";
-import { canonicalJson } from "../../../base/canonical-json.ts";
 import { SeamError } from "../../../base/errors.ts";
 import { type JsonObject, type JsonValue, isJsonObject } from "../../../base/json.ts";
 import type { IndexRevocation } from "../../index/index-document.ts";
 import { compareRevocations } from "../../index/index-order.ts";
+import { REVOCATION_TARGETS, type RevocationTarget, encodeRevocation } from "../../revocation/revocation-body.ts";
 import { PAYLOAD_TYPES, type Signer, encodeEnvelope, signEnvelope } from "../../../trust/dsse.ts";
 
 /** What a revocation withdraws on one cluster. */
 export interface RevocationOrder {
   readonly revocationId: string;
-  readonly target: "PackInstalled" | "PermissionSnapshot" | "Cluster";
+  readonly target: RevocationTarget;
   /** PackInstalled name, snapshot name, or the cluster id. */
   readonly name: string;
   /** Namespace of the object on the management cluster. */
   readonly namespace: string;
   /** For people. */
   readonly reason: string;
-  /** Packs: lowest serial that may still be applied. Snapshots: lowest sequence that may still be served. 0 for clusters. */
+  /** Packs: lowest serial that may still be applied. Snapshots and clusters: lowest snapshot sequence that may still be served. */
   readonly floor: number;
   /** User of the operator's certificate. */
   readonly orderedBy: string;
@@ -95,7 +95,7 @@ export function addRevocation(
     createdAtMs: parts.nowMs,
     envelope: Buffer.from(
       encodeEnvelope(
-        signEnvelope(PAYLOAD_TYPES.revocation, revocationBody(cluster, order, serial, parts.nowMs), parts.signer),
+        signEnvelope(PAYLOAD_TYPES.revocation, signedBody(cluster, order, serial, parts.nowMs), parts.signer),
       ),
     ).toString("base64"),
   };
@@ -149,30 +149,35 @@ export function revocationPush(record: RevocationRecord): RevocationPush {
     revocationId: record.revocationId,
     serial: BigInt(record.serial),
     reason: record.reason,
-    minSequence: record.target === "PermissionSnapshot" ? BigInt(record.floor) : 0n,
-    minSerial: record.target === "PackInstalled" ? BigInt(record.floor) : 0n,
+    ...mapFloors(record, BigInt),
     effectiveUnixMs: BigInt(record.createdAtMs),
     envelope: Buffer.from(record.envelope, "base64"),
   });
 }
 
-/** The signed body: every field of the message, and the cluster it is for. */
-function revocationBody(cluster: string, order: RevocationOrder, serial: number, nowMs: number): Uint8Array {
-  return Buffer.from(
-    canonicalJson({
-      _type: "Revocation/v1",
-      cluster,
-      target: order.target,
-      name: order.name,
-      namespace: order.namespace,
-      revocationId: order.revocationId,
-      serial,
-      reason: order.reason,
-      minSequence: order.target === "PermissionSnapshot" ? order.floor : 0,
-      minSerial: order.target === "PackInstalled" ? order.floor : 0,
-      effectiveUnixMs: nowMs,
-    }),
-  );
+function signedBody(cluster: string, order: RevocationOrder, serial: number, nowMs: number): Uint8Array {
+  const { target, name, namespace, revocationId, reason } = order;
+  const floors = mapFloors(order, Number);
+  return encodeRevocation({
+    cluster,
+    target,
+    name,
+    namespace,
+    revocationId,
+    serial,
+    reason,
+    ...floors,
+    effectiveUnixMs: nowMs,
+  });
+}
+
+/** A floor is a serial for packs and a sequence of the permission snapshot for everything else. */
+function mapFloors<T>(
+  { target, floor }: Pick<RevocationOrder, "target" | "floor">,
+  as: (floor: number) => T,
+): { readonly minSequence: T; readonly minSerial: T } {
+  const isPack = target === "PackInstalled";
+  return { minSequence: as(isPack ? 0 : floor), minSerial: as(isPack ? floor : 0) };
 }
 
 function parseLedger(text: string): RevocationLedger | undefined {
@@ -191,9 +196,7 @@ function parseLedger(text: string): RevocationLedger | undefined {
 
 function parseRecord(value: JsonValue): RevocationRecord | undefined {
   if (!isJsonObject(value)) return undefined;
-  const target = (["PackInstalled", "PermissionSnapshot", "Cluster"] as const).find(
-    (known) => known === value["target"],
-  );
+  const target = REVOCATION_TARGETS.find((known) => known === value["target"]);
   const { serial, floor, createdAtMs } = value;
   if (
     target === undefined ||

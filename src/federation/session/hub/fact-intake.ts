@@ -80,9 +80,9 @@ export class FactIntake {
     this.#take(`revocation/${fact.serial}`, { fact, seqs: [seq], generation }, step);
   }
 
-  /** Hello says that a revocation is in force whose acknowledgement was lost on the way. */
-  inForce(serial: bigint, generation: number, step: HubStep): void {
-    const fact: Fact = { kind: "revocation", serial, applied: true, detail: "in force at hello" };
+  /** Hello, or an accepted index, says that a revocation is in force whose push or acknowledgement was lost on the way. */
+  inForce(serial: bigint, detail: string, generation: number, step: HubStep): void {
+    const fact: Fact = { kind: "revocation", serial, applied: true, detail };
     this.#take(`revocation/${serial}`, { fact, seqs: [], generation }, step);
   }
 

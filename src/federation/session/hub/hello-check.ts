@@ -4,7 +4,7 @@ import {
   type Hello,
   ProtocolError_Code,
 } from "../../../api/gen/conductor/federation/v1alpha1/session_pb.ts";
-import { PROTOCOL_VERSION, SUPERSEDED_WAIT_MS } from "../limits.ts";
+import { PROTOCOL_VERSIONS, SUPERSEDED_WAIT_MS } from "../limits.ts";
 import { type GoodbyeParts, clip } from "../message.ts";
 import type { StreamEnd } from "../stream-end.ts";
 import { type Violation, violation } from "../violation.ts";
@@ -14,13 +14,18 @@ export type HelloFault =
   | { readonly kind: "violation"; readonly violation: Violation }
   | { readonly kind: "refusal"; readonly end: StreamEnd; readonly goodbye: GoodbyeParts };
 
+/** The highest protocol version that both sides speak; undefined when there is none. */
+export function commonVersion(hello: Hello): number | undefined {
+  return PROTOCOL_VERSIONS.findLast((version) => hello.protocolVersions.includes(version));
+}
+
 /** Judges a Hello against the identity of the certificate. Undefined when it is good. */
 export function helloFault(cluster: string, hello: Hello): HelloFault | undefined {
-  if (!hello.protocolVersions.includes(PROTOCOL_VERSION)) {
+  if (commonVersion(hello) === undefined) {
     const found = hello.protocolVersions.slice(0, 8).join(", ");
     return broken(
       ProtocolError_Code.VERSION,
-      `hello protocol_versions: contains ${PROTOCOL_VERSION}, found [${found}]`,
+      `hello protocol_versions: contains one of ${PROTOCOL_VERSIONS.join(", ")}, found [${found}]`,
     );
   }
   if (hello.clusterId === cluster) return undefined;

@@ -1,10 +1,15 @@
 import { RevocationAck_Outcome } from "../../../api/gen/conductor/federation/v1alpha1/commands_pb.ts";
-import { type ItemReport, Nack_Class } from "../../../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
+import {
+  type IndexReport,
+  IndexReport_Outcome,
+  type ItemReport,
+  Nack_Class,
+} from "../../../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
 import type { Envelope } from "../../../api/gen/conductor/federation/v1alpha1/federation_pb.ts";
 import { type Hello, ProtocolError_Code } from "../../../api/gen/conductor/federation/v1alpha1/session_pb.ts";
 import type { Random } from "../../../base/random.ts";
 import { LaneQueue } from "../lane-queue.ts";
-import { QUEUED_BYTES } from "../limits.ts";
+import { FLOORS_VERSION, QUEUED_BYTES } from "../limits.ts";
 import { clip, frameNack, nack } from "../message.ts";
 import type { HubMessage } from "../payload.ts";
 import { payloadBytes } from "../payload-size.ts";
@@ -15,6 +20,7 @@ import { BlobServing } from "./blob-serving.ts";
 import type { HubCounters } from "./counters.ts";
 import type { LoadedSession } from "./events.ts";
 import { FactIntake, reject } from "./fact-intake.ts";
+import { commonVersion } from "./hello-check.ts";
 import { type HeldIndex, IndexOffers } from "./index-offers.ts";
 import { OperatorRetries } from "./operator-retries.ts";
 import { RevocationLane } from "./revocation-lane.ts";
@@ -30,6 +36,8 @@ export class HubLanes {
   readonly retries: OperatorRetries = new OperatorRetries();
   readonly #counters: HubCounters;
   #needsResync = false;
+  /** Protocol version of the stream. */
+  #version = 0;
 
   constructor(random: Random, counters: HubCounters, offerBodyBytes: number) {
     const tokens = new Tokens();
@@ -51,7 +59,8 @@ export class HubLanes {
     this.audit.opened(hello.audit?.epoch ?? 0n, loaded.audit.contiguousThrough);
     this.revocations.opened(hello.lastRevocationSerial);
     for (const serial of this.revocations.upTo(hello.lastRevocationSerial))
-      this.facts.inForce(serial, pipe.generation, step);
+      this.facts.inForce(serial, "in force at hello", pipe.generation, step);
+    this.#version = commonVersion(hello) ?? 0;
     this.retries.opened();
   }
 
@@ -76,7 +85,7 @@ export class HubLanes {
         return undefined;
       case "indexReport":
         pipe.durable(seq, step.nowMs);
-        return this.offers.report(payload.value, step);
+        return this.offers.report(payload.value, step) ?? this.#floorsHeld(payload.value, pipe, step);
       case "blobFetch":
         pipe.durable(seq, step.nowMs);
         return this.blobs.fetch(payload.value, pipe, step);
@@ -158,6 +167,16 @@ export class HubLanes {
     const deadlines = [this.facts.deadlineMs, this.audit.deadlineMs];
     if (live) deadlines.push(this.offers.deadlineMs, this.revocations.deadlineMs);
     return deadlines;
+  }
+
+  /** A revocation whose push was lost is in force with the index that repeats its floor (R-4.51). */
+  #floorsHeld(report: IndexReport, pipe: HubPipe, step: HubStep): undefined {
+    const { accepted } = this.offers;
+    if (this.#version < FLOORS_VERSION || report.outcome !== IndexReport_Outcome.ACCEPTED) return;
+    if (accepted === undefined || accepted.digest !== report.digest) return;
+    const { epoch, sequence, revocations } = accepted.document;
+    for (const serial of this.revocations.coveredBy(revocations))
+      this.facts.inForce(serial, `in force with index ${epoch}.${sequence}`, pipe.generation, step);
   }
 
   #itemReport(report: ItemReport, seq: number, pipe: HubPipe, step: HubStep): void {

@@ -1,4 +1,5 @@
 import type { RevocationPush } from "../../../api/gen/conductor/federation/v1alpha1/commands_pb.ts";
+import type { IndexRevocation } from "../../index/index-document.ts";
 import { MAX_PENDING_REVOCATIONS } from "../limits.ts";
 import { payloadBytes } from "../payload-size.ts";
 import type { Payload } from "../payload.ts";
@@ -26,6 +27,15 @@ export class RevocationLane {
   /** Pending serials up to `serial`. */
   upTo(serial: bigint): bigint[] {
     return this.#pending.filter((push) => push.serial <= serial).map((push) => push.serial);
+  }
+
+  /** Pending serials whose floor one of `floors` repeats. */
+  coveredBy(floors: readonly IndexRevocation[]): bigint[] {
+    if (floors.length === 0 || this.#pending.length === 0) return [];
+    const held = new Map(floors.map(({ target, name, floor }) => [`${target}/${name}`, BigInt(floor)]));
+    return this.#pending
+      .filter((push) => floorOf(push) > 0n && (held.get(`${push.target}/${push.resourceName}`) ?? 0n) >= floorOf(push))
+      .map((push) => push.serial);
   }
 
   /** Revocations without acknowledgement. */
@@ -73,4 +83,8 @@ export class RevocationLane {
       this.#pushed = push.serial;
     }
   }
+}
+
+function floorOf({ target, minSerial, minSequence }: RevocationPush): bigint {
+  return target === "PackInstalled" ? minSerial : minSequence;
 }

@@ -1,7 +1,8 @@
 import { create } from "@bufbuild/protobuf";
 import { type Hello, type Welcome, WelcomeSchema } from "../../../api/gen/conductor/federation/v1alpha1/session_pb.ts";
-import { MAX_FRAME_BYTES, PROTOCOL_VERSION, WINDOW_FRAMES } from "../limits.ts";
+import { MAX_FRAME_BYTES, WINDOW_FRAMES } from "../limits.ts";
 import type { LoadedSession } from "./events.ts";
+import { commonVersion } from "./hello-check.ts";
 import type { HubLanes } from "./hub-lanes.ts";
 import type { HubStep } from "./step.ts";
 
@@ -15,7 +16,7 @@ export function welcomeMessage(
 ): Welcome {
   return create(WelcomeSchema, {
     sessionId: loaded.sessionId,
-    protocolVersion: PROTOCOL_VERSION,
+    protocolVersion: commonVersion(hello) ?? 0,
     heartbeatIntervalMs: heartbeatMs,
     maxFrameBytes: MAX_FRAME_BYTES,
     maxInFlightFrames: WINDOW_FRAMES,

@@ -9,7 +9,7 @@ import {
   GOODBYE_LINGER_MS,
   HEARTBEAT_INTERVAL_MS,
   HELLO_DEADLINE_MS,
-  PROTOCOL_VERSION,
+  PROTOCOL_VERSIONS,
   RECONNECT,
   SUPERSEDED_WAIT_MS,
 } from "../limits.ts";
@@ -130,10 +130,10 @@ export class Carrier {
   welcomed(pipe: SpokePipe, welcome: Welcome, step: SpokeStep): Violation | undefined {
     if (this.#phase !== "opening")
       return violation(ProtocolError_Code.UNEXPECTED, "welcome is sent once, as the answer to hello");
-    if (welcome.protocolVersion !== PROTOCOL_VERSION)
+    if (!PROTOCOL_VERSIONS.includes(welcome.protocolVersion))
       return violation(
         ProtocolError_Code.VERSION,
-        `welcome protocol_version: ${PROTOCOL_VERSION}, found ${welcome.protocolVersion}`,
+        `welcome protocol_version: one of ${PROTOCOL_VERSIONS.join(", ")}, found ${welcome.protocolVersion}`,
       );
     if (welcome.sessionId === "") return violation(ProtocolError_Code.INVALID, "welcome session_id: not empty");
     this.#parts.counters.welcomes++;

@@ -22,22 +22,69 @@ import type { Payload } from "../payload.ts";
 import { type Violation, violation } from "../violation.ts";
 import type { BlobFetching, BodyOutcome } from "./blob-fetching.ts";
 import type { SpokeCounters } from "./counters.ts";
+import type { FloorEnforcement } from "./floor-enforcement.ts";
 import type { IndexHolding, OfferOutcome } from "./index-holding.ts";
 import type { ItemWork } from "./item-work.ts";
 import type { SpokePipe, SpokeStep } from "./step.ts";
 
-/** Desired state on its way in: offers are judged, bodies collected, items set to work, and the outcome reported. */
+/** Parts of a {@link Delivery}. */
+export interface DeliveryParts {
+  readonly holding: IndexHolding;
+  readonly floors: FloorEnforcement;
+  readonly bodies: BlobFetching;
+  readonly items: ItemWork;
+  readonly counters: SpokeCounters;
+}
+
+/** Why items wait, for `explain`. */
+const FLOORS_PENDING = "the revocation floors of the index are not in force yet";
+const INDEX_EXPIRED = "the index in force ran out; a newer one is awaited";
+
+/** Desired state on its way in: offers are judged, floors enforced, bodies collected, items set to work, and the outcome reported. */
 export class Delivery {
   readonly #holding: IndexHolding;
+  readonly #floors: FloorEnforcement;
   readonly #bodies: BlobFetching;
   readonly #items: ItemWork;
   readonly #counters: SpokeCounters;
+  /** An accepted index whose report waits for its floors. */
+  #reportDue = false;
+  #expired = false;
 
-  constructor(holding: IndexHolding, bodies: BlobFetching, items: ItemWork, counters: SpokeCounters) {
+  constructor({ holding, floors, bodies, items, counters }: DeliveryParts) {
     this.#holding = holding;
+    this.#floors = floors;
     this.#bodies = bodies;
     this.#items = items;
     this.#counters = counters;
+  }
+
+  /** The agent starts: floors of the index that was read back come before its items. */
+  start(step: SpokeStep): void {
+    if (this.#holding.document !== undefined) this.#floors.adopt(this.#holding.document, step);
+    this.#look(step);
+    this.#items.start(step);
+  }
+
+  /** The tenant's stores answered. */
+  enforced(token: number, ok: boolean, pipe: SpokePipe | undefined, step: SpokeStep): void {
+    this.#floors.done(token, ok, step);
+    if (!this.#floors.settled) return;
+    this.#look(step);
+    if (this.#reportDue && pipe !== undefined) this.#report(IndexReport_Outcome.ACCEPTED, pipe);
+    this.#reportDue = false;
+  }
+
+  /** Time passes: floors that failed are tried again, and the index may run out. */
+  tick(step: SpokeStep): void {
+    this.#floors.tick(step);
+    this.#look(step);
+  }
+
+  /** Monotonic time of the next thing that time alone brings. */
+  deadlineMs(step: SpokeStep): number {
+    const freshForMs = this.#holding.freshForMs(step.nowMs, step.wallMs);
+    return Math.min(this.#floors.deadlineMs, freshForMs > 0 ? step.nowMs + freshForMs : Infinity);
   }
 
   /** Where the agent stands; undefined when it holds no index. */
@@ -118,6 +165,7 @@ export class Delivery {
 
   /** The stream ended. */
   lost(): void {
+    this.#reportDue = false;
     this.#holding.interrupted("");
     this.#bodies.lost();
   }
@@ -138,7 +186,7 @@ export class Delivery {
         this.#report(IndexReport_Outcome.NEED_FULL, pipe);
         return undefined;
       case "unchanged":
-        this.#report(IndexReport_Outcome.ACCEPTED, pipe);
+        this.#accepted(pipe);
         return undefined;
       case "refused": {
         const { epoch, sequence, digest, code, detail, retryable } = outcome;
@@ -153,12 +201,30 @@ export class Delivery {
         const { before, document, index } = outcome;
         this.#counters.indexAccepted++;
         step.persist.push({ type: "PutIndex", index });
+        this.#floors.adopt(document, step);
+        this.#look(step);
         this.#items.adopt(planIndex(before, document), document.epoch, step);
-        this.#report(IndexReport_Outcome.ACCEPTED, pipe);
+        this.#accepted(pipe);
         step.out.push({ type: "IndexJudged", accepted: true, sequence: document.sequence, code: "" });
         return undefined;
       }
     }
+  }
+
+  /** ACCEPTED says that the floors of the index are in force too. */
+  #accepted(pipe: SpokePipe): void {
+    this.#reportDue = !this.#floors.settled;
+    if (!this.#reportDue) this.#report(IndexReport_Outcome.ACCEPTED, pipe);
+  }
+
+  /** Holds items back while floors are not in force or the index has run out. */
+  #look(step: SpokeStep): void {
+    const expired = this.#holding.freshForMs(step.nowMs, step.wallMs) <= 0;
+    if (expired !== this.#expired) {
+      this.#expired = expired;
+      step.out.push({ type: "IndexFreshness", expired, expiresAt: this.#holding.document?.expiresAt ?? "" });
+    }
+    this.#items.hold(this.#floors.settled ? (expired ? INDEX_EXPIRED : "") : FLOORS_PENDING, step);
   }
 
   /** Reports an outcome together with the index in force. */

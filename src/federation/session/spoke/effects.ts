@@ -1,6 +1,6 @@
 import type { RevocationPush } from "../../../api/gen/conductor/federation/v1alpha1/commands_pb.ts";
 import type { DriftUpdate } from "../../../api/gen/conductor/federation/v1alpha1/facts_pb.ts";
-import type { IndexItem } from "../../index/index-document.ts";
+import type { IndexItem, IndexRevocation } from "../../index/index-document.ts";
 import type { Digest } from "../../../base/digest.ts";
 import type { Frame } from "../frame.ts";
 import type { ResponsePayload } from "../payload.ts";
@@ -44,6 +44,8 @@ export type SpokeEffect =
     }
   /** Drop what the revocation names from every cache, durably; answer RevokeDone. */
   | { readonly type: "Revoke"; readonly push: RevocationPush }
+  /** Raise these floors of the index in force, durably, and drop what lies below them; answer FloorsEnforced with the token. */
+  | { readonly type: "EnforceFloors"; readonly token: number; readonly floors: readonly IndexRevocation[] }
   | { readonly type: "DriftUpdated"; readonly update: DriftUpdate }
   /** Answer to a Request. */
   | { readonly type: "Response"; readonly response: ResponsePayload }
@@ -58,6 +60,8 @@ export type SpokeEffect =
     }
   /** An index was accepted or refused; for status and metrics. */
   | { readonly type: "IndexJudged"; readonly accepted: boolean; readonly sequence: number; readonly code: string }
+  /** The index in force ran out, or a newer one took its place: from now on nothing new follows from it, or again does. */
+  | { readonly type: "IndexFreshness"; readonly expired: boolean; readonly expiresAt: string }
   /** Transitions only. */
   | {
       readonly type: "ChannelChanged";

@@ -42,6 +42,8 @@ export type SpokeEvent =
     }
   /** Answers Revoke: local caches dropped the item, durably. */
   | { readonly type: "RevokeDone"; readonly serial: bigint; readonly applied: boolean; readonly detail: string }
+  /** Answers EnforceFloors: the floors are durable and what lies below them is dropped, or that failed and is tried again. */
+  | { readonly type: "FloorsEnforced"; readonly token: number; readonly ok: boolean }
   /** A room of the tenant asks the hub something. Fails closed (RequestFailed) without a stream. */
   | { readonly type: "Request"; readonly request: RequestPayload; readonly deadlineMs: number }
   /** Time passed; due at or after `deadlineMs`. */

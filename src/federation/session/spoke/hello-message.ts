@@ -4,7 +4,7 @@ import {
   type Hello,
   HelloSchema,
 } from "../../../api/gen/conductor/federation/v1alpha1/session_pb.ts";
-import { PROTOCOL_VERSION } from "../limits.ts";
+import { PROTOCOL_VERSIONS } from "../limits.ts";
 import type { SpokeSessionOptions } from "./session-options.ts";
 import type { SpokeLanes } from "./spoke-lanes.ts";
 
@@ -13,7 +13,7 @@ export function helloMessage(options: SpokeSessionOptions, lanes: SpokeLanes, te
   const { cluster, agentVersion, instanceId, record, readBackMs, trustedKeyIds } = options;
   const { epoch, ackedThrough, firstHeld, last } = lanes.audit.cursor;
   const value = create(HelloSchema, {
-    protocolVersions: [PROTOCOL_VERSION],
+    protocolVersions: [...PROTOCOL_VERSIONS],
     agentVersion,
     clusterId: cluster,
     instanceId,

@@ -56,6 +56,7 @@ export class IndexHolding {
   #stored: StoredIndex | undefined;
   #document: IndexDocument | undefined;
   #fetching: Fetching | undefined = undefined;
+  #times: IndexTimes | undefined = undefined;
 
   constructor(cluster: string, keys: KeyLookup, stored: StoredIndex | undefined) {
     this.#cluster = cluster;
@@ -74,9 +75,15 @@ export class IndexHolding {
     return this.#stored?.digest ?? "";
   }
 
-  /** True when the index in force is past its expiry: last good state is kept, and said to be stale (lessons §7.3). */
-  isStale(wallMs: number): boolean {
-    return this.#document !== undefined && Date.parse(this.#document.expiresAt) <= wallMs;
+  /**
+   * Milliseconds until the index in force runs out; 0 or less when it has: last good state is kept, said to be stale, and nothing new
+   * follows from it (lessons §7.3). A wall clock that is set back does not extend it: it never lives longer than its own validity
+   * since this process took it.
+   */
+  freshForMs(nowMs: number, wallMs: number): number {
+    if (this.#document === undefined) return Infinity;
+    this.#times ??= timesOf(this.#document, nowMs);
+    return Math.min(this.#times.expiresMs - wallMs, this.#times.outlivedMs - nowMs);
   }
 
   /** Judges an offer. On "accepted" the holding has moved on; the caller persists `index` in the same step. */
@@ -184,6 +191,7 @@ export class IndexHolding {
     const before = this.#document;
     this.#document = verdict.document;
     this.#stored = { body, signatures, digest: verdict.digest };
+    this.#times = undefined;
     return { kind: "accepted", before, document: this.#document, index: this.#stored };
   }
 
@@ -194,6 +202,19 @@ export class IndexHolding {
     const { epoch, sequence } = document;
     return { epoch, sequence, digest: stored.digest };
   }
+}
+
+/** When the index in force runs out. Read at the first look after it came or the process started. */
+interface IndexTimes {
+  /** Its own word, Unix milliseconds. */
+  readonly expiresMs: number;
+  /** Monotonic time after which it has been in force for longer than it is valid at all. */
+  readonly outlivedMs: number;
+}
+
+function timesOf({ issuedAt, expiresAt }: IndexDocument, nowMs: number): IndexTimes {
+  const expiresMs = Date.parse(expiresAt);
+  return { expiresMs, outlivedMs: nowMs + expiresMs - Date.parse(issuedAt) };
 }
 
 function documentOf(stored: StoredIndex): IndexDocument {

@@ -59,6 +59,8 @@ export class ItemWork {
   readonly #runnable: Set<string> = new Set();
   readonly #retrying: Set<string> = new Set();
   #running = 0;
+  /** Why no phase that changes anything may start now; empty when it may. */
+  #heldBy = "";
   #stamp = 0;
   #started = false;
 
@@ -126,6 +128,12 @@ export class ItemWork {
   /** The agent stops: nothing new starts. */
   stop(): void {
     this.#started = false;
+  }
+
+  /** Nothing but looking at health starts while `reason` is not empty. Bodies are collected meanwhile. */
+  hold(reason: string, step: SpokeStep): void {
+    this.#heldBy = reason;
+    if (reason === "") this.#runWaiting(step);
   }
 
   /** An index was accepted. */
@@ -293,7 +301,7 @@ export class ItemWork {
 
   #run(work: Work, phase: HandlerPhase, step: SpokeStep): void {
     if (phase !== "healthy") {
-      if (this.#running >= MAX_RUNNING_HANDLERS) {
+      if (this.#heldBy !== "" || this.#running >= MAX_RUNNING_HANDLERS) {
         this.#runnable.add(work.key);
         return;
       }
@@ -308,6 +316,7 @@ export class ItemWork {
 
   /** Gives free places to waiting items, tombstones first. */
   #runWaiting(step: SpokeStep): void {
+    if (this.#heldBy !== "") return;
     for (const deletes of [true, false]) {
       for (const key of this.#runnable) {
         if (this.#running >= MAX_RUNNING_HANDLERS) return;
@@ -371,6 +380,7 @@ export class ItemWork {
   }
 
   #waitingFor(work: Work): string {
+    if (this.#heldBy !== "" && this.#runnable.has(work.key)) return this.#heldBy;
     return work.waitingFor === "" && work.record.level === "pending"
       ? this.#needs.missing(work.record.item)
       : work.waitingFor;

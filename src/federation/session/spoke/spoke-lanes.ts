@@ -12,6 +12,7 @@ import { BlobFetching } from "./blob-fetching.ts";
 import type { SpokeCounters } from "./counters.ts";
 import { Delivery } from "./delivery.ts";
 import { FactLane } from "./fact-lane.ts";
+import { FloorEnforcement } from "./floor-enforcement.ts";
 import { IndexHolding } from "./index-holding.ts";
 import { ItemWork } from "./item-work.ts";
 import { Requests } from "./requests.ts";
@@ -47,7 +48,13 @@ export class SpokeLanes {
       records: record.items,
       document: this.holding.document,
     });
-    this.delivery = new Delivery(this.holding, this.bodies, this.items, counters);
+    this.delivery = new Delivery({
+      holding: this.holding,
+      floors: new FloorEnforcement(random, tokens),
+      bodies: this.bodies,
+      items: this.items,
+      counters,
+    });
     this.facts = new FactLane(tokens, counters, record.facts);
     this.audit = new AuditLane(tokens, counters, record.audit);
     this.revocations = new RevocationLane(record.revocationSerial);
@@ -168,8 +175,8 @@ export class SpokeLanes {
   }
 
   /** When to look again. */
-  deadlines(live: boolean): number[] {
-    const deadlines = [this.items.deadlineMs, this.requests.deadlineMs];
+  deadlines(live: boolean, step: SpokeStep): number[] {
+    const deadlines = [this.delivery.deadlineMs(step), this.items.deadlineMs, this.requests.deadlineMs];
     if (live) deadlines.push(this.bodies.deadlineMs);
     return deadlines;
   }

@@ -71,19 +71,20 @@ export class SpokeSession {
     const step: SpokeStep = { nowMs, wallMs, persist: [], out: [] };
     if (nowMs > this.#deadlineMs) this.#carrier.liveness?.paused(nowMs - this.#deadlineMs);
     this.#apply(event, step);
+    if (this.#carrier.phase !== "stopped") this.#lanes.delivery.tick(step);
     this.#lanes.tick(step);
     this.#carrier.tick(step);
     if (this.#carrier.pipe !== undefined) this.#lanes.bodies.tick(step);
     this.#pump(step);
     const { live } = this.#carrier;
     live?.settleAcknowledgement(step.out, nowMs);
-    const deadlines = [...this.#carrier.deadlines(), ...this.#lanes.deadlines(live !== undefined)];
+    const deadlines = [...this.#carrier.deadlines(), ...this.#lanes.deadlines(live !== undefined, step)];
     this.#deadlineMs = soonestAfter(nowMs, deadlines);
     return { persist: step.persist, afterPersist: step.out };
   }
 
   /** What the tenant sees. */
-  view(wallMs: number): SpokeSessionView {
+  view(nowMs: number, wallMs: number): SpokeSessionView {
     const { phase, pipe, replica, attempt, liveness, lastEnd } = this.#carrier;
     const { holding, items, bodies, facts, audit, revocations } = this.#lanes;
     const { document, digest } = holding;
@@ -95,7 +96,7 @@ export class SpokeSession {
       attempt,
       roundTripMs: liveness?.roundTripMs,
       index: document === undefined ? undefined : { epoch: document.epoch, sequence: document.sequence, digest },
-      stale: holding.isStale(wallMs),
+      stale: holding.freshForMs(nowMs, wallMs) <= 0,
       items: items.length,
       wantedBodies: bodies.wanting,
       pendingFacts: facts.length,
@@ -113,7 +114,7 @@ export class SpokeSession {
     switch (event.type) {
       case "Start":
         if (carrier.phase !== "stopped") return;
-        lanes.items.start(step);
+        lanes.delivery.start(step);
         carrier.dial(step);
         return;
       case "Stop":
@@ -170,6 +171,9 @@ export class SpokeSession {
         return;
       case "RevokeDone":
         lanes.revocations.done(event.serial, event.applied, event.detail, carrier.pipe, step);
+        return;
+      case "FloorsEnforced":
+        lanes.delivery.enforced(event.token, event.ok, carrier.live, step);
         return;
       case "Request":
         lanes.requests.ask(event.request, event.deadlineMs, carrier.live, step);
@@ -283,15 +287,15 @@ export class SpokeSession {
       auditBacklogEvents: audit.backlog,
       auditBacklogBytes: audit.cursor.backlogBytes,
       heldIndex: delivery.position,
-      degradedReasons: this.#degradedReasons(step.wallMs),
+      degradedReasons: this.#degradedReasons(step),
     });
     pipe.sendUnnumbered(step.out, "heartbeat", beat);
   }
 
-  #degradedReasons(wallMs: number): readonly string[] {
+  #degradedReasons({ nowMs, wallMs }: SpokeStep): readonly string[] {
     const reasons: string[] = [];
     if (this.#options.keys.empty) reasons.push("SigningKeysMissing");
-    if (this.#lanes.holding.isStale(wallMs)) reasons.push("IndexExpired");
+    if (this.#lanes.holding.freshForMs(nowMs, wallMs) <= 0) reasons.push("IndexExpired");
     return reasons;
   }
 }

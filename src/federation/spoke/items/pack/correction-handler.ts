@@ -5,6 +5,7 @@ import { PAYLOAD_TYPES } from "../../../../trust/dsse.ts";
 import type { ItemContext, ItemHandler, ItemOutcome } from "../../ports.ts";
 import type { HeldPack } from "./held-packs.ts";
 import { DONE, type Refusal, refuse, refuseApply } from "./nacks.ts";
+import { revokedRefusal } from "./revoke-pack.ts";
 import { type PackHandler, timeoutMs } from "./pack-handler.ts";
 import type { TenantPackParts } from "./tenant-pack-parts.ts";
 import { verifySigned } from "./verify-manifest.ts";
@@ -43,7 +44,9 @@ export class CorrectionHandler implements ItemHandler {
     );
     let outcome: ItemOutcome;
     try {
-      outcome = await this.#parts.attempts.run(correction.packInstalled, () => this.#packs.applyHeld(pack, context));
+      outcome = await this.#parts.attempts.run(correction.packInstalled, (stopped) =>
+        this.#packs.applyHeld(pack, context, stopped),
+      );
     } catch (error) {
       if (context.signal.aborted) throw error;
       outcome = refuseApply(error);
@@ -93,6 +96,8 @@ export class CorrectionHandler implements ItemHandler {
       return refuse("UNTRUSTED", "WRONG_CLUSTER", `the correction is for cluster ${correction.cluster}`);
     if (correction.packInstalled !== context.item.name)
       return refuse("UNTRUSTED", "WRONG_ITEM", `the correction is for ${correction.packInstalled}`);
+    const revoked = revokedRefusal(this.#parts, correction.packInstalled);
+    if (revoked !== undefined) return { ...revoked, superseded: correction };
     const pack = await this.#parts.held.load(correction.packInstalled, "accepted");
     const held = pack?.manifest.serial ?? 0;
     if (pack === undefined || held < correction.serial)

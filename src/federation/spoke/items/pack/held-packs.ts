@@ -74,6 +74,24 @@ export class HeldPacks {
     this.#evict(name);
   }
 
+  /** Lets go of the versions below a serial, and of copies that cannot be read. Nothing of them is applied or compared with any more. */
+  async dropBelow(name: string, minimumSerial: number): Promise<void> {
+    for (const level of await this.#store.tags(repository(name))) {
+      const descriptor = await this.#store.resolve(repository(name), level);
+      if (descriptor === undefined) continue;
+      let serial = 0;
+      try {
+        serial = (await this.#manifest(name, descriptor.digest)).manifest.serial;
+      } catch (error) {
+        if (!(error instanceof SeamError)) throw error;
+        // A damaged copy vouches for no serial.
+      }
+      if (serial >= minimumSerial) continue;
+      await this.#store.untag(repository(name), level);
+      this.#evict(name);
+    }
+  }
+
   /**
    * A held pack, every digest checked again; undefined when there is none. Packs are kept in memory up to a total size, because a
    * drifted pack is read every second or so.
@@ -85,7 +103,14 @@ export class HeldPacks {
     if (descriptor === undefined) return undefined;
     const cached = this.#cache.get(name);
     if (cached?.digest === descriptor.digest) return cached.pack;
-    const bundle = parseJson(await this.#store.get(descriptor.digest, MAX_MANIFEST_BYTES), `held pack ${name}`);
+    const { manifest, bodyDigest } = await this.#manifest(name, descriptor.digest);
+    const pack = { manifest, bodyDigest, ...(await readPack(this.#store, manifest.artifact)) };
+    this.#remember(name, descriptor.digest, pack);
+    return pack;
+  }
+
+  async #manifest(name: string, digest: Digest): Promise<Pick<HeldPack, "manifest" | "bodyDigest">> {
+    const bundle = parseJson(await this.#store.get(digest, MAX_MANIFEST_BYTES), `held pack ${name}`);
     const layers: unknown = bundle["layers"];
     const head = readDescriptor(Array.isArray(layers) ? layers[0] : undefined, `held pack ${name}`);
     const envelope = decodeEnvelope(await this.#store.get(head.digest, MAX_SIGNED_MANIFEST_BYTES));
@@ -95,10 +120,7 @@ export class HeldPacks {
         object: `held pack ${name}`,
         expected: "holds a signed envelope",
       });
-    const manifest = parsePackManifest(envelope.body);
-    const pack = { manifest, bodyDigest: digestOf(envelope.body), ...(await readPack(this.#store, manifest.artifact)) };
-    this.#remember(name, descriptor.digest, pack);
-    return pack;
+    return { manifest: parsePackManifest(envelope.body), bodyDigest: digestOf(envelope.body) };
   }
 
   /** Names of all held packs. */

@@ -19,6 +19,7 @@ export interface AttemptEnded {
  */
 export class PackAttempts {
   readonly #tails = new Map<string, Promise<void>>();
+  readonly #running = new Map<string, AbortController>();
   readonly #listeners = new Set<(ended: AttemptEnded) => Promise<void>>();
 
   /** True while an attempt for the pack runs or waits. */
@@ -26,8 +27,8 @@ export class PackAttempts {
     return this.#tails.has(packInstalled);
   }
 
-  /** Runs `body` when no other attempt of the pack does. */
-  async run<T>(packInstalled: string, body: () => Promise<T>): Promise<T> {
+  /** Runs `body` when no other attempt of the pack does. Its signal aborts when the attempt is {@link stop}ped. */
+  async run<T>(packInstalled: string, body: (stopped: AbortSignal) => Promise<T>): Promise<T> {
     const before = this.#tails.get(packInstalled) ?? Promise.resolve();
     let end: () => void = () => {};
     const tail = new Promise<void>((resolve) => {
@@ -37,11 +38,22 @@ export class PackAttempts {
     this.#tails.set(packInstalled, chained);
     try {
       await before;
-      return await body();
+      const stop = new AbortController();
+      this.#running.set(packInstalled, stop);
+      return await body(stop.signal);
     } finally {
       end();
-      if (this.#tails.get(packInstalled) === chained) this.#tails.delete(packInstalled);
+      if (this.#tails.get(packInstalled) === chained) {
+        this.#tails.delete(packInstalled);
+        this.#running.delete(packInstalled);
+      }
     }
+  }
+
+  /** Stops the attempt of a pack that runs now and resolves when those that had begun or waited are over. */
+  async stop(packInstalled: string, reason: Error): Promise<void> {
+    this.#running.get(packInstalled)?.abort(reason);
+    await this.#tails.get(packInstalled);
   }
 
   /** Tells everybody that the world changed for a pack, and resolves when they have made durable what they need of it. Call after {@link run}. */

@@ -6,7 +6,6 @@ import { ConfigMap, Namespace } from "../../../../api/builtin.ts";
 import { findCondition } from "../../../../api/conditions.ts";
 import { isStatus } from "../../../../cluster/api-status-error.ts";
 import { ed25519Signer } from "../../../../trust/dsse.ts";
-import { revokePack } from "./revoke-pack.ts";
 
 const config = (namespace: string, name: string, value: string) =>
   `---\napiVersion: v1\nkind: ConfigMap\nmetadata: { name: ${name}, namespace: ${namespace} }\ndata: { value: "${value}" }\n`;
@@ -166,17 +165,6 @@ describe("PackHandler", () => {
     expect(await rig.deliver(tombstone)).toBe("removed");
     expect(await rig.deliver(await rig.pack(name, 3, config(name, "a", "1")))).toBe("verify ROLLBACK_REJECTED");
     expect(await rig.deliver(await rig.pack(name, 5, config(name, "a", "back")))).toBe("healthy");
-  });
-
-  it("refuses revoked serials, also when validly signed, and marks the receipt", async () => {
-    const name = fresh();
-    await rig.deliver(await rig.pack(name, 1, config(name, "a", "1")));
-    await revokePack(rig.parts, name, 3);
-    expect(findCondition((await rig.parts.receipts.get(name))?.status?.conditions, "Revoked")).toMatchObject({
-      status: "True",
-    });
-    expect(await rig.deliver(await rig.pack(name, 2, config(name, "a", "2")))).toBe("verify REVOKED");
-    expect(await rig.deliver(await rig.pack(name, 3, config(name, "a", "3")))).toBe("healthy");
   });
 });
 

@@ -15,6 +15,7 @@ import { PAYLOAD_TYPES } from "../../../../trust/dsse.ts";
 import { judgeOrdering, type OrderingValue } from "../../../../trust/floors/ordering.ts";
 import type { ItemContext, ItemHandler, ItemOutcome } from "../../ports.ts";
 import type { HeldPack } from "./held-packs.ts";
+import { markRevoked, revokedRefusal } from "./revoke-pack.ts";
 import { DONE, type Refusal, refuse, refuseApply, refuseContent } from "./nacks.ts";
 import { receiptReport, removedReport } from "./receipt-report.ts";
 import { DEFAULT_DEPLOY_TIMEOUT_SECONDS, floorName, PACK_EPOCH, type TenantPackParts } from "./tenant-pack-parts.ts";
@@ -57,6 +58,7 @@ export class PackHandler implements ItemHandler {
       if (context.signal.aborted) throw error;
       return this.#refused(context, refuseContent(error), manifest);
     }
+    await markRevoked(this.#parts, item.name);
     await this.#say(item.name, {
       fields: {
         verified: true,
@@ -79,9 +81,11 @@ export class PackHandler implements ItemHandler {
 
   async apply(context: ItemContext): Promise<ItemOutcome> {
     const { name } = context.item;
+    const revoked = revokedRefusal(this.#parts, name);
+    if (revoked !== undefined) return this.#refused(context, revoked);
     const pack = await this.#parts.held.load(name, "accepted");
     if (pack === undefined) return refuse("INTERNAL", "PackNotHeld", "the verified pack is not held any more", true);
-    const outcome = await this.#parts.attempts.run(name, () => this.applyHeld(pack, context));
+    const outcome = await this.#parts.attempts.run(name, (stopped) => this.applyHeld(pack, context, stopped));
     await this.#parts.attempts.ended({ packInstalled: name });
     if (!outcome.ok) return outcome;
     await this.#say(name, { fields: { deliveryState: "Applied" } });
@@ -90,6 +94,8 @@ export class PackHandler implements ItemHandler {
 
   async healthy(context: ItemContext): Promise<ItemOutcome> {
     const { name } = context.item;
+    const revoked = revokedRefusal(this.#parts, name);
+    if (revoked !== undefined) return this.#refused(context, revoked);
     const pack = await this.#parts.held.load(name, "accepted");
     const receipt = await this.#parts.receipts.get(name);
     if (pack === undefined || receipt === undefined)
@@ -147,13 +153,21 @@ export class PackHandler implements ItemHandler {
   }
 
   /** Brings a held pack onto the tenant; the caller holds the pack's attempt. */
-  async applyHeld(pack: HeldPack, context: Pick<ItemContext, "signal" | "waitingFor">): Promise<ItemOutcome> {
+  async applyHeld(
+    pack: HeldPack,
+    context: Pick<ItemContext, "signal" | "waitingFor">,
+    stopped: AbortSignal,
+  ): Promise<ItemOutcome> {
     const { manifest, documents } = pack;
+    const { minimumSequence } = this.#parts.floors.get(floorName(manifest.name));
+    // It waited for its turn meanwhile.
+    if (manifest.serial < minimumSequence) return refuseRevoked(manifest.serial, minimumSequence);
+    const signal = AbortSignal.any([context.signal, stopped]);
     const { receipts, held } = this.#parts;
     const receipt = await receipts.get(manifest.name);
     const spec = receipt?.spec ?? receipts.specOf(manifest, "", []);
     try {
-      await applyPack(this.applyParts(context), {
+      await applyPack(this.applyParts({ signal, waitingFor: (text) => context.waitingFor(text) }), {
         ...applicationOf(manifest),
         documents,
         inventory: receipt?.spec.deployedResources ?? [],
@@ -164,7 +178,9 @@ export class PackHandler implements ItemHandler {
       return DONE;
     } catch (error) {
       if (context.signal.aborted) throw error;
-      const refusal = refuseApply(error);
+      const refusal = stopped.aborted
+        ? refuseRevoked(manifest.serial, this.#parts.floors.get(floorName(manifest.name)).minimumSequence)
+        : refuseApply(error);
       this.#parts.log.warn(
         { pack: manifest.name, reason: refusal.nack.reason, error: errorMessage(error) },
         "pack not applied",
@@ -273,6 +289,10 @@ export function applicationOf(manifest: PackManifest): PackApplication {
 /** Budget of a manifest, milliseconds. */
 export function timeoutMs(manifest: PackManifest): number {
   return (manifest.deployTimeoutSeconds ?? DEFAULT_DEPLOY_TIMEOUT_SECONDS) * 1000;
+}
+
+function refuseRevoked(serial: number, floor: number): Refusal {
+  return refuse("UNTRUSTED", "REVOKED", `serial ${serial} is below the revocation floor ${floor}`);
 }
 
 function refuseBody(error: unknown): Refusal {

@@ -10,7 +10,7 @@ import type { PackAttempts } from "./pack-attempts.ts";
 import type { PackReceipts } from "./pack-receipts.ts";
 
 /** Ordering floors that survive restarts; names are `PackInstalled/{name}`. */
-export type PackFloors = Pick<FloorFile, "get" | "accept" | "revokeBelow">;
+export type PackFloors = Pick<FloorFile, "get" | "accept" | "revokeBelow" | "revoked">;
 
 /** What the pack rooms of an agent share. */
 export interface TenantPackParts {
@@ -29,9 +29,16 @@ export interface TenantPackParts {
   readonly log: Log;
 }
 
+const FLOOR_PREFIX = "PackInstalled/";
+
 /** Name under which the floors of a pack are kept. */
 export function floorName(packInstalled: string): string {
-  return `PackInstalled/${packInstalled}`;
+  return FLOOR_PREFIX + packInstalled;
+}
+
+/** Packs among the names of floors. */
+export function packOfFloor(name: string): string | undefined {
+  return name.startsWith(FLOOR_PREFIX) ? name.slice(FLOOR_PREFIX.length) : undefined;
 }
 
 /** Packs are ordered by serial alone, so their floors have one epoch. */

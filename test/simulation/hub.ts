@@ -4,6 +4,7 @@ import { Goodbye_Code } from "../../src/api/gen/conductor/federation/v1alpha1/se
 import type { DesiredIndex } from "../../src/federation/hub/ports.ts";
 import { SeededRandom } from "../../src/base/random.ts";
 import type { IndexRevocation } from "../../src/federation/index/index-document.ts";
+import { Turns } from "../../src/federation/hub/turns.ts";
 import { forEachBody } from "../../src/federation/index/plan-index.ts";
 import { frameEnvelope } from "../../src/federation/session/encode-frame.ts";
 import { type Frame, payloadCase } from "../../src/federation/session/frame.ts";
@@ -35,6 +36,8 @@ export class Hub {
   readonly stores: Map<string, HubStore> = new Map();
   readonly #served: Map<string, Served> = new Map();
   #bootMs = 0;
+  /** One agent at a time, so that the others wait. */
+  #compares = new Turns<string>(1);
   /** While true, stores fail now and then. */
   failing = false;
   /** While true, ownership moves with every stream. */
@@ -77,6 +80,8 @@ export class Hub {
           random: new SeededRandom(this.#world.between(1, 2 ** 30)),
           // Some hubs send even small indexes by reference, so that this form is met as often as the others.
           ...(this.#world.chance(0.2) ? { offerBodyBytes: 600 } : {}),
+          // So are range digests.
+          ...(this.#world.chance(0.5) ? { comparedBodyBytes: 400 } : {}),
         }),
         links: new Map(),
         pins: new Map(),
@@ -97,6 +102,7 @@ export class Hub {
     for (const served of this.#served.values())
       for (const link of served.links.values()) link.hubGone("hub crashed", silent);
     this.#served.clear();
+    this.#compares = new Turns(1);
     this.#world.after(this.#world.between(100, 8_000), () => this.boot());
   }
 
@@ -211,6 +217,12 @@ export class Hub {
       }
       case "UnpinBlob":
         served.pins.delete(effect.digest);
+        return;
+      case "AcquireCompare":
+        this.#compares.acquire(cluster, () => this.#event(cluster, () => ({ type: "CompareAcquired" })));
+        return;
+      case "ReleaseCompare":
+        this.#compares.release(cluster);
         return;
       case "StoreFact": {
         const { token, fact } = effect;

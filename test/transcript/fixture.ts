@@ -49,7 +49,7 @@ export class Bodies {
 
 /**
  * A signed index from a command: `sequence=2 items=web@1:body+ref,-old@2 [epoch=] [cluster=] [by=stranger] [expires=ms] [issued=ms] [floors=web:4,db:2]`.
- * `web` is a PackInstalled; `Kind/name` names another kind; `-name` is a tombstone without body.
+ * `web` is a PackInstalled; `Kind/name` names another kind; `-name` is a tombstone without body; `x#200@1:body` is x0 to x199.
  */
 export function indexOf(command: Command, bodies: Bodies, wallMs: number): DesiredIndex {
   const by = command.args.get("by") === "stranger" ? stranger : trusted;
@@ -84,22 +84,29 @@ function floorsOf(spec: string): IndexRevocation[] {
 
 function itemsOf(spec: string, bodies: Bodies): IndexItem[] {
   if (spec === "") return [];
-  return spec.split(",").map((part) => {
-    const deleted = part.startsWith("-");
-    const [head = "", content = ""] = (deleted ? part.slice(1) : part).split(":");
-    const [path = "", version = "1"] = head.split("@");
-    const [kind, name] = path.includes("/") ? path.split("/") : ["PackInstalled", path];
-    const [text = "", ref] = content.split("+");
-    const body = text === "" ? ({ digest: "", size: 0 } as const) : bodies.put(text);
-    const item: IndexItem = {
-      // Transcripts also offer kinds that no build knows.
-      kind: kind as ItemKind,
-      name: name ?? "",
-      version: Number(version),
-      digest: body.digest,
-      size: body.size,
-    };
-    if (deleted) return Object.assign(item, { deleted: true as const });
-    return ref === undefined ? item : Object.assign(item, { refs: [bodies.put(ref)] });
+  return spec.split(",").flatMap((part) => {
+    const many = /^(.*)#(\d+)(.*)$/.exec(part);
+    if (many === null) return itemOf(part, bodies);
+    const [, before = "", count = "0", after = ""] = many;
+    return Array.from({ length: Number(count) }, (_, at) => itemOf(`${before}${at}${after}`, bodies));
   });
+}
+
+function itemOf(part: string, bodies: Bodies): IndexItem {
+  const deleted = part.startsWith("-");
+  const [head = "", content = ""] = (deleted ? part.slice(1) : part).split(":");
+  const [path = "", version = "1"] = head.split("@");
+  const [kind, name] = path.includes("/") ? path.split("/") : ["PackInstalled", path];
+  const [text = "", ref] = content.split("+");
+  const body = text === "" ? ({ digest: "", size: 0 } as const) : bodies.put(text);
+  const item: IndexItem = {
+    // Transcripts also offer kinds that no build knows.
+    kind: kind as ItemKind,
+    name: name ?? "",
+    version: Number(version),
+    digest: body.digest,
+    size: body.size,
+  };
+  if (deleted) return Object.assign(item, { deleted: true as const });
+  return ref === undefined ? item : Object.assign(item, { refs: [bodies.put(ref)] });
 }

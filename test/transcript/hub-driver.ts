@@ -6,6 +6,7 @@ import {
   type ItemReport,
   ItemReportSchema,
   Nack_Class,
+  RangeDigestReplySchema,
 } from "../../src/api/gen/conductor/federation/v1alpha1/desired_pb.ts";
 import { DriftUpdateSchema } from "../../src/api/gen/conductor/federation/v1alpha1/facts_pb.ts";
 import { type Envelope, EnvelopeSchema } from "../../src/api/gen/conductor/federation/v1alpha1/federation_pb.ts";
@@ -13,6 +14,7 @@ import { Goodbye_Code } from "../../src/api/gen/conductor/federation/v1alpha1/se
 import type { DesiredIndex } from "../../src/federation/hub/ports.ts";
 import type { Fact, HubEffect } from "../../src/federation/session/hub/effects.ts";
 import type { HubEvent, StoreOutcome } from "../../src/federation/session/hub/events.ts";
+import { RangeDigests } from "../../src/federation/index/range-digest.ts";
 import { inventoryDigest } from "../../src/federation/index/inventory-digest.ts";
 import { HubSession } from "../../src/federation/session/hub/hub-session.ts";
 import { nack } from "../../src/federation/session/message.ts";
@@ -111,6 +113,10 @@ export class HubDriver implements Driver {
         return { type: "DesiredChanged", desired: this.#desired };
       case "report":
         return { type: "FrameReceived", generation, envelope: this.#report(command), bytes: 100 };
+      case "compare":
+        return { type: "CompareAcquired" };
+      case "digests":
+        return { type: "FrameReceived", generation, envelope: this.#digests(command), bytes: 100 };
       case "revocations": {
         const serials = (command.args.get("serials") ?? "").split(",").filter((text) => text !== "");
         const minSerial = bigArg(command, "floor", 0n);
@@ -168,6 +174,21 @@ export class HubDriver implements Driver {
     }
     const envelope = this.#envelope({ ...command, name: "frame", json: '{"acknowledge":{}}' });
     envelope.payload = { case: "indexReport", value };
+    envelope.seq = BigInt(++this.#seq);
+    return envelope;
+  }
+
+  /** `digests items=… sequence=… paths=.,7 [of=another]`: range digests of the index that the agent holds. */
+  #digests(command: Command): Envelope {
+    const held = indexOf(command, this.#bodies, START_WALL_MS + this.#nowMs);
+    const ranges = new RangeDigests(held.document);
+    const paths = (command.args.get("paths") ?? ".").split(",");
+    const value = create(RangeDigestReplySchema, {
+      indexDigest: command.args.get("of") ?? "sha256:another",
+      digests: paths.map((path) => ranges.digests(path === "." ? Uint8Array.of() : Uint8Array.of(Number(path)))),
+    });
+    const envelope = this.#envelope({ ...command, name: "frame", json: '{"acknowledge":{}}' });
+    envelope.payload = { case: "rangeDigestReply", value };
     envelope.seq = BigInt(++this.#seq);
     return envelope;
   }

@@ -2,6 +2,7 @@ import { toJson } from "@bufbuild/protobuf";
 import { EnvelopeSchema } from "../../src/api/gen/conductor/federation/v1alpha1/federation_pb.ts";
 import { isJsonObject } from "../../src/base/json.ts";
 import { frameEnvelope } from "../../src/federation/session/encode-frame.ts";
+import type { OfferPlan } from "../../src/federation/session/hub/offer.ts";
 import type { Frame } from "../../src/federation/session/frame.ts";
 
 /** One line for a frame: number, acknowledgement, lane, payload and its fields. */
@@ -11,8 +12,8 @@ export function printFrame(frame: Frame): string {
   if (body.kind === "chunk")
     return shorten(`${head} blobChunk ${body.digest} ${body.offset}+${body.length} of ${body.total}`);
   if (body.kind === "offer") {
-    const { form, desired, base, inline } = body.offer;
-    const against = base === undefined ? "" : ` against ${base.document.sequence}`;
+    const { form, desired, base, ranges, inline } = body.offer;
+    const against = againstText(base?.document.sequence, ranges);
     const ride = inline.length === 0 ? "" : ` with ${inline.join(" ")}`;
     return shorten(
       `${head} indexOffer ${form} ${desired.document.epoch}/${desired.document.sequence}${against}${ride}`,
@@ -26,6 +27,15 @@ export function printFrame(frame: Frame): string {
   const json = toJson(EnvelopeSchema, envelope);
   const value = isJsonObject(json) ? json[body.payload.case] : undefined;
   return shorten(`${head} ${body.payload.case} ${JSON.stringify(value)}`);
+}
+
+function againstText(base: number | undefined, ranges: OfferPlan["ranges"]): string {
+  if (base !== undefined) return ` against ${base}`;
+  if (ranges === undefined) return "";
+  const items = ranges.paths.flatMap((path) => ranges.digests.items(path));
+  const names =
+    items.length > 6 ? `${items.length} items` : items.map(({ name, version }) => `${name}@${version}`).join(" ");
+  return ` of ${ranges.paths.map((path) => path.join(".")).join(" ")} (${names}) against ${ranges.baseDigest}`;
 }
 
 /** One line for any other effect or write: its type and fields. */
@@ -49,9 +59,11 @@ export function printValue(value: unknown): string {
   });
 }
 
-/** Digests and key ids by their first eight digits. */
+/** Digests and key ids by their first eight digits, long bytes by their number. */
 export function shorten(text: string): string {
-  return text.replaceAll(/\b(sha256:)?([0-9a-f]{8})[0-9a-f]{56}\b/g, "$1$2…");
+  return text
+    .replaceAll(/\b(sha256:)?([0-9a-f]{8})[0-9a-f]{56}\b/g, "$1$2…")
+    .replaceAll(/"([A-Za-z0-9+/]{200,}=*)"/g, (_, base64: string) => `<${Buffer.from(base64, "base64").length} bytes>`);
 }
 
 function isBufferJson(value: unknown): value is { readonly data: readonly number[] } {

@@ -8,6 +8,7 @@ import {
 import { type Envelope, EnvelopeSchema } from "../../src/api/gen/conductor/federation/v1alpha1/federation_pb.ts";
 import { type Digest, digestOf } from "../../src/base/digest.ts";
 import type { DesiredIndex } from "../../src/federation/hub/ports.ts";
+import { RangeDigests } from "../../src/federation/index/range-digest.ts";
 import { offerMessage } from "../../src/federation/session/encode-frame.ts";
 import type { OfferPlan } from "../../src/federation/session/hub/offer.ts";
 import type { SpokeEffect } from "../../src/federation/session/spoke/effects.ts";
@@ -187,12 +188,25 @@ export class SpokeDriver implements Driver {
       form: formOf(command.args.get("form") ?? "full"),
       desired,
       base: this.#indexes.get(numberArg(command, "base", 0)),
+      ranges: this.#ranges(command, desired),
       inline: inline.map((text) => this.#bodies.put(text).digest),
     };
     const offer = offerMessage(plan, (digest) => this.#bodies.get(digest));
     const altered = command.words.includes("altered-inline");
     for (const blob of offer.blobs) if (altered) blob.data = Buffer.from(blob.data).fill("x");
     return offer;
+  }
+
+  /** `base=1 paths=12,7.200`: what index 1 has in those ranges is replaced. */
+  #ranges(command: Command, desired: DesiredIndex): OfferPlan["ranges"] {
+    const paths = command.args.get("paths");
+    const base = this.#indexes.get(numberArg(command, "base", 0));
+    if (paths === undefined || base === undefined) return undefined;
+    return {
+      baseDigest: base.digest,
+      paths: paths.split(",").map((path) => Uint8Array.from(path.split(".").map(Number))),
+      digests: new RangeDigests(desired.document),
+    };
   }
 
   /** `chunk body=text*N offset=0 length=262144 [altered]`, or `chunk index=3` for an index by reference. */
@@ -278,6 +292,8 @@ function nackOf(command: Command): ItemNack | undefined {
 }
 
 function formOf(text: string): OfferPlan["form"] {
-  if (text === "full" || text === "diff" || text === "unchanged" || text === "reference") return text;
+  const forms: readonly OfferPlan["form"][] = ["full", "diff", "ranges", "unchanged", "reference"];
+  const form = forms.find((known) => known === text);
+  if (form !== undefined) return form;
   throw new Error(`no such form: ${text}`);
 }

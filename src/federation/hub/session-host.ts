@@ -23,6 +23,7 @@ import type { HubLimits, HubOptions } from "./hub-options.ts";
 import type { AgentView } from "./hub-view.ts";
 import type { DesiredIndex, HubMembership, WriteFence } from "./ports.ts";
 import { FactRefused, OwnershipLost } from "./ports.ts";
+import type { Turns } from "./turns.ts";
 import { unsupportedResponse } from "./unsupported-response.ts";
 
 /** What all session hosts of a hub share. */
@@ -32,6 +33,8 @@ export interface HubShared {
   readonly shelf: BlobShelf;
   readonly loads: Semaphore;
   readonly membership: HubMembership;
+  /** Turns to compare range digests (lessons §5.2). */
+  readonly compares: Turns<SessionHost>;
   /** Something about a cluster changed. */
   changed(cluster: string): void;
 }
@@ -269,6 +272,12 @@ export class SessionHost {
         return;
       case "UnpinBlob":
         this.#unpin(effect.token, effect.digest);
+        return;
+      case "AcquireCompare":
+        this.#shared.compares.acquire(this, () => this.step({ type: "CompareAcquired" }));
+        return;
+      case "ReleaseCompare":
+        this.#shared.compares.release(this);
         return;
       case "StoreFact":
         void this.#store(effect.token, effect.fact);

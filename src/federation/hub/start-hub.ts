@@ -10,7 +10,7 @@ import { Semaphore } from "../../base/semaphore.ts";
 import { tenantIdentity } from "../../trust/identity/tenant-identity.ts";
 import { type GrpcServer, startGrpcServer } from "../../trust/tls/grpc-server.ts";
 import type { Authentication } from "../../trust/tls/tls-listener.ts";
-import { GOODBYE_LINGER_MS } from "../session/limits.ts";
+import { GOODBYE_LINGER_MS, MAX_COMPARING_AGENTS } from "../session/limits.ts";
 import { goodbye } from "../session/message.ts";
 import type { HubMessage } from "../session/payload.ts";
 import { GRPC_MESSAGE_LIMIT_BYTES } from "../wire/stream-method.ts";
@@ -21,6 +21,7 @@ import { DEFAULT_HUB_LIMITS, type HubLimits, type HubOptions } from "./hub-optio
 import type { HubView } from "./hub-view.ts";
 import { ALONE } from "./ports.ts";
 import { type HubShared, SessionHost } from "./session-host.ts";
+import { Turns } from "./turns.ts";
 
 /** A running hub replica. */
 export interface Hub {
@@ -69,6 +70,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
     shelf: new BlobShelf(desired, limits.inlineCacheBytes),
     loads: new Semaphore(limits.concurrentLoads),
     membership,
+    compares: new Turns(MAX_COMPARING_AGENTS),
     changed: (cluster) => {
       for (const listener of listeners) listener(cluster);
     },

@@ -7,7 +7,6 @@ import type { IndexDocument, IndexItem, ItemKind } from "./index-document.ts";
 import { parseIndex } from "./parse-index.ts";
 import { planIndex } from "./plan-index.ts";
 import { inventoryDigest } from "./inventory-digest.ts";
-import { differingRanges, entriesIn, rangeDigests } from "./range-digest.ts";
 
 const kind = fc.constantFrom<ItemKind>("PackInstalled", "PermissionSnapshot", "Correction", "Governance");
 const digest = fc.integer({ min: 0, max: 50 }).map((n) => digestOf(`body ${n}`));
@@ -144,34 +143,6 @@ describe("inventoryDigest", () => {
     expect(inventoryDigest([two, one])).toBe(digest);
     for (const changed of [{ version: 2 }, { digest: "e" }, { level: 3 }, { reason: "X" }, { name: "c" }])
       expect(inventoryDigest([{ ...one, ...changed }, two])).not.toBe(digest);
-  });
-});
-
-describe("rangeDigests", () => {
-  it("find every difference by recursing only where ranges differ", () => {
-    fc.assert(
-      fc.property(
-        fc.uniqueArray(fc.record({ key: fc.string(), version: fc.nat(3), digest: fc.constant("d") }), {
-          maxLength: 60,
-          selector: (entry) => entry.key,
-        }),
-        fc.array(fc.nat(59), { maxLength: 5 }),
-        (entries, touched) => {
-          const changed = entries.map((entry, at) =>
-            touched.includes(at) ? Object.assign({}, entry, { version: entry.version + 1 }) : entry,
-          );
-          const found = differingRanges(rangeDigests(entries), rangeDigests(changed)).flatMap((range) =>
-            differingRanges(rangeDigests(entries, [range]), rangeDigests(changed, [range])).flatMap((deeper) =>
-              entriesIn(changed, [range, deeper]),
-            ),
-          );
-          const expected = changed.filter((entry, at) => entry.version !== entries[at]?.version);
-          for (const entry of expected) expect(found).toContainEqual(entry);
-          expect(differingRanges(rangeDigests(entries), rangeDigests([...entries].reverse()))).toEqual([]);
-        },
-      ),
-      { numRuns: 50 },
-    );
   });
 });
 

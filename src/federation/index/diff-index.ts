@@ -27,11 +27,11 @@ export function diffIndexes(from: IndexDocument, fromDigest: string, to: IndexDo
     const key = itemKey(item);
     const old = before.get(key);
     before.delete(key);
-    if (old === undefined || !sameItem(old, item)) changed.push(Buffer.from(canonicalJson(itemJson(item))));
+    if (old === undefined || !sameItem(old, item)) changed.push(encodeItem(item));
   }
   return {
     baseDigest: fromDigest,
-    header: Buffer.from(canonicalJson(documentJson({ ...to, items: [] }))),
+    header: encodeHeader(to),
     changed,
     dropped: [...before.keys()],
   };
@@ -42,14 +42,27 @@ export function diffIndexes(from: IndexDocument, fromDigest: string, to: IndexDo
  * result is as trustworthy as its signature: verify it like a full offer.
  */
 export function applyDiff(base: IndexDocument, parts: IndexDiffParts): Uint8Array | undefined {
-  if (parts.changed.length > MAX_INDEX_ITEMS || parts.dropped.length > MAX_INDEX_ITEMS) return undefined;
-  const header = parseIndex(parts.header);
-  if (!header.ok || header.document.items.length > 0) return undefined;
+  if (parts.dropped.length > MAX_INDEX_ITEMS) return undefined;
   const items = new Map<string, IndexItem>();
   for (const item of base.items) items.set(itemKey(item), item);
   for (const key of parts.dropped) if (!items.delete(key)) return undefined;
-  let bytes = parts.header.length;
-  for (const encoded of parts.changed) {
+  return rebuildIndex(parts.header, items, parts.changed);
+}
+
+/**
+ * The canonical body of an index from its header, the items that stay (taken over and added to) and those that are said, each as
+ * canonical JSON; undefined when something is malformed or larger than an index may be.
+ */
+export function rebuildIndex(
+  header: Uint8Array,
+  items: Map<string, IndexItem>,
+  said: readonly Uint8Array[],
+): Uint8Array | undefined {
+  if (said.length > MAX_INDEX_ITEMS) return undefined;
+  const parsed = parseIndex(header);
+  if (!parsed.ok || parsed.document.items.length > 0) return undefined;
+  let bytes = header.length;
+  for (const encoded of said) {
     bytes += encoded.length;
     if (bytes > MAX_INDEX_BYTES) return undefined;
     const value = parseItemJson(encoded);
@@ -58,8 +71,18 @@ export function applyDiff(base: IndexDocument, parts: IndexDiffParts): Uint8Arra
     items.set(itemKey(read.item), read.item);
   }
   if (items.size > MAX_INDEX_ITEMS) return undefined;
-  const merged: IndexDocument = { ...header.document, items: [...items.values()].sort(compareItems) };
+  const merged: IndexDocument = { ...parsed.document, items: [...items.values()].sort(compareItems) };
   return Buffer.from(canonicalJson(documentJson(merged)));
+}
+
+/** Canonical JSON of one item, as diffs and ranges carry it. */
+export function encodeItem(item: IndexItem): Uint8Array {
+  return Buffer.from(canonicalJson(itemJson(item)));
+}
+
+/** Canonical JSON of an index with an empty item list, as diffs and ranges carry it. */
+export function encodeHeader(document: IndexDocument): Uint8Array {
+  return Buffer.from(canonicalJson(documentJson({ ...document, items: [] })));
 }
 
 function parseItemJson(bytes: Uint8Array): JsonValue | undefined {

@@ -1,57 +1,83 @@
 import { createHash } from "node:crypto";
-import { compareText } from "./index-order.ts";
+import { type IndexDocument, type IndexItem, itemKey } from "./index-document.ts";
 
-/** One entry of a set that two sides compare. */
-export interface RangeEntry {
-  readonly key: string;
-  readonly version: number;
-  readonly digest: string;
-}
-
-/** Ranges per step of the comparison (lessons §5.3). */
+/** Ranges that one range is divided into (lessons §5.3). */
 export const RANGES = 256;
+/** Bytes of the digest of one range. A collision costs one full offer: what is rebuilt is verified by its signature. */
+export const RANGE_DIGEST_BYTES = 8;
+/** Longest path of a range, bytes: 65,536 ranges are more than three for every item an index may have. */
+export const MAX_PATH_BYTES = 2;
+
+interface Placed {
+  readonly hash: Buffer;
+  readonly item: IndexItem;
+}
 
 /**
- * Digests of the 256 ranges of a set, hex, empty for an empty range. A key's range is one byte of its SHA-256, so that an added key
- * changes one range and moves no other. `path` narrows to the entries of one range of the step before: recurse only where
- * {@link differingRanges} says so.
+ * The items of an index in the order of SHA-256(`kind/name`), so that an added item changes one range and moves no other. A range is
+ * the items whose hashes begin with its path.
  */
-export function rangeDigests(entries: Iterable<RangeEntry>, path: readonly number[] = []): string[] {
-  const ranges: RangeEntry[][] = [];
-  for (const entry of entriesIn(entries, path)) {
-    const range = hashOf(entry.key)[path.length] ?? 0;
-    (ranges[range] ??= []).push(entry);
+export class RangeDigests {
+  readonly #placed: readonly Placed[];
+
+  constructor(document: IndexDocument) {
+    this.#placed = document.items
+      .map((item) => ({ hash: createHash("sha256").update(itemKey(item)).digest(), item }))
+      .sort((a, b) => Buffer.compare(a.hash, b.hash));
   }
-  const digests: string[] = [];
-  for (let range = 0; range < RANGES; range++) digests.push(digestOfRange(ranges[range] ?? []));
-  return digests;
+
+  /** Digests of the 256 ranges within the range at `path`, one after the other: RangeDigestReply.digests. */
+  digests(path: Uint8Array): Uint8Array {
+    const digests = new Uint8Array(RANGES * RANGE_DIGEST_BYTES);
+    const depth = path.length;
+    const placed = this.#slice(path);
+    for (let first = 0; first < placed.length;) {
+      const range = placed[first]?.hash[depth] ?? 0;
+      const hash = createHash("sha256");
+      let next = first;
+      for (; placed[next]?.hash[depth] === range; next++) hash.update(lineOf(placed[next]));
+      digests.set(hash.digest().subarray(0, RANGE_DIGEST_BYTES), range * RANGE_DIGEST_BYTES);
+      first = next;
+    }
+    return digests;
+  }
+
+  /** The items in the range at `path`. */
+  items(path: Uint8Array): IndexItem[] {
+    return this.#slice(path).map(({ item }) => item);
+  }
+
+  #slice(path: Uint8Array): readonly Placed[] {
+    if (path.length === 0) return this.#placed;
+    return this.#placed.slice(this.#lowest(path, 0), this.#lowest(path, 1));
+  }
+
+  /** Position of the first item whose hash begins with `path` (`after` 0), or with something greater (1). */
+  #lowest(path: Uint8Array, after: 0 | 1): number {
+    let low = 0;
+    let high = this.#placed.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const head = this.#placed[middle]?.hash.subarray(0, path.length) ?? path;
+      if (Buffer.compare(head, path) < after) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
 }
 
-/** The entries of one range: those to list, or to compare one step deeper. */
-export function entriesIn(entries: Iterable<RangeEntry>, path: readonly number[]): RangeEntry[] {
-  const found: RangeEntry[] = [];
-  for (const entry of entries) {
-    const hash = hashOf(entry.key);
-    if (path.every((range, step) => hash[step] === range)) found.push(entry);
-  }
-  return found;
-}
-
-/** Ranges whose digests differ. */
-export function differingRanges(left: readonly string[], right: readonly string[]): number[] {
+/** Ranges, 0 to 255, whose digests differ. */
+export function differingRanges(left: Uint8Array, right: Uint8Array): number[] {
   const differing: number[] = [];
-  for (let range = 0; range < RANGES; range++) if (left[range] !== right[range]) differing.push(range);
+  for (let range = 0; range < RANGES; range++) {
+    const [from, to] = [range * RANGE_DIGEST_BYTES, (range + 1) * RANGE_DIGEST_BYTES];
+    if (Buffer.compare(left.subarray(from, to), right.subarray(from, to)) !== 0) differing.push(range);
+  }
   return differing;
 }
 
-function digestOfRange(entries: RangeEntry[]): string {
-  if (entries.length === 0) return "";
-  const hash = createHash("sha256");
-  for (const entry of entries.sort((a, b) => compareText(a.key, b.key)))
-    hash.update(`${entry.key}\0${entry.version}\0${entry.digest}\n`);
-  return hash.digest("hex");
-}
-
-function hashOf(key: string): Buffer {
-  return createHash("sha256").update(key).digest();
+function lineOf(placed: Placed | undefined): string {
+  if (placed === undefined) return "";
+  const { item } = placed;
+  return `${itemKey(item)}\0${item.version}\0${item.digest}\n`;
 }

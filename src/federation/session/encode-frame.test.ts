@@ -6,6 +6,7 @@ import { EnvelopeSchema } from "../../api/gen/conductor/federation/v1alpha1/fede
 import { AcknowledgeSchema } from "../../api/gen/conductor/federation/v1alpha1/session_pb.ts";
 import { encodeFrame, frameEnvelope } from "./encode-frame.ts";
 import type { Frame, FrameBody } from "./frame.ts";
+import { RangeDigests } from "../index/range-digest.ts";
 import type { OfferPlan } from "./hub/offer.ts";
 
 const bodies = new Bodies();
@@ -43,6 +44,7 @@ describe("encodeFrame", () => {
       form: "full",
       desired: index,
       base: undefined,
+      ranges: undefined,
       inline: [bodies.put("here").digest, "sha256:gone"],
     };
     const { payload } = fromBinary(EnvelopeSchema, encodeFrame(frame({ kind: "offer", offer: plan }), source));
@@ -59,10 +61,24 @@ describe("bodies behind the message", () => {
     const { digest, size } = bodies.put("abc*100000");
     const inline = [bodies.put("three").digest, bodies.put("longer*5000").digest];
     const frames: readonly FrameBody[] = [
-      { kind: "offer", offer: { form: "full", desired: next, base: undefined, inline } },
-      { kind: "offer", offer: { form: "reference", desired: next, base: undefined, inline: [] } },
-      { kind: "offer", offer: { form: "unchanged", desired: next, base: undefined, inline: [] } },
-      { kind: "offer", offer: { form: "diff", desired: next, base, inline } },
+      { kind: "offer", offer: { form: "full", desired: next, base: undefined, ranges: undefined, inline } },
+      { kind: "offer", offer: { form: "reference", desired: next, base: undefined, ranges: undefined, inline: [] } },
+      { kind: "offer", offer: { form: "unchanged", desired: next, base: undefined, ranges: undefined, inline: [] } },
+      { kind: "offer", offer: { form: "diff", desired: next, base, ranges: undefined, inline } },
+      {
+        kind: "offer",
+        offer: {
+          form: "ranges",
+          desired: next,
+          base: undefined,
+          ranges: {
+            baseDigest: base.digest,
+            paths: [Uint8Array.of(), Uint8Array.of(3, 200)],
+            digests: new RangeDigests(next.document),
+          },
+          inline,
+        },
+      },
       { kind: "chunk", digest, offset: 0, length: 70_000, total: size },
       { kind: "chunk", digest, offset: 99_990, length: 10, total: size },
     ];

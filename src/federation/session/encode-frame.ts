@@ -4,6 +4,7 @@ import {
   type IndexOffer,
   IndexDiffSchema,
   IndexOfferSchema,
+  IndexRangesSchema,
   IndexReferenceSchema,
   IndexSignatureSchema,
   IndexUnchangedSchema,
@@ -15,6 +16,7 @@ import { type Envelope, EnvelopeSchema } from "../../api/gen/conductor/federatio
 import { invariant } from "../../base/assert.ts";
 import type { Digest } from "../../base/digest.ts";
 import { diffIndexes } from "../index/diff-index.ts";
+import { rangesOf } from "../index/replace-ranges.ts";
 import type { Frame, FrameBody } from "./frame.ts";
 import type { OfferPlan } from "./hub/offer.ts";
 
@@ -97,6 +99,20 @@ export function offerMessage(plan: OfferPlan, inline: (digest: Digest) => Uint8A
         digest: desired.digest,
       });
       offer.form = { case: "unchanged", value };
+      return offer;
+    }
+    case "ranges": {
+      const { ranges } = plan;
+      invariant(ranges !== undefined, "an offer by ranges names them");
+      const parts = rangesOf(desired.document, ranges.digests, ranges.paths);
+      const value = create(IndexRangesSchema, {
+        baseDigest: ranges.baseDigest,
+        header: parts.header,
+        paths: [...parts.paths],
+        items: [...parts.items],
+        signatures,
+      });
+      offer.form = { case: "ranges", value };
       return offer;
     }
     case "diff": {

@@ -83,6 +83,14 @@ export const FETCH_RETRY: BackoffPolicy = { baseMs: 500, factor: 2, capMs: 60_00
 export const OFFER_RETRY: BackoffPolicy = { baseMs: 1_000, factor: 2, capMs: 60_000 };
 /** Backoff between attempts to store a fact. */
 export const STORE_RETRY: BackoffPolicy = { baseMs: 250, factor: 2, capMs: 30_000 };
+/** Smallest index whose ranges are compared when the hub does not have what the agent holds, bytes: a smaller one is sent whole. */
+export const COMPARED_BODY_BYTES = 16 * 1024;
+/** Longest wait for a RangeDigestReply before the index is sent whole, milliseconds. */
+export const COMPARE_DEADLINE_MS = 10_000;
+/** Ranges in one RangeDigestRequest. */
+export const MAX_COMPARED_PATHS = 32;
+/** Agents of one hub that compare range digests at a time (lessons §5.2). */
+export const MAX_COMPARING_AGENTS = 20;
 /** Longest wait for an IndexReport before the index is offered again, milliseconds (lessons §3.8). */
 export const OFFER_SWEEP_MS = 60_000;
 

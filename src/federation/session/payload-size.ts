@@ -12,6 +12,10 @@ export function payloadBytes(payload: Payload): number {
   switch (payload.case) {
     case "itemReport":
       return SMALL_BYTES + payload.value.name.length + payload.value.waitingFor.length + nackBytes(payload.value.nack);
+    case "rangeDigestReply":
+      return SMALL_BYTES + sumOf(payload.value.digests);
+    case "rangeDigestRequest":
+      return SMALL_BYTES + sumOf(payload.value.paths) + 4 * payload.value.paths.length;
     case "indexReport":
       return SMALL_BYTES + nackBytes(payload.value.nack);
     case "blobUnavailable":
@@ -54,6 +58,12 @@ export function payloadBytes(payload: Payload): number {
     default:
       return SMALL_BYTES;
   }
+}
+
+function sumOf(parts: readonly Uint8Array[]): number {
+  let bytes = 0;
+  for (const part of parts) bytes += part.length;
+  return bytes;
 }
 
 function nackBytes(nack: Nack | undefined): number {

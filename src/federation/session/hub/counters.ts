@@ -7,6 +7,9 @@ export interface HubCounters {
   offersDiff: number;
   offersUnchanged: number;
   offersReference: number;
+  offersRanges: number;
+  /** Comparisons by range digest. */
+  compares: number;
   /** Offers repeated because no report came in time: a steady count is a bug (lessons §3.8). */
   offerSweeps: number;
   indexRefused: number;
@@ -28,6 +31,8 @@ export function zeroCounters(): HubCounters {
     offersDiff: 0,
     offersUnchanged: 0,
     offersReference: 0,
+    offersRanges: 0,
+    compares: 0,
     offerSweeps: 0,
     indexRefused: 0,
     nacks: 0,

@@ -32,6 +32,10 @@ export type HubEffect =
    */
   | { readonly type: "PinBlob"; readonly token: number; readonly digest: Digest }
   | { readonly type: "UnpinBlob"; readonly token: number; readonly digest: Digest }
+  /** Wait for a turn to compare range digests; answer CompareAcquired. At most one per session at a time. */
+  | { readonly type: "AcquireCompare" }
+  /** The turn, or the wait for it, is over. */
+  | { readonly type: "ReleaseCompare" }
   /** Make a fact durable; answer FactStored with the token. */
   | { readonly type: "StoreFact"; readonly token: number; readonly fact: Fact }
   /** Append a batch to the sink; answer AuditStored with the token. One at a time per session. */

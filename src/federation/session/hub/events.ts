@@ -44,6 +44,8 @@ export type HubEvent =
       readonly busy: boolean;
       readonly corrupt?: true;
     }
+  /** Answers AcquireCompare. */
+  | { readonly type: "CompareAcquired" }
   /** Answers StoreFact. */
   | { readonly type: "FactStored"; readonly token: number; readonly outcome: StoreOutcome }
   /** Answers StoreAudit. `result` undefined: the sink failed; the batch is stored again later. */

@@ -21,7 +21,8 @@ import type { HubCounters } from "./counters.ts";
 import type { LoadedSession } from "./events.ts";
 import { FactIntake, reject } from "./fact-intake.ts";
 import { commonVersion } from "./hello-check.ts";
-import { type HeldIndex, IndexOffers } from "./index-offers.ts";
+import type { HeldIndex } from "./agent-claims.ts";
+import { IndexOffers, type OfferSizes } from "./index-offers.ts";
 import { OperatorRetries } from "./operator-retries.ts";
 import { RevocationLane } from "./revocation-lane.ts";
 import type { HubPipe, HubStep } from "./step.ts";
@@ -39,10 +40,10 @@ export class HubLanes {
   /** Protocol version of the stream. */
   #version = 0;
 
-  constructor(random: Random, counters: HubCounters, offerBodyBytes: number) {
+  constructor(random: Random, counters: HubCounters, sizes: OfferSizes) {
     const tokens = new Tokens();
     this.#counters = counters;
-    this.offers = new IndexOffers(random, counters, offerBodyBytes);
+    this.offers = new IndexOffers(random, counters, sizes);
     this.blobs = new BlobServing(tokens, counters);
     this.facts = new FactIntake(random, tokens, counters);
     this.audit = new AuditIntake(random, tokens, counters);
@@ -82,7 +83,11 @@ export class HubLanes {
       case "frameNack":
         pipe.durable(seq, step.nowMs);
         this.#counters.unknownPayloads++;
+        this.offers.unsupported(step);
         return undefined;
+      case "rangeDigestReply":
+        pipe.durable(seq, step.nowMs, bytes);
+        return this.offers.digests(payload.value, step);
       case "indexReport":
         pipe.durable(seq, step.nowMs);
         return this.offers.report(payload.value, step) ?? this.#floorsHeld(payload.value, pipe, step);
@@ -157,6 +162,7 @@ export class HubLanes {
 
   /** The stream ended. */
   closed(step: HubStep): void {
+    this.offers.closed(step);
     this.blobs.closed(step);
     this.facts.closed();
     this.audit.closed();

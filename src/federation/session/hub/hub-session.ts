@@ -7,7 +7,7 @@ import {
   ProtocolError_Code,
 } from "../../../api/gen/conductor/federation/v1alpha1/session_pb.ts";
 import type { Random } from "../../../base/random.ts";
-import { HEARTBEAT_INTERVAL_MS } from "../limits.ts";
+import { COMPARED_BODY_BYTES, HEARTBEAT_INTERVAL_MS } from "../limits.ts";
 import { clip, heartBeat } from "../message.ts";
 import type { Payload } from "../payload.ts";
 import { payloadBytes } from "../payload-size.ts";
@@ -20,7 +20,8 @@ import type { HubEffect } from "./effects.ts";
 import type { HubEvent, LoadedSession } from "./events.ts";
 import { helloFault } from "./hello-check.ts";
 import { HubLanes } from "./hub-lanes.ts";
-import { type HeldIndex, OFFER_BODY_BYTES } from "./index-offers.ts";
+import type { HeldIndex } from "./agent-claims.ts";
+import { OFFER_BODY_BYTES } from "./offer-plan.ts";
 import { Rivals } from "./rivals.ts";
 import type { HubPipe, HubStep } from "./step.ts";
 import type { HubSessionView } from "./view.ts";
@@ -36,6 +37,8 @@ export interface HubSessionOptions {
   readonly heartbeatIntervalMs?: number;
   /** Largest index body or diff that is sent in one frame, bytes; a larger one is fetched by digest. */
   readonly offerBodyBytes?: number;
+  /** Smallest index body whose ranges are compared when the hub does not have what the agent holds, bytes. */
+  readonly comparedBodyBytes?: number;
 }
 
 const NOTHING: readonly never[] = [];
@@ -62,7 +65,10 @@ export class HubSession {
     const { cluster, random } = options;
     this.cluster = cluster;
     this.#heartbeatMs = options.heartbeatIntervalMs ?? HEARTBEAT_INTERVAL_MS;
-    this.#lanes = new HubLanes(random, this.#counters, options.offerBodyBytes ?? OFFER_BODY_BYTES);
+    this.#lanes = new HubLanes(random, this.#counters, {
+      offerBodyBytes: options.offerBodyBytes ?? OFFER_BODY_BYTES,
+      comparedBodyBytes: options.comparedBodyBytes ?? COMPARED_BODY_BYTES,
+    });
     this.#carrier = new Carrier({
       cluster,
       random,
@@ -173,6 +179,9 @@ export class HubSession {
         return;
       case "BlobPinned":
         lanes.blobs.pinned(event, carrier.pipe, step);
+        return;
+      case "CompareAcquired":
+        lanes.offers.compareAcquired();
         return;
       case "FactStored":
         lanes.facts.stored(event.token, event.outcome, carrier.pipe, step);

@@ -1,65 +1,31 @@
-import type { IndexReport, ItemReport } from "../../../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
+import type {
+  IndexReport,
+  ItemReport,
+  RangeDigestReply,
+} from "../../../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
 import { IndexReport_Outcome } from "../../../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
 import { ProtocolError_Code } from "../../../api/gen/conductor/federation/v1alpha1/session_pb.ts";
-import type { Digest } from "../../../base/digest.ts";
 import type { Random } from "../../../base/random.ts";
 import type { DesiredIndex } from "../../hub/ports.ts";
 import { type IndexItem, itemKey } from "../../index/index-document.ts";
 import { inventoryDigest } from "../../index/inventory-digest.ts";
-import { forEachBody, namedBodies, planIndex } from "../../index/plan-index.ts";
-import type { Lane } from "../lane.ts";
-import {
-  FRAME_OVERHEAD_BYTES,
-  INLINE_BLOB_BYTES,
-  INLINE_TOTAL_BYTES,
-  MAX_FRAME_BYTES,
-  OFFER_RETRY,
-  OFFER_SWEEP_MS,
-} from "../limits.ts";
+import { OFFER_RETRY, OFFER_SWEEP_MS } from "../limits.ts";
 import { retryAtMs } from "../retry.ts";
 import { type Violation, violation } from "../violation.ts";
 import type { HubCounters } from "./counters.ts";
+import { DigestCompare } from "./digest-compare.ts";
+import type { HeldIndex, QuarantinedItem, RefusedIndex } from "./agent-claims.ts";
 import type { OfferPlan } from "./offer.ts";
+import { laneOf, offerBytes, planOffer, unchangedOffer } from "./offer-plan.ts";
 import type { HubPipe, HubStep } from "./step.ts";
 
-/** Position an agent says it holds. */
-export interface HeldIndex {
-  readonly epoch: number;
-  readonly sequence: number;
-  readonly digest: string;
+/** Sizes, bytes, that decide the form of an offer. */
+export interface OfferSizes {
+  /** Largest index body or diff in one frame. */
+  readonly offerBodyBytes: number;
+  /** Smallest index body whose ranges are compared when the hub does not have what the agent holds. */
+  readonly comparedBodyBytes: number;
 }
-
-/** An index the agent refused; not offered again until it changes, the agent's build changes or, when retryable, `retryAtMs`. */
-export interface RefusedIndex {
-  readonly digest: string;
-  readonly epoch: number;
-  readonly sequence: number;
-  readonly reason: string;
-  /** For people. */
-  readonly detail: string;
-  readonly agentVersion: string;
-  readonly attempts: number;
-  /** Infinity when final. */
-  readonly retryAtMs: number;
-}
-
-/** An item digest the agent refused for good. */
-export interface QuarantinedItem {
-  readonly digest: string;
-  readonly version: number;
-  readonly reason: string;
-}
-
-/** Share of a frame for an index body or diff that is not sent by reference, bytes. */
-export const OFFER_BODY_BYTES = MAX_FRAME_BYTES - INLINE_TOTAL_BYTES - 2 * FRAME_OVERHEAD_BYTES;
-/** Estimate of a diff's header without revocations, bytes. */
-const HEADER_BYTES = 640;
-/** Estimate of one revocation in a header, besides its name, bytes. */
-const REVOCATION_BYTES = 96;
-/** Estimate of one item in a diff besides its name and refs, bytes. */
-const ITEM_BYTES = 192;
-/** Estimate of one ref, bytes. */
-const REF_BYTES = 104;
 
 /**
  * Decides what to offer to one agent. Derived from state only: what the agent should hold, what it says it holds, what it refused.
@@ -75,16 +41,38 @@ export class IndexOffers {
   readonly quarantine: Map<string, QuarantinedItem> = new Map();
   readonly #random: Random;
   readonly #counters: HubCounters;
-  readonly #bodyBytes: number;
+  readonly #sizes: OfferSizes;
+  readonly #compare: DigestCompare;
   #outstanding: { readonly plan: OfferPlan; readonly sentMs: number } | undefined = undefined;
   #offeredOnStream = false;
   #needsFull = false;
   #agentVersion = "";
 
-  constructor(random: Random, counters: HubCounters, bodyBytes: number) {
+  constructor(random: Random, counters: HubCounters, sizes: OfferSizes) {
     this.#random = random;
     this.#counters = counters;
-    this.#bodyBytes = bodyBytes;
+    this.#sizes = sizes;
+    this.#compare = new DigestCompare(counters);
+  }
+
+  /** It is this agent's turn to compare range digests. */
+  compareAcquired(): void {
+    this.#compare.acquired();
+  }
+
+  /** The agent's range digests. */
+  digests(reply: RangeDigestReply, step: HubStep): Violation | undefined {
+    return this.#compare.reply(reply, step);
+  }
+
+  /** The agent does not know something it was sent: only range digests are asked for without knowing that it does. */
+  unsupported(step: HubStep): void {
+    this.#compare.unsupported(step);
+  }
+
+  /** The stream ended. */
+  closed(step: HubStep): void {
+    this.#compare.closed(step);
   }
 
   /** A stream went live: what the agent holds is what it said in Hello. */
@@ -132,16 +120,18 @@ export class IndexOffers {
 
   /** True when the agent's inventory digest differs from what `levels` would give (Welcome.resend_item_reports). */
   inventoryDiffers(claimed: string, levels: readonly ItemReport[]): boolean {
-    const holds = this.accepted;
-    if (holds === undefined) return this.held !== undefined || levels.length > 0;
-    const byKey = new Map<string, ItemReport>();
-    for (const report of levels) byKey.set(itemKey(report), report);
+    const named = new Map<string, IndexItem>();
+    for (const item of (this.accepted ?? this.desired)?.document.items ?? []) named.set(itemKey(item), item);
     const entries = [];
-    for (const item of holds.document.items) {
-      const report = byKey.get(itemKey(item));
-      if (report === undefined || Number(report.version) !== item.version || report.digest !== item.digest) continue;
-      const { kind, name, version, digest } = item;
-      entries.push({ kind, name, version, digest, level: report.level, reason: report.nack?.reason ?? "" });
+    for (const report of levels) {
+      const item = named.get(itemKey(report));
+      if (item === undefined) continue;
+      // Without the document that the agent holds its own word is all there is: what is stored of items that are still wanted. When
+      // the agent's digest is over exactly that, it is right; otherwise it reports everything once more.
+      const isHeld = Number(report.version) === item.version && report.digest === item.digest;
+      if (this.accepted !== undefined && !isHeld) continue;
+      const { kind, name, version, digest, level } = report;
+      entries.push({ kind, name, version: Number(version), digest, level, reason: report.nack?.reason ?? "" });
     }
     return inventoryDigest(entries) !== claimed;
   }
@@ -150,9 +140,10 @@ export class IndexOffers {
   pump(pipe: HubPipe, step: HubStep): void {
     const desired = this.desired;
     if (desired === undefined || !this.#isDue(desired, step.nowMs)) return;
-    const plan = this.#plan(desired);
-    const lane = this.#laneOf(plan);
-    const bytes = this.#bytesOf(plan);
+    const plan = this.#plan(desired, pipe, step);
+    if (plan === undefined) return;
+    const lane = laneOf(plan);
+    const bytes = offerBytes(plan);
     if (!pipe.sending.hasRoom(lane, bytes)) return;
     this.#offeredOnStream = true;
     this.#outstanding = { plan, sentMs: step.nowMs };
@@ -181,7 +172,10 @@ export class IndexOffers {
         return undefined;
       case IndexReport_Outcome.NEED_FULL:
         if (plan.form === "full" || plan.form === "reference")
-          return violation(ProtocolError_Code.INVALID, "index report: NEED_FULL answers a diff or an unchanged offer");
+          return violation(
+            ProtocolError_Code.INVALID,
+            "index report: NEED_FULL answers a diff, ranges or an unchanged offer",
+          );
         this.#outstanding = undefined;
         this.#needsFull = true;
         return undefined;
@@ -219,6 +213,7 @@ export class IndexOffers {
   get deadlineMs(): number {
     return Math.min(
       this.#sweepAtMs,
+      this.#compare.deadlineMs,
       this.#outstanding === undefined ? (this.refused?.retryAtMs ?? Infinity) : Infinity,
     );
   }
@@ -242,62 +237,23 @@ export class IndexOffers {
     return !this.#offeredOnStream || this.#needsFull || desired.digest !== this.held?.digest;
   }
 
-  #plan(desired: DesiredIndex): OfferPlan {
-    const base = this.accepted;
-    if (!this.#needsFull && desired.digest === this.held?.digest)
-      return { form: "unchanged", desired, base: undefined, inline: [] };
-    const diffable = !this.#needsFull && base !== undefined && base.digest === this.held?.digest;
-    const changed = diffable ? changedItems(base, desired) : this.#changedSinceHeld(desired);
-    const inline = this.#inline(changed, diffable ? base : undefined);
-    const bodyBytes = desired.envelope.body.length;
-    if (diffable) {
-      const bytes = diffBytes(desired, changed);
-      if (bytes < bodyBytes && bytes <= this.#bodyBytes) return { form: "diff", desired, base, inline };
-    }
-    return { form: bodyBytes <= this.#bodyBytes ? "full" : "reference", desired, base: undefined, inline };
+  /** The next offer; undefined while the agent is asked what it holds. */
+  #plan(desired: DesiredIndex, pipe: HubPipe, step: HubStep): OfferPlan | undefined {
+    const { held, quarantine } = this;
+    if (!this.#needsFull && desired.digest === held?.digest) return unchangedOffer(desired);
+    const base = !this.#needsFull && this.accepted?.digest === held?.digest ? this.accepted : undefined;
+    const input = { desired, held, base, differs: undefined, quarantine, bodyBytes: this.#sizes.offerBodyBytes };
+    if (this.#needsFull || base !== undefined || held === undefined || !this.#isComparable(held, desired))
+      return planOffer(input);
+    const comparison = this.#compare.find(held.digest, desired, pipe, step);
+    if (comparison.kind === "pending") return undefined;
+    return planOffer(comparison.kind === "differs" ? { ...input, differs: comparison } : input);
   }
 
-  /** Item versions are the sequences of their index, so what is newer than the held position changed since. */
-  #changedSinceHeld(desired: DesiredIndex): readonly IndexItem[] {
-    const since = this.held?.epoch === desired.document.epoch ? this.held.sequence : 0;
-    return desired.document.items.filter((item) => item.version > since);
-  }
-
-  /** Small bodies of what changed, without those that the agent has from the index it holds. */
-  #inline(changed: readonly IndexItem[], base: DesiredIndex | undefined): Digest[] {
-    const held = base === undefined ? undefined : namedBodies(base.document);
-    const inline = new Set<Digest>();
-    let bytes = 0;
-    for (const item of changed) {
-      if (this.quarantine.get(itemKey(item))?.digest === item.digest) continue;
-      forEachBody(item, (digest, size) => {
-        if (size > INLINE_BLOB_BYTES || bytes + size > INLINE_TOTAL_BYTES || inline.has(digest)) return;
-        if (held?.has(digest) === true) return;
-        inline.add(digest);
-        bytes += size;
-      });
-    }
-    return [...inline];
-  }
-
-  #laneOf(plan: OfferPlan): Lane {
-    const deletes =
-      plan.form === "diff" &&
-      plan.base !== undefined &&
-      planIndex(plan.base.document, plan.desired.document).tombstones.length > 0;
-    return deletes ? "delete" : "update";
-  }
-
-  #bytesOf(plan: OfferPlan): number {
-    if (plan.form === "unchanged") return FRAME_OVERHEAD_BYTES / 16;
-    const sizes = new Map<string, number>();
-    for (const item of plan.desired.document.items) forEachBody(item, (digest, size) => sizes.set(digest, size));
-    let bytes = FRAME_OVERHEAD_BYTES;
-    for (const digest of plan.inline) bytes += sizes.get(digest) ?? 0;
-    if (plan.form === "full") bytes += plan.desired.envelope.body.length;
-    if (plan.form === "diff" && plan.base !== undefined)
-      bytes += diffBytes(plan.desired, changedItems(plan.base, plan.desired));
-    return bytes;
+  /** Asking pays when the index is large and its versions are of the epoch that the agent knows. */
+  #isComparable(held: HeldIndex, desired: DesiredIndex): boolean {
+    const { document, envelope } = desired;
+    return held.epoch === document.epoch && envelope.body.length >= this.#sizes.comparedBodyBytes;
   }
 
   #count(plan: OfferPlan): void {
@@ -311,20 +267,11 @@ export class IndexOffers {
       case "unchanged":
         this.#counters.offersUnchanged++;
         return;
+      case "ranges":
+        this.#counters.offersRanges++;
+        return;
       case "reference":
         this.#counters.offersReference++;
     }
   }
-}
-
-function changedItems(base: DesiredIndex, desired: DesiredIndex): readonly IndexItem[] {
-  const plan = planIndex(base.document, desired.document);
-  return plan.tombstones.length === 0 ? plan.changed : [...plan.tombstones, ...plan.changed];
-}
-
-function diffBytes(desired: DesiredIndex, changed: readonly IndexItem[]): number {
-  let bytes = HEADER_BYTES;
-  for (const revocation of desired.document.revocations) bytes += REVOCATION_BYTES + revocation.name.length;
-  for (const item of changed) bytes += ITEM_BYTES + item.name.length + (item.refs?.length ?? 0) * REF_BYTES;
-  return bytes;
 }

@@ -1,5 +1,5 @@
 import type { ChannelReason } from "./effects.ts";
-import type { HeldIndex, QuarantinedItem, RefusedIndex } from "./index-offers.ts";
+import type { HeldIndex, QuarantinedItem, RefusedIndex } from "./agent-claims.ts";
 import type { HubCounters } from "./counters.ts";
 
 /** What operators see of one session: a snapshot, made when asked for. */

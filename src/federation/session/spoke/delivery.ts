@@ -7,6 +7,8 @@ import {
   IndexReportSchema,
   IndexReport_Outcome,
   Nack_Class,
+  RangeDigestReplySchema,
+  type RangeDigestRequest,
 } from "../../../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
 import {
   type IndexPosition,
@@ -15,7 +17,8 @@ import {
 } from "../../../api/gen/conductor/federation/v1alpha1/session_pb.ts";
 import type { Digest } from "../../../base/digest.ts";
 import { planIndex } from "../../index/plan-index.ts";
-import { INLINE_BLOB_BYTES, INLINE_TOTAL_BYTES } from "../limits.ts";
+import { MAX_PATH_BYTES, RangeDigests } from "../../index/range-digest.ts";
+import { INLINE_BLOB_BYTES, INLINE_TOTAL_BYTES, MAX_COMPARED_PATHS } from "../limits.ts";
 import { nack } from "../message.ts";
 import { payloadBytes } from "../payload-size.ts";
 import type { Payload } from "../payload.ts";
@@ -148,6 +151,24 @@ export class Delivery {
       nack: nack(Nack_Class.BUSY, true, "BODY_UNAVAILABLE", detail),
     });
     enqueue(value, pipe);
+  }
+
+  /** The hub asks what is held, range by range. */
+  digests({ paths }: RangeDigestRequest, pipe: SpokePipe): Violation | undefined {
+    if (paths.length > MAX_COMPARED_PATHS || paths.some((path) => path.length >= MAX_PATH_BYTES))
+      return violation(
+        ProtocolError_Code.INVALID,
+        `range digest request paths: at most ${MAX_COMPARED_PATHS} of at most ${MAX_PATH_BYTES - 1} byte`,
+      );
+    const document = this.#holding.document;
+    const value = create(RangeDigestReplySchema, { indexDigest: this.#holding.digest });
+    if (document !== undefined) {
+      const ranges = new RangeDigests(document);
+      for (const path of paths) value.digests.push(ranges.digests(path));
+    }
+    const payload: Payload = { case: "rangeDigestReply", value };
+    pipe.queue.push("command", payload, payloadBytes(payload));
+    return undefined;
   }
 
   /** Asks for what is wanted while there is room. */

@@ -2,6 +2,7 @@ import type {
   BlobChunk,
   IndexDiff,
   IndexOffer,
+  IndexRanges,
   IndexReference,
   IndexSignature,
   IndexUnchanged,
@@ -13,6 +14,7 @@ import { type EnvelopeSignature, type KeyLookup, PAYLOAD_TYPES } from "../../../
 import { applyDiff } from "../../index/diff-index.ts";
 import { type IndexDocument, MAX_INDEX_BYTES } from "../../index/index-document.ts";
 import { parseIndex } from "../../index/parse-index.ts";
+import { applyRanges } from "../../index/replace-ranges.ts";
 import { type IndexFailure, type IndexFloors, verifyIndex } from "../../index/verify-index.ts";
 import { type Violation, violation } from "../violation.ts";
 import type { StoredIndex } from "./record.ts";
@@ -95,12 +97,15 @@ export class IndexHolding {
       case "diff":
         this.#fetching = undefined;
         return this.#diff(offer.form.value, wallMs);
+      case "ranges":
+        this.#fetching = undefined;
+        return this.#ranges(offer.form.value, wallMs);
       case "unchanged":
         return this.#unchanged(offer.form.value);
       case "reference":
         return this.#reference(offer.form.value);
       case undefined:
-        return broken("index offer: one of full, diff, unchanged, reference");
+        return broken("index offer: one of full, diff, ranges, unchanged, reference");
     }
   }
 
@@ -152,6 +157,14 @@ export class IndexHolding {
     return this.#judge(body, signaturesOf(diff.signatures), true, wallMs);
   }
 
+  #ranges(offer: IndexRanges, wallMs: number): OfferOutcome {
+    const base = this.#document;
+    if (base === undefined || offer.baseDigest !== this.digest) return { kind: "needFull" };
+    const body = applyRanges(base, offer);
+    if (body === undefined) return { kind: "needFull" };
+    return this.#judge(body, signaturesOf(offer.signatures), true, wallMs);
+  }
+
   #reference(reference: IndexReference): OfferOutcome {
     const { digest } = reference;
     const size = Number(reference.size);
@@ -181,7 +194,7 @@ export class IndexHolding {
       nowMs: wallMs,
     });
     if (!verdict.ok) {
-      // A diff that does not rebuild the signed bytes says nothing about the index itself: judge the full form.
+      // Parts that do not rebuild the signed bytes say nothing about the index itself: judge the full form.
       if (rebuilt && (verdict.code === "SIGNATURE_INVALID" || verdict.code === "MALFORMED"))
         return { kind: "needFull" };
       const position = positionOf(body);

@@ -109,6 +109,9 @@ export class SpokeLanes {
       case "indexOffer":
         pipe.durable(seq, step.nowMs, bytes);
         return this.delivery.offer(payload.value, pipe, step);
+      case "rangeDigestRequest":
+        pipe.durable(seq, step.nowMs);
+        return this.delivery.digests(payload.value, pipe);
       case "blobChunk":
         pipe.durable(seq, step.nowMs, bytes);
         return this.delivery.chunk(payload.value, pipe, step);

@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file conductor/federation/v1alpha1/desired.proto.
  */
 export const file_conductor_federation_v1alpha1_desired: GenFile = /*@__PURE__*/
-  fileDesc("Citjb25kdWN0b3IvZmVkZXJhdGlvbi92MWFscGhhMS9kZXNpcmVkLnByb3RvEh1jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMSLMAgoKSW5kZXhPZmZlchI6CgRmdWxsGAEgASgLMiouY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuU2lnbmVkSW5kZXhIABI4CgRkaWZmGAIgASgLMiguY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuSW5kZXhEaWZmSAASQgoJdW5jaGFuZ2VkGAMgASgLMi0uY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuSW5kZXhVbmNoYW5nZWRIABJCCglyZWZlcmVuY2UYBSABKAsyLS5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5JbmRleFJlZmVyZW5jZUgAEjgKBWJsb2JzGAQgAygLMikuY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuSW5saW5lQmxvYkIGCgRmb3JtIl4KC1NpZ25lZEluZGV4EgwKBGJvZHkYASABKAwSQQoKc2lnbmF0dXJlcxgCIAMoCzItLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLkluZGV4U2lnbmF0dXJlIjMKDkluZGV4U2lnbmF0dXJlEg4KBmtleV9pZBgBIAEoCRIRCglzaWduYXR1cmUYAiABKAwilQEKCUluZGV4RGlmZhITCgtiYXNlX2RpZ2VzdBgBIAEoCRIOCgZoZWFkZXIYAiABKAwSDwoHY2hhbmdlZBgDIAMoDBIPCgdkcm9wcGVkGAQgAygJEkEKCnNpZ25hdHVyZXMYBSADKAsyLS5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5JbmRleFNpZ25hdHVyZSJBCg5JbmRleFVuY2hhbmdlZBINCgVlcG9jaBgBIAEoBBIQCghzZXF1ZW5jZRgCIAEoBBIOCgZkaWdlc3QYAyABKAkicQoOSW5kZXhSZWZlcmVuY2USDgoGZGlnZXN0GAEgASgJEgwKBHNpemUYAiABKAQSQQoKc2lnbmF0dXJlcxgDIAMoCzItLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLkluZGV4U2lnbmF0dXJlIjcKCUl0ZW1SZXRyeRIMCgRraW5kGAEgASgJEgwKBG5hbWUYAiABKAkSDgoGZGlnZXN0GAMgASgJIioKCklubGluZUJsb2ISDgoGZGlnZXN0GAEgASgJEgwKBGRhdGEYAiABKAwinAIKC0luZGV4UmVwb3J0Eg0KBWVwb2NoGAEgASgEEhAKCHNlcXVlbmNlGAIgASgEEg4KBmRpZ2VzdBgDIAEoCRJDCgdvdXRjb21lGAQgASgOMjIuY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuSW5kZXhSZXBvcnQuT3V0Y29tZRIxCgRuYWNrGAUgASgLMiMuY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuTmFjayJkCgdPdXRjb21lEhcKE09VVENPTUVfVU5TUEVDSUZJRUQQABIUChBPVVRDT01FX0FDQ0VQVEVEEAESFQoRT1VUQ09NRV9ORUVEX0ZVTEwQAhITCg9PVVRDT01FX1JFRlVTRUQQAyIrCglCbG9iRmV0Y2gSDgoGZGlnZXN0GAEgASgJEg4KBm9mZnNldBgCIAEoBCJICglCbG9iQ2h1bmsSDgoGZGlnZXN0GAEgASgJEg4KBm9mZnNldBgCIAEoBBINCgV0b3RhbBgDIAEoBBIMCgRkYXRhGAQgASgMIlQKD0Jsb2JVbmF2YWlsYWJsZRIOCgZkaWdlc3QYASABKAkSMQoEbmFjaxgCIAEoCzIjLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLk5hY2si7wIKCkl0ZW1SZXBvcnQSDAoEa2luZBgBIAEoCRIMCgRuYW1lGAIgASgJEg8KB3ZlcnNpb24YAyABKAQSDgoGZGlnZXN0GAQgASgJEj4KBWxldmVsGAUgASgOMi8uY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuSXRlbVJlcG9ydC5MZXZlbBISCgphdF91bml4X21zGAYgASgDEjEKBG5hY2sYByABKAsyIy5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5OYWNrEhoKEm5leHRfcmV0cnlfdW5peF9tcxgIIAEoAxITCgt3YWl0aW5nX2ZvchgJIAEoCSJsCgVMZXZlbBIVChFMRVZFTF9VTlNQRUNJRklFRBAAEhIKDkxFVkVMX1JFQ0VJVkVEEAESEgoOTEVWRUxfVkVSSUZJRUQQAhIRCg1MRVZFTF9BUFBMSUVEEAMSEQoNTEVWRUxfSEVBTFRIWRAEIosCCgROYWNrEjgKBWNsYXNzGAEgASgOMikuY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuTmFjay5DbGFzcxIRCglyZXRyeWFibGUYAiABKAgSDgoGcmVhc29uGAMgASgJEg4KBmRldGFpbBgEIAEoCSKVAQoFQ2xhc3MSFQoRQ0xBU1NfVU5TUEVDSUZJRUQQABIRCg1DTEFTU19JTlZBTElEEAESEwoPQ0xBU1NfVU5UUlVTVEVEEAISEgoOQ0xBU1NfQ09ORkxJQ1QQAxIOCgpDTEFTU19CVVNZEAQSFQoRQ0xBU1NfVU5TVVBQT1JURUQQBRISCg5DTEFTU19JTlRFUk5BTBAGYgZwcm90bzM");
+  fileDesc("Citjb25kdWN0b3IvZmVkZXJhdGlvbi92MWFscGhhMS9kZXNpcmVkLnByb3RvEh1jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMSKKAwoKSW5kZXhPZmZlchI6CgRmdWxsGAEgASgLMiouY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuU2lnbmVkSW5kZXhIABI4CgRkaWZmGAIgASgLMiguY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuSW5kZXhEaWZmSAASQgoJdW5jaGFuZ2VkGAMgASgLMi0uY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuSW5kZXhVbmNoYW5nZWRIABJCCglyZWZlcmVuY2UYBSABKAsyLS5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5JbmRleFJlZmVyZW5jZUgAEjwKBnJhbmdlcxgGIAEoCzIqLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLkluZGV4UmFuZ2VzSAASOAoFYmxvYnMYBCADKAsyKS5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5JbmxpbmVCbG9iQgYKBGZvcm0iXgoLU2lnbmVkSW5kZXgSDAoEYm9keRgBIAEoDBJBCgpzaWduYXR1cmVzGAIgAygLMi0uY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuSW5kZXhTaWduYXR1cmUiMwoOSW5kZXhTaWduYXR1cmUSDgoGa2V5X2lkGAEgASgJEhEKCXNpZ25hdHVyZRgCIAEoDCKVAQoJSW5kZXhEaWZmEhMKC2Jhc2VfZGlnZXN0GAEgASgJEg4KBmhlYWRlchgCIAEoDBIPCgdjaGFuZ2VkGAMgAygMEg8KB2Ryb3BwZWQYBCADKAkSQQoKc2lnbmF0dXJlcxgFIAMoCzItLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLkluZGV4U2lnbmF0dXJlIpMBCgtJbmRleFJhbmdlcxITCgtiYXNlX2RpZ2VzdBgBIAEoCRIOCgZoZWFkZXIYAiABKAwSDQoFcGF0aHMYAyADKAwSDQoFaXRlbXMYBCADKAwSQQoKc2lnbmF0dXJlcxgFIAMoCzItLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLkluZGV4U2lnbmF0dXJlIiMKElJhbmdlRGlnZXN0UmVxdWVzdBINCgVwYXRocxgBIAMoDCI5ChBSYW5nZURpZ2VzdFJlcGx5EhQKDGluZGV4X2RpZ2VzdBgBIAEoCRIPCgdkaWdlc3RzGAIgAygMIkEKDkluZGV4VW5jaGFuZ2VkEg0KBWVwb2NoGAEgASgEEhAKCHNlcXVlbmNlGAIgASgEEg4KBmRpZ2VzdBgDIAEoCSJxCg5JbmRleFJlZmVyZW5jZRIOCgZkaWdlc3QYASABKAkSDAoEc2l6ZRgCIAEoBBJBCgpzaWduYXR1cmVzGAMgAygLMi0uY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuSW5kZXhTaWduYXR1cmUiNwoJSXRlbVJldHJ5EgwKBGtpbmQYASABKAkSDAoEbmFtZRgCIAEoCRIOCgZkaWdlc3QYAyABKAkiKgoKSW5saW5lQmxvYhIOCgZkaWdlc3QYASABKAkSDAoEZGF0YRgCIAEoDCKcAgoLSW5kZXhSZXBvcnQSDQoFZXBvY2gYASABKAQSEAoIc2VxdWVuY2UYAiABKAQSDgoGZGlnZXN0GAMgASgJEkMKB291dGNvbWUYBCABKA4yMi5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5JbmRleFJlcG9ydC5PdXRjb21lEjEKBG5hY2sYBSABKAsyIy5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5OYWNrImQKB091dGNvbWUSFwoTT1VUQ09NRV9VTlNQRUNJRklFRBAAEhQKEE9VVENPTUVfQUNDRVBURUQQARIVChFPVVRDT01FX05FRURfRlVMTBACEhMKD09VVENPTUVfUkVGVVNFRBADIisKCUJsb2JGZXRjaBIOCgZkaWdlc3QYASABKAkSDgoGb2Zmc2V0GAIgASgEIkgKCUJsb2JDaHVuaxIOCgZkaWdlc3QYASABKAkSDgoGb2Zmc2V0GAIgASgEEg0KBXRvdGFsGAMgASgEEgwKBGRhdGEYBCABKAwiVAoPQmxvYlVuYXZhaWxhYmxlEg4KBmRpZ2VzdBgBIAEoCRIxCgRuYWNrGAIgASgLMiMuY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuTmFjayLvAgoKSXRlbVJlcG9ydBIMCgRraW5kGAEgASgJEgwKBG5hbWUYAiABKAkSDwoHdmVyc2lvbhgDIAEoBBIOCgZkaWdlc3QYBCABKAkSPgoFbGV2ZWwYBSABKA4yLy5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5JdGVtUmVwb3J0LkxldmVsEhIKCmF0X3VuaXhfbXMYBiABKAMSMQoEbmFjaxgHIAEoCzIjLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLk5hY2sSGgoSbmV4dF9yZXRyeV91bml4X21zGAggASgDEhMKC3dhaXRpbmdfZm9yGAkgASgJImwKBUxldmVsEhUKEUxFVkVMX1VOU1BFQ0lGSUVEEAASEgoOTEVWRUxfUkVDRUlWRUQQARISCg5MRVZFTF9WRVJJRklFRBACEhEKDUxFVkVMX0FQUExJRUQQAxIRCg1MRVZFTF9IRUFMVEhZEAQiiwIKBE5hY2sSOAoFY2xhc3MYASABKA4yKS5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5OYWNrLkNsYXNzEhEKCXJldHJ5YWJsZRgCIAEoCBIOCgZyZWFzb24YAyABKAkSDgoGZGV0YWlsGAQgASgJIpUBCgVDbGFzcxIVChFDTEFTU19VTlNQRUNJRklFRBAAEhEKDUNMQVNTX0lOVkFMSUQQARITCg9DTEFTU19VTlRSVVNURUQQAhISCg5DTEFTU19DT05GTElDVBADEg4KCkNMQVNTX0JVU1kQBBIVChFDTEFTU19VTlNVUFBPUlRFRBAFEhIKDkNMQVNTX0lOVEVSTkFMEAZiBnByb3RvMw");
 
 /**
  * Names a tenant's whole desired state. The agent answers with IndexReport.
@@ -21,7 +21,7 @@ export const file_conductor_federation_v1alpha1_desired: GenFile = /*@__PURE__*/
  */
 export type IndexOffer = Message<"conductor.federation.v1alpha1.IndexOffer"> & {
   /**
-   * One of four ways to say the same thing.
+   * One of five ways to say the same thing.
    *
    * @generated from oneof conductor.federation.v1alpha1.IndexOffer.form
    */
@@ -58,6 +58,14 @@ export type IndexOffer = Message<"conductor.federation.v1alpha1.IndexOffer"> & {
      */
     value: IndexReference;
     case: "reference";
+  } | {
+    /**
+     * The ranges that differ, after the two sides compared range digests.
+     *
+     * @generated from field: conductor.federation.v1alpha1.IndexRanges ranges = 6;
+     */
+    value: IndexRanges;
+    case: "ranges";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -181,6 +189,109 @@ export const IndexDiffSchema: GenMessage<IndexDiff> = /*@__PURE__*/
   messageDesc(file_conductor_federation_v1alpha1_desired, 3);
 
 /**
+ * Index N expressed against an index that the hub does not have: whole ranges of items replace what the agent holds there.
+ *
+ * A range is named by its path: the first bytes of SHA-256(`kind/name`) that its items share, none to two of them.
+ *
+ * @generated from message conductor.federation.v1alpha1.IndexRanges
+ */
+export type IndexRanges = Message<"conductor.federation.v1alpha1.IndexRanges"> & {
+  /**
+   * Digest of the index that the agent must hold, as in its RangeDigestReply.
+   *
+   * @generated from field: string base_digest = 1;
+   */
+  baseDigest: string;
+
+  /**
+   * Canonical JSON of the new index with an empty item list.
+   *
+   * @generated from field: bytes header = 2;
+   */
+  header: Uint8Array;
+
+  /**
+   * Paths of the ranges that are replaced; none begins with another.
+   *
+   * @generated from field: repeated bytes paths = 3;
+   */
+  paths: Uint8Array[];
+
+  /**
+   * Canonical JSON of every item of the new index in those ranges. Items of the agent's index elsewhere stay.
+   *
+   * @generated from field: repeated bytes items = 4;
+   */
+  items: Uint8Array[];
+
+  /**
+   * Signatures over the whole rebuilt body.
+   *
+   * @generated from field: repeated conductor.federation.v1alpha1.IndexSignature signatures = 5;
+   */
+  signatures: IndexSignature[];
+};
+
+/**
+ * Describes the message conductor.federation.v1alpha1.IndexRanges.
+ * Use `create(IndexRangesSchema)` to create a new message.
+ */
+export const IndexRangesSchema: GenMessage<IndexRanges> = /*@__PURE__*/
+  messageDesc(file_conductor_federation_v1alpha1_desired, 4);
+
+/**
+ * Asks the agent for digests of the index it holds, range by range. The answer is RangeDigestReply.
+ *
+ * @generated from message conductor.federation.v1alpha1.RangeDigestRequest
+ */
+export type RangeDigestRequest = Message<"conductor.federation.v1alpha1.RangeDigestRequest"> & {
+  /**
+   * Ranges to divide, at most 32 of at most one byte; the empty path is the whole index.
+   *
+   * @generated from field: repeated bytes paths = 1;
+   */
+  paths: Uint8Array[];
+};
+
+/**
+ * Describes the message conductor.federation.v1alpha1.RangeDigestRequest.
+ * Use `create(RangeDigestRequestSchema)` to create a new message.
+ */
+export const RangeDigestRequestSchema: GenMessage<RangeDigestRequest> = /*@__PURE__*/
+  messageDesc(file_conductor_federation_v1alpha1_desired, 5);
+
+/**
+ * Answers RangeDigestRequest from the index in force, whichever it is now.
+ *
+ * @generated from message conductor.federation.v1alpha1.RangeDigestReply
+ */
+export type RangeDigestReply = Message<"conductor.federation.v1alpha1.RangeDigestReply"> & {
+  /**
+   * Digest of the index the digests are of; empty when the agent holds none, and then `digests` is empty too.
+   *
+   * @generated from field: string index_digest = 1;
+   */
+  indexDigest: string;
+
+  /**
+   * For each path of the request, in its order: 256 digests of 8 bytes each, one after the other, of the ranges whose paths have
+   * one byte more, 0 to 255. A digest is the first 8 bytes of SHA-256 over the range's items in the order of SHA-256(`kind/name`),
+   * each as `kind/name` NUL version NUL digest LF; all zero for a range without items. It decides only what to send: what is
+   * rebuilt is verified by its signature.
+   *
+   * @generated from field: repeated bytes digests = 2;
+   */
+  digests: Uint8Array[];
+};
+
+/**
+ * Describes the message conductor.federation.v1alpha1.RangeDigestReply.
+ * Use `create(RangeDigestReplySchema)` to create a new message.
+ */
+export const RangeDigestReplySchema: GenMessage<RangeDigestReply> = /*@__PURE__*/
+  messageDesc(file_conductor_federation_v1alpha1_desired, 6);
+
+/**
  * The agent is up to date.
  *
  * @generated from message conductor.federation.v1alpha1.IndexUnchanged
@@ -213,7 +324,7 @@ export type IndexUnchanged = Message<"conductor.federation.v1alpha1.IndexUnchang
  * Use `create(IndexUnchangedSchema)` to create a new message.
  */
 export const IndexUnchangedSchema: GenMessage<IndexUnchanged> = /*@__PURE__*/
-  messageDesc(file_conductor_federation_v1alpha1_desired, 4);
+  messageDesc(file_conductor_federation_v1alpha1_desired, 7);
 
 /**
  * A signed index whose body is fetched by digest like any other body.
@@ -248,7 +359,7 @@ export type IndexReference = Message<"conductor.federation.v1alpha1.IndexReferen
  * Use `create(IndexReferenceSchema)` to create a new message.
  */
 export const IndexReferenceSchema: GenMessage<IndexReference> = /*@__PURE__*/
-  messageDesc(file_conductor_federation_v1alpha1_desired, 5);
+  messageDesc(file_conductor_federation_v1alpha1_desired, 8);
 
 /**
  * Lifts the quarantine of one item because an operator asked for it; the agent starts the item again. Idempotent.
@@ -283,7 +394,7 @@ export type ItemRetry = Message<"conductor.federation.v1alpha1.ItemRetry"> & {
  * Use `create(ItemRetrySchema)` to create a new message.
  */
 export const ItemRetrySchema: GenMessage<ItemRetry> = /*@__PURE__*/
-  messageDesc(file_conductor_federation_v1alpha1_desired, 6);
+  messageDesc(file_conductor_federation_v1alpha1_desired, 9);
 
 /**
  * A whole body that rides with an offer.
@@ -311,7 +422,7 @@ export type InlineBlob = Message<"conductor.federation.v1alpha1.InlineBlob"> & {
  * Use `create(InlineBlobSchema)` to create a new message.
  */
 export const InlineBlobSchema: GenMessage<InlineBlob> = /*@__PURE__*/
-  messageDesc(file_conductor_federation_v1alpha1_desired, 7);
+  messageDesc(file_conductor_federation_v1alpha1_desired, 10);
 
 /**
  * Outcome of an IndexOffer. ACCEPTED is sent after the index and its floors are durable.
@@ -360,7 +471,7 @@ export type IndexReport = Message<"conductor.federation.v1alpha1.IndexReport"> &
  * Use `create(IndexReportSchema)` to create a new message.
  */
 export const IndexReportSchema: GenMessage<IndexReport> = /*@__PURE__*/
-  messageDesc(file_conductor_federation_v1alpha1_desired, 8);
+  messageDesc(file_conductor_federation_v1alpha1_desired, 11);
 
 /**
  * What became of it.
@@ -383,7 +494,7 @@ export const IndexReport_Outcome = {
   ACCEPTED: 1,
 
   /**
-   * The diff's base is not held; send the full form.
+   * The base of a diff or of ranges is not held, or they do not rebuild the signed body; send the full form.
    *
    * @generated from enum value: OUTCOME_NEED_FULL = 2;
    */
@@ -408,7 +519,7 @@ export type IndexReport_Outcome = (typeof IndexReport_Outcome)[keyof typeof Inde
  * Describes the enum conductor.federation.v1alpha1.IndexReport.Outcome.
  */
 export const IndexReport_OutcomeSchema: GenEnum<IndexReport_Outcome> = /*@__PURE__*/
-  enumDesc(file_conductor_federation_v1alpha1_desired, 8, 0);
+  enumDesc(file_conductor_federation_v1alpha1_desired, 11, 0);
 
 /**
  * Asks for a body or the rest of one.
@@ -436,7 +547,7 @@ export type BlobFetch = Message<"conductor.federation.v1alpha1.BlobFetch"> & {
  * Use `create(BlobFetchSchema)` to create a new message.
  */
 export const BlobFetchSchema: GenMessage<BlobFetch> = /*@__PURE__*/
-  messageDesc(file_conductor_federation_v1alpha1_desired, 9);
+  messageDesc(file_conductor_federation_v1alpha1_desired, 12);
 
 /**
  * Part of a body. At most 256 KiB of data; chunks of one body arrive in order.
@@ -478,7 +589,7 @@ export type BlobChunk = Message<"conductor.federation.v1alpha1.BlobChunk"> & {
  * Use `create(BlobChunkSchema)` to create a new message.
  */
 export const BlobChunkSchema: GenMessage<BlobChunk> = /*@__PURE__*/
-  messageDesc(file_conductor_federation_v1alpha1_desired, 10);
+  messageDesc(file_conductor_federation_v1alpha1_desired, 13);
 
 /**
  * The hub cannot deliver a body.
@@ -506,7 +617,7 @@ export type BlobUnavailable = Message<"conductor.federation.v1alpha1.BlobUnavail
  * Use `create(BlobUnavailableSchema)` to create a new message.
  */
 export const BlobUnavailableSchema: GenMessage<BlobUnavailable> = /*@__PURE__*/
-  messageDesc(file_conductor_federation_v1alpha1_desired, 11);
+  messageDesc(file_conductor_federation_v1alpha1_desired, 14);
 
 /**
  * How far one item has come on the tenant. A level is reported only after its effect is durable (lessons §3.5).
@@ -583,7 +694,7 @@ export type ItemReport = Message<"conductor.federation.v1alpha1.ItemReport"> & {
  * Use `create(ItemReportSchema)` to create a new message.
  */
 export const ItemReportSchema: GenMessage<ItemReport> = /*@__PURE__*/
-  messageDesc(file_conductor_federation_v1alpha1_desired, 12);
+  messageDesc(file_conductor_federation_v1alpha1_desired, 15);
 
 /**
  * Levels in order; a report of a level implies the lower ones.
@@ -638,7 +749,7 @@ export type ItemReport_Level = (typeof ItemReport_Level)[keyof typeof ItemReport
  * Describes the enum conductor.federation.v1alpha1.ItemReport.Level.
  */
 export const ItemReport_LevelSchema: GenEnum<ItemReport_Level> = /*@__PURE__*/
-  enumDesc(file_conductor_federation_v1alpha1_desired, 12, 0);
+  enumDesc(file_conductor_federation_v1alpha1_desired, 15, 0);
 
 /**
  * Why something was refused, and whether trying again can help (lessons §3.6).
@@ -680,7 +791,7 @@ export type Nack = Message<"conductor.federation.v1alpha1.Nack"> & {
  * Use `create(NackSchema)` to create a new message.
  */
 export const NackSchema: GenMessage<Nack> = /*@__PURE__*/
-  messageDesc(file_conductor_federation_v1alpha1_desired, 13);
+  messageDesc(file_conductor_federation_v1alpha1_desired, 16);
 
 /**
  * Classes of refusal.
@@ -749,5 +860,5 @@ export type Nack_Class = (typeof Nack_Class)[keyof typeof Nack_Class] | UnknownE
  * Describes the enum conductor.federation.v1alpha1.Nack.Class.
  */
 export const Nack_ClassSchema: GenEnum<Nack_Class> = /*@__PURE__*/
-  enumDesc(file_conductor_federation_v1alpha1_desired, 13, 0);
+  enumDesc(file_conductor_federation_v1alpha1_desired, 16, 0);
 

@@ -6,7 +6,8 @@ import { systemClock } from "../../src/base/clock.ts";
 import { type Log, silentLog } from "../../src/base/log.ts";
 import { type MetricLabels, type Metrics } from "../../src/base/metrics.ts";
 import { systemRandom } from "../../src/base/random.ts";
-import { type SqliteAuditSink, openSqliteAuditSink } from "../../src/federation/audit/sqlite-audit-sink.ts";
+import type { HubAuditSink } from "../../src/federation/audit/hub-audit-sink.ts";
+import { openSqliteAuditSink } from "../../src/federation/audit/sqlite-audit-sink.ts";
 import type { HubOptions } from "../../src/federation/hub/hub-options.ts";
 import { type Hub, startHub } from "../../src/federation/hub/start-hub.ts";
 import type { ItemHandler, ItemOutcome } from "../../src/federation/spoke/ports.ts";
@@ -150,7 +151,7 @@ export class FederationRig {
       (stopped ??= (async () => {
         controller.abort();
         await hub.closed;
-        if (options.audit === undefined) await (audit as SqliteAuditSink).close();
+        if (options.audit === undefined) await (audit as HubAuditSink).close();
       })());
     this.#stops.push(stop);
     return { hub, stop };
@@ -160,7 +161,7 @@ export class FederationRig {
     return this.#port;
   }
 
-  #auditSink(): Promise<SqliteAuditSink> {
+  #auditSink(): Promise<HubAuditSink> {
     return openSqliteAuditSink({ path: join(this.directory, "audit", "audit.db"), clock: systemClock });
   }
 

@@ -3,7 +3,8 @@ import { DatabaseSync } from "node:sqlite";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { AuditStore, type SinkBatch } from "./audit-store.ts";
+import { AuditStore } from "./audit-store.ts";
+import type { SinkEvent } from "./sink-batch.ts";
 import { CHAIN_START, auditHash, droppedEvent, gapEvent } from "./audit-chain.ts";
 import type { AuditFilter, StoredAuditEvent } from "./audit-log-reader.ts";
 import { MAX_SCANNED } from "./audit-log-reader.ts";
@@ -12,7 +13,7 @@ import type { ChainState } from "./audit-verification.ts";
 
 const EPOCH = 1n;
 const DAY_MS = 86_400_000;
-type Event = SinkBatch["events"][number];
+type Event = SinkEvent;
 
 let directory: string;
 let files = 0;

@@ -3,34 +3,28 @@ import { rfc3339 } from "../../base/clock.ts";
 import { type Row, bigintOf, bytesOf, prepareBigint, textOf } from "../outbox/row.ts";
 import {
   type AuditChain,
-  type AuditFilter,
   type AuditScan,
   type AuditScanResult,
   MAX_SCANNED,
   type StoredAuditEvent,
 } from "./audit-log-reader.ts";
 import { CHAIN_START } from "./audit-chain.ts";
-import { type ChainState, chainStart, verifyEnd, verifyNext } from "./audit-verification.ts";
-
-/** Longest tolerance for a clock that was set back: a search by time goes on so far beyond its bound, milliseconds. */
-const CLOCK_TOLERANCE_MS = 24 * 3_600_000;
+import { answered } from "./asking.ts";
+import {
+  type ChainState,
+  type ChainedEvent,
+  type RetainedSlice,
+  type VerifiedSlice,
+  type Verifying,
+  chainStart,
+  retainSlice,
+  sliceStart,
+  verifySlice,
+} from "./audit-verification.ts";
+import { collectScan, scanKey } from "./scan-rule.ts";
 
 const COLUMNS =
   "arrival, cluster, epoch, sequence, event_time, received_at, subject, action, resource, decision, event, hash";
-
-/** A slice of a verification. */
-export interface VerifiedSlice {
-  readonly state: ChainState;
-  /** True at the end of the chain. */
-  readonly done: boolean;
-}
-
-/** A slice of retention. */
-export interface RetainedSlice {
-  readonly removed: number;
-  /** True when nothing older is left. */
-  readonly done: boolean;
-}
 
 /** Reads of the sink's tables, each bounded by {@link MAX_SCANNED} rows; and removal of what is too old. */
 export class AuditReading {
@@ -72,9 +66,10 @@ export class AuditReading {
     return bigintOf(this.#statements.newest.get() as Row, "newest");
   }
 
-  scan({ filter, order, position, limit }: AuditScan): AuditScanResult {
+  scan(scan: AuditScan): AuditScanResult {
+    const { filter, order, position } = scan;
     const back = order === "newest";
-    const [key, value] = keyOf(filter);
+    const [key, value] = scanKey(filter);
     const bounds: SQLInputValue[] = [];
     const where = [];
     if (key !== undefined) {
@@ -87,17 +82,7 @@ export class AuditReading {
     }
     const sql = `SELECT ${COLUMNS} FROM audit_events ${where.length > 0 ? `WHERE ${where.join(" AND ")}` : ""}
       ORDER BY arrival ${back ? "DESC" : "ASC"} LIMIT ${MAX_SCANNED}`;
-    const events: StoredAuditEvent[] = [];
-    let last: StoredAuditEvent | undefined;
-    let examined = 0;
-    for (const row of prepareBigint(this.#db, sql).iterate(...bounds) as Iterable<Row>) {
-      last = eventOf(row);
-      examined += 1;
-      if (matches(last, filter)) events.push(last);
-      if (events.length === limit) break;
-    }
-    const ended = (examined < MAX_SCANNED && events.length < limit) || isBeyond(last, filter, back);
-    return { events, next: ended || last === undefined ? undefined : last.arrival };
+    return collectScan(eventsOf(prepareBigint(this.#db, sql).iterate(...bounds) as Iterable<Row>), scan);
   }
 
   chains(cluster: string | undefined): readonly AuditChain[] {
@@ -123,19 +108,9 @@ export class AuditReading {
     { cluster, epoch, highest }: Pick<AuditChain, "cluster" | "epoch" | "highest">,
     from?: ChainState,
   ): VerifiedSlice {
-    const floor = this.#start(cluster, epoch);
-    let state = from ?? floor;
-    if (state.next < floor.next) state = { ...state, next: floor.next, previous: floor.previous };
-    const explained = this.#explained(cluster, epoch);
-    const rows = this.#statements.links.all(cluster, epoch, state.next, MAX_SCANNED) as Row[];
-    for (const row of rows) {
-      const sequence = bigintOf(row, "sequence");
-      // What came after the look at the chain is not asked about: its predecessors may still be under way.
-      if (sequence > highest) break;
-      state = verifyNext(state, linkOf(row), explained);
-    }
-    if (rows.length === MAX_SCANNED && state.next <= highest) return { state, done: false };
-    return { state: verifyEnd(state, highest, explained), done: true };
+    const start = sliceStart(this.#start(cluster, epoch), from);
+    const rows = this.#links(cluster, epoch, start.next);
+    return this.#answer(cluster, epoch, verifySlice(start, rows, MAX_SCANNED, highest));
   }
 
   /**
@@ -144,22 +119,15 @@ export class AuditReading {
    */
   retain(cluster: string, epoch: bigint, before: string, nowMs: number): RetainedSlice {
     const start = this.#start(cluster, epoch);
-    const explained = this.#explained(cluster, epoch);
-    let state = start;
-    let removed = 0;
-    const rows = this.#statements.links.all(cluster, epoch, start.next, MAX_SCANNED) as Row[];
-    for (const row of rows) {
-      if (textOf(row, "received_at") >= before) break;
-      state = verifyNext(state, linkOf(row), explained);
-      removed += 1;
-    }
+    const rows = this.#links(cluster, epoch, start.next);
+    const { state, removed, done } = this.#answer(cluster, epoch, retainSlice(start, rows, MAX_SCANNED, before));
     if (removed === 0) return { removed, done: true };
     const through = state.next - 1n;
     this.#statements.remove.run(cluster, epoch, through);
     this.#statements.removeRanges.run(cluster, epoch, through);
     const { previous, breaks } = state;
     this.#statements.putFloor.run(cluster, epoch, through, previous ?? null, removed, breaks, rfc3339(nowMs));
-    return { removed, done: removed < rows.length || rows.length < MAX_SCANNED };
+    return { removed, done };
   }
 
   /** Highest number that retention removed; zero when it removed none. */
@@ -173,49 +141,34 @@ export class AuditReading {
     return chainStart(bigintOf(row, "through") + 1n, row["hash"] === null ? undefined : bytesOf(row, "hash"));
   }
 
-  #explained(cluster: string, epoch: bigint): (from: bigint) => bigint | undefined {
-    return (from) => {
+  #links(cluster: string, epoch: bigint, from: bigint): readonly LinkRow[] {
+    return (this.#statements.links.all(cluster, epoch, from, MAX_SCANNED) as Row[]).map(linkOf);
+  }
+
+  #answer<Result>(cluster: string, epoch: bigint, verifying: Verifying<Result>): Result {
+    return answered(verifying, (from) => {
       const { last } = this.#statements.explained.get(cluster, epoch, from) as Row;
       return typeof last === "bigint" ? last : undefined;
-    };
+    });
   }
 }
 
-/** The most selective member that has an index of its own. */
-function keyOf(filter: AuditFilter): readonly ["subject" | "action" | "cluster" | undefined, string] {
-  for (const key of ["subject", "action", "cluster"] as const) {
-    const value = filter[key];
-    if (value !== undefined) return [key, value];
-  }
-  return [undefined, ""];
+interface LinkRow extends ChainedEvent {
+  readonly receivedAt: string;
 }
 
-function matches(event: StoredAuditEvent, filter: AuditFilter): boolean {
-  const { since, until } = filter;
-  return (
-    (["cluster", "subject", "action", "decision"] as const).every(
-      (name) => filter[name] === undefined || event[name] === filter[name],
-    ) &&
-    (since === undefined || event.receivedAt >= since) &&
-    (until === undefined || event.receivedAt < until)
-  );
-}
-
-/** Arrivals follow the hub's clock but for its jumps: far beyond the bound nothing is to be found. */
-function isBeyond(last: StoredAuditEvent | undefined, { since, until }: AuditFilter, back: boolean): boolean {
-  if (last === undefined) return true;
-  const at = Date.parse(last.receivedAt);
-  if (back) return since !== undefined && at < Date.parse(since) - CLOCK_TOLERANCE_MS;
-  return until !== undefined && at > Date.parse(until) + CLOCK_TOLERANCE_MS;
-}
-
-function linkOf(row: Row) {
+function linkOf(row: Row): LinkRow {
   return {
     sequence: bigintOf(row, "sequence"),
     event: bytesOf(row, "event"),
     prevHash: bytesOf(row, "prev_hash"),
     hash: bytesOf(row, "hash"),
+    receivedAt: textOf(row, "received_at"),
   };
+}
+
+function* eventsOf(rows: Iterable<Row>): Iterable<StoredAuditEvent> {
+  for (const row of rows) yield eventOf(row);
 }
 
 function eventOf(row: Row): StoredAuditEvent {

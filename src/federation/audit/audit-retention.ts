@@ -3,7 +3,7 @@ import { errorMessage } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
 import { jittered } from "../../base/random.ts";
-import type { SqliteAuditSink } from "./sqlite-audit-sink.ts";
+import type { HubAuditSink } from "./hub-audit-sink.ts";
 
 /** Age at which events are removed, days (permissions §12.3). */
 export const DEFAULT_RETENTION_DAYS = 400;
@@ -13,7 +13,7 @@ const DAY_MS = 86_400_000;
 
 /** Options of {@link startAuditRetention}. */
 export interface AuditRetentionOptions {
-  readonly sink: Pick<SqliteAuditSink, "retain">;
+  readonly sink: Pick<HubAuditSink, "retain">;
   readonly retentionDays: number;
   readonly clock: Clock;
   readonly random: Random;

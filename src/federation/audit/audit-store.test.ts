@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { CHAIN_START, auditHash, droppedEvent, gapEvent } from "./audit-chain.ts";
 import { AuditStore } from "./audit-store.ts";
-import type { SinkBatch } from "./audit-store.ts";
+import type { SinkBatch, SinkEvent } from "./sink-batch.ts";
 
 const EPOCH = 7n;
-type Event = SinkBatch["events"][number];
+type Event = SinkEvent;
 
 function json(fields: Record<string, string>): Buffer {
   const sorted = Object.entries(fields).sort(([a], [b]) => (a < b ? -1 : 1));

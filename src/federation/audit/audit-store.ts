@@ -3,27 +3,24 @@ import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { rfc3339 } from "../../base/clock.ts";
 import { SeamError, errorMessage } from "../../base/errors.ts";
-import type { JsonObject } from "../../base/json.ts";
 import type { AuditAppendResult, AuditSinkPosition } from "../hub/ports.ts";
 import { newerSchema, storeError } from "../outbox/store-error.ts";
 import { type Row, bigintOf, bytesOf, prepareBigint } from "../outbox/row.ts";
-import { AuditReading, type RetainedSlice } from "./audit-reading.ts";
+import { AuditReading } from "./audit-reading.ts";
 import { AUDIT_MIGRATIONS, AUDIT_SCHEMA_VERSION } from "./audit-schema.ts";
-import { MAX_SEQUENCE, auditHash, closedRange, parseAuditEvent } from "./audit-chain.ts";
-
-/** A batch as it crosses threads. */
-export interface SinkBatch {
-  readonly epoch: bigint;
-  readonly events: readonly {
-    readonly sequence: bigint;
-    readonly event: Uint8Array;
-    readonly hash: Uint8Array;
-    readonly prevHash: Uint8Array;
-  }[];
-}
-
-/** Codes of refused events (AuditEventAck.rejected). */
-export type AuditRejection = "AUDIT_CONFLICT" | "AUDIT_INVALID" | "AUDIT_HASH_MISMATCH" | "AUDIT_CLUSTER_MISMATCH";
+import { MAX_SEQUENCE } from "./audit-chain.ts";
+import type { RetainedSlice } from "./audit-verification.ts";
+import { answered } from "./asking.ts";
+import {
+  type AddedNumbers,
+  AddedRun,
+  type ContiguityAnswer,
+  type ContiguityQuestion,
+  contiguousThrough,
+  followedBy,
+} from "./contiguity.ts";
+import { type AuditRejection, judgeEvent } from "./judge-event.ts";
+import { type SinkBatch, type SinkEvent, refuseAll } from "./sink-batch.ts";
 
 /**
  * The sink's tables, synchronous; whoever groups requests owns `begin` and `commit`. An event that is refused still counts as seen
@@ -44,7 +41,7 @@ export class AuditStore {
     this.#arrivals = this.#reading.newest();
     this.#statements = {
       insert: db.prepare(
-        "INSERT INTO audit_events (cluster, epoch, sequence, event_id, event_time, received_at, subject, action, resource, decision, event, prev_hash, hash, chained, arrival) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        "INSERT INTO audit_events (cluster, epoch, sequence, event_id, event_time, received_at, subject, action, resource, decision, event, prev_hash, hash, chained, arrival) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?) ON CONFLICT DO NOTHING",
       ),
       hash: db.prepare("SELECT hash FROM audit_events WHERE cluster = ? AND epoch = ? AND sequence = ?"),
       quarantine: db.prepare(
@@ -108,19 +105,18 @@ export class AuditStore {
       const receivedAt = rfc3339(nowMs);
       const floor = this.#reading.floorOf(cluster, batch.epoch);
       const rejected: { sequence: bigint; code: AuditRejection }[] = [];
-      let previous: Uint8Array | undefined;
+      const added = new AddedRun();
       for (const event of batch.events) {
         if (event.sequence < 1n || event.sequence > MAX_SEQUENCE) {
           rejected.push({ sequence: event.sequence, code: "AUDIT_INVALID" });
           continue;
         }
         if (event.sequence <= floor) continue; // stored once, and removed by retention since
-        const chained = previous === undefined || same(previous, event.prevHash);
-        previous = event.hash;
-        const code = this.#appendOne(cluster, batch.epoch, event, receivedAt, chained);
-        if (code !== undefined) rejected.push({ sequence: event.sequence, code });
+        const { refused, ranged } = this.#appendOne(cluster, batch.epoch, event, receivedAt);
+        added.add(event.sequence, ranged);
+        if (refused !== undefined) rejected.push({ sequence: event.sequence, code: refused });
       }
-      return { ...this.#advance(cluster, batch.epoch, batch.events), rejected };
+      return { ...this.#advance(cluster, batch.epoch, added.numbers), rejected };
     });
   }
 
@@ -158,79 +154,78 @@ export class AuditStore {
     this.#db.close();
   }
 
+  /** Stores one event; says whether it was refused, and whether it closed a range. */
   #appendOne(
     cluster: string,
     epoch: bigint,
-    event: SinkBatch["events"][number],
+    event: SinkEvent,
     receivedAt: string,
-    chained: boolean,
-  ): AuditRejection | undefined {
+  ): { readonly refused: AuditRejection | undefined; readonly ranged: boolean } {
     const { sequence, hash, prevHash } = event;
-    const { fields, fault } = read(cluster, event);
-    // Even a conflicting loss record explains its numbers: the log must not wait for events that no longer exist.
-    const range = fault === undefined ? closedRange(fields) : undefined;
-    if (range !== undefined) this.#statements.range.run(cluster, epoch, range.from, range.to);
-    if (fault !== undefined) {
+    const judged = judgeEvent(cluster, event);
+    if (judged.fault !== undefined) {
       // Kept as it came, and its number is used up.
       this.#quarantine(cluster, epoch, event, receivedAt);
       this.#statements.range.run(cluster, epoch, sequence, sequence);
-      return fault;
+      return { refused: judged.fault, ranged: true };
     }
+    const { columns, range } = judged;
+    // Even a conflicting loss record explains its numbers: the log must not wait for events that no longer exist.
+    if (range !== undefined) this.#statements.range.run(cluster, epoch, range.from, range.to);
+    const ranged = range !== undefined;
     const { changes } = this.#statements.insert.run(
       cluster,
       epoch,
       sequence,
-      text(fields, "eventId"),
-      text(fields, "time"),
+      columns.eventId,
+      columns.time,
       receivedAt,
-      text(fields, "subject"),
-      text(fields, "action"),
-      text(fields, "resource"),
-      text(fields, "decision"),
+      columns.subject,
+      columns.action,
+      columns.resource,
+      columns.decision,
       event.event,
       prevHash,
       hash,
-      chained ? 1 : 0,
       this.#arrivals + 1n,
     );
     if (changes !== 0) {
       this.#arrivals += 1n;
-      return undefined;
+      return { refused: undefined, ranged };
     }
     const stored = this.#statements.hash.get(cluster, epoch, sequence) as Row;
-    if (same(bytesOf(stored, "hash"), hash)) return undefined; // a replay
+    if (Buffer.compare(bytesOf(stored, "hash"), hash) === 0) return { refused: undefined, ranged }; // a replay
     this.#quarantine(cluster, epoch, event, receivedAt);
-    return "AUDIT_CONFLICT";
+    return { refused: "AUDIT_CONFLICT", ranged };
   }
 
-  #quarantine(cluster: string, epoch: bigint, event: SinkBatch["events"][number], receivedAt: string): void {
+  #quarantine(cluster: string, epoch: bigint, event: SinkEvent, receivedAt: string): void {
     this.#statements.quarantine.run(cluster, epoch, event.sequence, event.hash, event.event, receivedAt);
   }
 
   /** Moves the contiguous position over stored events and closed ranges. */
-  #advance(cluster: string, epoch: bigint, events: SinkBatch["events"]): AuditSinkPosition {
+  #advance(cluster: string, epoch: bigint, added: AddedNumbers | undefined): AuditSinkPosition {
     const before = this.position(cluster, epoch);
-    let highest = before.highest;
-    for (const { sequence } of events) if (sequence > highest && sequence <= MAX_SEQUENCE) highest = sequence;
-    let contiguous = before.contiguousThrough;
-    for (;;) {
-      const reached = this.#stepFrom(cluster, epoch, contiguous);
-      if (reached === contiguous) break;
-      contiguous = reached;
+    if (added === undefined) return before;
+    let position = followedBy(before, added);
+    if (position === undefined) {
+      const contiguous = answered(contiguousThrough(before.contiguousThrough), (question) =>
+        this.#look(cluster, epoch, question),
+      );
+      const highest = [before.highest, added.last, contiguous].reduce((a, b) => (a > b ? a : b));
+      position = { contiguousThrough: contiguous, highest };
     }
-    if (contiguous > highest) highest = contiguous;
-    this.#statements.putPosition.run(cluster, epoch, contiguous, highest);
-    return { contiguousThrough: contiguous, highest };
+    this.#statements.putPosition.run(cluster, epoch, position.contiguousThrough, position.highest);
+    return position;
   }
 
-  #stepFrom(cluster: string, epoch: bigint, contiguous: bigint): bigint {
-    let reached = contiguous;
-    for (const row of this.#statements.present.all(cluster, epoch, contiguous + 1n) as Row[]) {
-      if (bigintOf(row, "sequence") !== reached + 1n) break;
-      reached += 1n;
-    }
-    const covered = (this.#statements.coveredAt.get(cluster, epoch, reached + 1n) as Row)["last"];
-    return typeof covered === "bigint" && covered > reached ? covered : reached;
+  #look(cluster: string, epoch: bigint, question: ContiguityQuestion): ContiguityAnswer {
+    if (question.ask === "present")
+      return (this.#statements.present.all(cluster, epoch, question.after + 1n) as Row[]).map((row) =>
+        bigintOf(row, "sequence"),
+      );
+    const { last } = this.#statements.coveredAt.get(cluster, epoch, question.number) as Row;
+    return typeof last === "bigint" ? [last] : [];
   }
 
   #guard<T>(work: () => T): T {
@@ -240,39 +235,6 @@ export class AuditStore {
       throw storeError(error, this.#path);
     }
   }
-}
-
-/** An epoch no log can have. One tenant's nonsense must not fail the group it shares with others. */
-function refuseAll({ events }: SinkBatch): AuditAppendResult {
-  const rejected = events.map(({ sequence }) => ({ sequence, code: "AUDIT_INVALID" }));
-  return { contiguousThrough: 0n, highest: 0n, rejected };
-}
-
-function read(
-  cluster: string,
-  event: SinkBatch["events"][number],
-): { readonly fields: JsonObject; readonly fault: AuditRejection | undefined } {
-  if (event.hash.length !== 32 || event.prevHash.length !== 32) return { fields: {}, fault: "AUDIT_INVALID" };
-  let fields: JsonObject;
-  try {
-    fields = parseAuditEvent(event.event);
-  } catch {
-    return { fields: {}, fault: "AUDIT_INVALID" }; // the answer names the number; the bytes are kept in quarantine
-  }
-  if (!same(auditHash(event.prevHash, event.sequence, event.event), event.hash))
-    return { fields, fault: "AUDIT_HASH_MISMATCH" };
-  const declared = fields["clusterId"];
-  if (declared !== undefined && declared !== cluster) return { fields, fault: "AUDIT_CLUSTER_MISMATCH" };
-  return { fields, fault: undefined };
-}
-
-function text(fields: JsonObject, name: string): string {
-  const value = fields[name];
-  return typeof value === "string" ? value : "";
-}
-
-function same(a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.compare(a, b) === 0;
 }
 
 function makeDirectory(path: string): void {

@@ -1,4 +1,5 @@
 import { auditHash, closedRange, parseAuditEvent } from "./audit-chain.ts";
+import type { Asking } from "./asking.ts";
 
 /** One stored event as its chain sees it. */
 export interface ChainedEvent {
@@ -39,16 +40,12 @@ export function chainStart(next: bigint, previous: Uint8Array | undefined): Chai
   return { next, previous, verified: 0n, explained: 0n, breaks: 0, firstBreak: undefined };
 }
 
-/**
- * One event further. `explainedThrough(n)` says up to which number records explain numbers from `n` on, or undefined when they do not
- * explain `n`. A break is counted and the verification goes on after it, so that one look names the first and counts all.
- */
-export function verifyNext(
-  state: ChainState,
-  stored: ChainedEvent,
-  explainedThrough: (from: bigint) => bigint | undefined,
-): ChainState {
-  let now = passExplained(state, stored.sequence, explainedThrough);
+/** Asked of a store: up to which number do records explain numbers from this one on? Undefined when they do not explain it. */
+export type Verifying<Result> = Asking<bigint, bigint | undefined, Result>;
+
+/** One event further. A break is counted and the verification goes on after it, so that one look names the first and counts all. */
+export function* verifyNext(state: ChainState, stored: ChainedEvent): Verifying<ChainState> {
+  let now = state.next < stored.sequence ? yield* passExplained(state, stored.sequence) : state;
   if (now.next < stored.sequence) {
     now = withBreak(now, { kind: "missing", from: now.next, to: stored.sequence - 1n });
     now = { ...now, next: stored.sequence, previous: undefined };
@@ -71,24 +68,79 @@ export function verifyNext(
 }
 
 /** After the last event: numbers up to `highest` must be there too. */
-export function verifyEnd(
-  state: ChainState,
-  highest: bigint,
-  explainedThrough: (from: bigint) => bigint | undefined,
-): ChainState {
-  const now = passExplained(state, highest + 1n, explainedThrough);
+export function* verifyEnd(state: ChainState, highest: bigint): Verifying<ChainState> {
+  const now = yield* passExplained(state, highest + 1n);
   if (now.next > highest) return now;
   return { ...withBreak(now, { kind: "missing", from: now.next, to: highest }), next: highest + 1n };
 }
 
-function passExplained(
-  state: ChainState,
-  until: bigint,
-  explainedThrough: (from: bigint) => bigint | undefined,
-): ChainState {
+/** A slice of a verification. */
+export interface VerifiedSlice {
+  readonly state: ChainState;
+  /** True at the end of the chain. */
+  readonly done: boolean;
+}
+
+/**
+ * A slice from `from` on, or from the floor: `rows` are the chain's next events, at most `limit`, and `highest` is where it ends for
+ * this verification. A state that retention has overtaken goes on at the floor.
+ */
+export function* verifySlice(
+  start: ChainState,
+  rows: readonly ChainedEvent[],
+  limit: number,
+  highest: bigint,
+): Verifying<VerifiedSlice> {
+  let state = start;
+  for (const row of rows) {
+    // What came after the look at the chain is not asked about: its predecessors may still be under way.
+    if (row.sequence > highest) break;
+    state = yield* verifyNext(state, row);
+  }
+  if (rows.length === limit && state.next <= highest) return { state, done: false };
+  return { state: yield* verifyEnd(state, highest), done: true };
+}
+
+/** Where a slice begins: at the state so far, or at the floor that has overtaken it. */
+export function sliceStart(floor: ChainState, from: ChainState | undefined): ChainState {
+  if (from === undefined) return floor;
+  return from.next < floor.next ? { ...from, next: floor.next, previous: floor.previous } : from;
+}
+
+/** A slice of retention. */
+export interface RetainedSlice {
+  readonly removed: number;
+  /** True when nothing older is left. */
+  readonly done: boolean;
+}
+
+/** What a step of retention removes from the beginning of a chain. */
+export interface RetainedPart extends RetainedSlice {
+  /** The state after what is removed: its `next` is one above the new floor. */
+  readonly state: ChainState;
+}
+
+/** The beginning of `rows` that was received before `before`: always a beginning, so that what is left is one chain above one floor. */
+export function* retainSlice(
+  start: ChainState,
+  rows: readonly (ChainedEvent & { readonly receivedAt: string })[],
+  limit: number,
+  before: string,
+): Verifying<RetainedPart> {
+  let state = start;
+  let removed = 0;
+  for (const row of rows) {
+    if (row.receivedAt >= before) break;
+    state = yield* verifyNext(state, row);
+    removed += 1;
+  }
+  return { state, removed, done: removed < rows.length || rows.length < limit };
+}
+
+function* passExplained(state: ChainState, until: bigint): Verifying<ChainState> {
   let { next, explained, previous } = state;
   while (next < until) {
-    const through = explainedThrough(next);
+    const through = yield next;
     if (through === undefined || through < next) break;
     const last = through < until ? through : until - 1n;
     explained += last - next + 1n;

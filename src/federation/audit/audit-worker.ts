@@ -1,50 +1,7 @@
 import { parentPort, workerData } from "node:worker_threads";
-import { type ErrorParts, SeamError, errorMessage } from "../../base/errors.ts";
-import type { AuditChain, AuditScan } from "./audit-log-reader.ts";
-import type { ChainState } from "./audit-verification.ts";
-import { AuditStore, type SinkBatch } from "./audit-store.ts";
-
-/** From the main thread. */
-export type ToAuditWorker =
-  | {
-      readonly type: "append";
-      readonly id: number;
-      readonly cluster: string;
-      readonly batch: SinkBatch;
-      readonly nowMs: number;
-    }
-  | { readonly type: "position"; readonly id: number; readonly cluster: string; readonly epoch: bigint }
-  | Look
-  | { readonly type: "close" };
-
-/** One bounded look at the log, or one step of retention; done between groups of writes. */
-export type Look =
-  | { readonly type: "scan"; readonly id: number; readonly scan: AuditScan }
-  | { readonly type: "newest"; readonly id: number }
-  | { readonly type: "chains"; readonly id: number; readonly cluster: string | undefined }
-  | { readonly type: "verify"; readonly id: number; readonly chain: AuditChain; readonly state: ChainState | undefined }
-  | {
-      readonly type: "retain";
-      readonly id: number;
-      readonly cluster: string;
-      readonly epoch: bigint;
-      readonly before: string;
-      readonly nowMs: number;
-    };
-
-/** To the main thread. */
-export type FromAuditWorker =
-  | { readonly type: "opened" }
-  | { readonly type: "openFailed"; readonly message: string; readonly parts: ErrorParts | undefined }
-  | { readonly type: "answer"; readonly id: number; readonly value: unknown }
-  | {
-      readonly type: "failure";
-      readonly id: number;
-      readonly message: string;
-      readonly parts: ErrorParts | undefined;
-    };
-
-type Request = Extract<ToAuditWorker, { readonly type: "append" | "position" }>;
+import { AuditStore } from "./audit-store.ts";
+import { unpackBatch } from "./sink-batch.ts";
+import { type FromSinkWorker, type SinkLook, type SinkWrite, type ToSinkWorker, workerError } from "./sink-messages.ts";
 
 /** Most requests that share one fsync. */
 const MAX_GROUP = 128;
@@ -52,18 +9,18 @@ const MAX_GROUP = 128;
 if (parentPort !== null) serve(parentPort, (workerData as { readonly path: string }).path);
 
 function serve(port: NonNullable<typeof parentPort>, path: string): void {
-  const post = (message: FromAuditWorker): void => port.postMessage(message);
+  const post = (message: FromSinkWorker): void => port.postMessage(message);
   let store: AuditStore;
   try {
     store = AuditStore.open(path);
   } catch (error) {
-    post({ type: "openFailed", ...described(error) });
+    post({ type: "openFailed", ...workerError(error) });
     port.close();
     return;
   }
-  post({ type: "opened" });
-  let queue: Request[] = [];
-  const looks: Look[] = [];
+  post({ type: "opened", warnings: [] });
+  let queue: SinkWrite[] = [];
+  const looks: SinkLook[] = [];
   let closing = false;
   let scheduled = false;
   const schedule = (): void => {
@@ -84,7 +41,7 @@ function serve(port: NonNullable<typeof parentPort>, path: string): void {
       port.close();
     }
   };
-  port.on("message", (message: ToAuditWorker) => {
+  port.on("message", (message: ToSinkWorker) => {
     if (message.type === "close") closing = true;
     else if (message.type === "append" || message.type === "position") queue.push(message);
     else looks.push(message);
@@ -93,35 +50,35 @@ function serve(port: NonNullable<typeof parentPort>, path: string): void {
 }
 
 /** All requests in one transaction; when it fails, all of them fail and nothing is kept. */
-function performGroup(store: AuditStore, group: readonly Request[]): readonly FromAuditWorker[] {
+function performGroup(store: AuditStore, group: readonly SinkWrite[]): readonly FromSinkWorker[] {
   try {
     store.begin();
-    const answers = group.map((request): FromAuditWorker => ({
+    const answers = group.map((request): FromSinkWorker => ({
       type: "answer",
       id: request.id,
       value:
         request.type === "append"
-          ? store.append(request.cluster, request.batch, request.nowMs)
+          ? store.append(request.cluster, unpackBatch(request.batch), request.nowMs)
           : store.position(request.cluster, request.epoch),
     }));
     store.commit();
     return answers;
   } catch (error) {
     store.rollback();
-    return group.map(({ id }) => ({ type: "failure", id, ...described(error) }));
+    return group.map(({ id }) => ({ type: "failure", id, ...workerError(error) }));
   }
 }
 
 /** A failed look fails nothing but itself. */
-function perform(store: AuditStore, look: Look): FromAuditWorker {
+function perform(store: AuditStore, look: SinkLook): FromSinkWorker {
   try {
     return { type: "answer", id: look.id, value: answerTo(store, look) };
   } catch (error) {
-    return { type: "failure", id: look.id, ...described(error) };
+    return { type: "failure", id: look.id, ...workerError(error) };
   }
 }
 
-function answerTo(store: AuditStore, look: Look): unknown {
+function answerTo(store: AuditStore, look: SinkLook): unknown {
   switch (look.type) {
     case "scan":
       return store.read((reading) => reading.scan(look.scan));
@@ -133,9 +90,7 @@ function answerTo(store: AuditStore, look: Look): unknown {
       return store.read((reading) => reading.verify(look.chain, look.state));
     case "retain":
       return store.retain(look.cluster, look.epoch, look.before, look.nowMs);
+    case "sweep":
+      return undefined; // a removed row gives its page back at once
   }
-}
-
-function described(error: unknown): { message: string; parts: ErrorParts | undefined } {
-  return { message: errorMessage(error), parts: error instanceof SeamError ? error.parts : undefined };
 }

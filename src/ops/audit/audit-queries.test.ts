@@ -15,7 +15,8 @@ import { ManualClock } from "../../base/clock.ts";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { CHAIN_START, auditHash } from "../../federation/audit/audit-chain.ts";
 import { startAuditRetention } from "../../federation/audit/audit-retention.ts";
-import { type SqliteAuditSink, openSqliteAuditSink } from "../../federation/audit/sqlite-audit-sink.ts";
+import type { HubAuditSink } from "../../federation/audit/hub-audit-sink.ts";
+import { openSqliteAuditSink } from "../../federation/audit/sqlite-audit-sink.ts";
 import { silentLog } from "../../base/log.ts";
 import { SeededRandom } from "../../base/random.ts";
 import { AuditQueries } from "./audit-queries.ts";
@@ -24,7 +25,7 @@ const START_MS = Date.UTC(2026, 0, 1);
 const never = new AbortController().signal;
 let directory: string;
 let clock: ManualClock;
-let sink: SqliteAuditSink;
+let sink: HubAuditSink;
 let queries: AuditQueries;
 let chains: Map<string, { next: bigint; previous: Uint8Array }>;
 

@@ -1,10 +1,9 @@
 import { hostname } from "node:os";
-import { join } from "node:path";
 import { ItemReport_Level } from "../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
 import { NAMESPACES } from "../api/names.ts";
 import type { LeaderElection } from "../controller/lease.ts";
 import { DEFAULT_RETENTION_DAYS, startAuditRetention } from "../federation/audit/audit-retention.ts";
-import { openSqliteAuditSink } from "../federation/audit/sqlite-audit-sink.ts";
+import { openAuditSink } from "../federation/audit/open-audit-sink.ts";
 import { startDesiredStates } from "../federation/hub/desired-states/desired-states.ts";
 import { hubDrift } from "../federation/hub/drift/hub-drift.ts";
 import { createHubFactStore } from "../federation/hub/mirror/hub-fact-store.ts";
@@ -25,6 +24,7 @@ import { openOciLayout } from "../packs/store/oci-layout.ts";
 import { startKeyRingDirectory } from "../trust/keyring/key-ring-directory.ts";
 import { loadSigner } from "../trust/keyring/signing-key.ts";
 import { watchTlsFiles } from "../trust/tls/tls-material.ts";
+import { auditSinkName, auditSinkReadiness, auditSinkSettings } from "./audit-sink.ts";
 import type { AgentOptions, RunningAgent } from "./agent-options.ts";
 import { ClosingOrder } from "./closing.ts";
 import { openOwnCluster } from "./embedded.ts";
@@ -79,10 +79,9 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
   closing.add(keyRing.closed);
   const keys = keyRing.ring;
   const packs = await openOciLayout(required(env, "PACK_STORE_DIR", "OCI image layout of packs"), clock);
-  const audit = await openSqliteAuditSink({
-    path: join(required(env, "AUDIT_SINK_DIR", "folder of the audit sink"), "audit.db"),
-    clock,
-  });
+  const sinkSettings = auditSinkSettings(env);
+  const audit = await openAuditSink(sinkSettings, clock);
+  for (const warning of audit.warnings) log.warn({ component: "audit-sink" }, warning);
   closing.add(closeWith(data, () => audit.close()));
   const retentionDays = positiveNumber(env, "AUDIT_RETENTION_DAYS", DEFAULT_RETENTION_DAYS);
   const replica = env["POD_NAME"] ?? hostname();
@@ -92,7 +91,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     ...parts,
     env,
     replica,
-    auditSink: `sqlite of ${replica}`,
+    auditSink: auditSinkName(sinkSettings, replica),
     sessions: () => later.view?.connected ?? 0,
     metrics,
     signal: data,
@@ -195,6 +194,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     directory,
     revocations,
     audit,
+    readiness: [auditSinkReadiness(audit, clock)],
     owner: (tenant) => {
       const owner = ownership.owner(tenant);
       return owner === undefined ? undefined : { ...owner, holder: replicaOf(owner.holder) };

@@ -150,6 +150,11 @@ export class AuditStore {
     });
   }
 
+  /** Writes the schema's version again: one page, one fsync. */
+  probe(): void {
+    this.#guard(() => this.#db.exec(`PRAGMA user_version = ${AUDIT_SCHEMA_VERSION}`));
+  }
+
   close(): void {
     this.#db.close();
   }

@@ -31,6 +31,8 @@ export type SinkLook =
       readonly before: string;
       readonly nowMs: number;
     }
+  /** One small durable write, to see whether the store takes any. */
+  | { readonly type: "probe"; readonly id: number }
   /** After a round of retention: give back the space of what was removed. */
   | { readonly type: "sweep"; readonly id: number; readonly before: string };
 

@@ -21,6 +21,8 @@ export interface WorkerAuditSinkOptions {
   readonly followMs: number;
 }
 
+/** Time between probes of a failed store, milliseconds. */
+const PROBE_MS = 2_000;
 /** Most requests that may wait for the store: sessions send one at a time. */
 const MAX_WAITING = 10_000;
 
@@ -95,22 +97,25 @@ export async function openWorkerAuditSink(options: WorkerAuditSinkOptions): Prom
       if (!signal.aborted) notify();
     }
   };
+  const stopped = new AbortController();
+  const failed = (error: unknown): void => {
+    const first = state.ok;
+    state = { ok: false, sinceMs: state.ok ? clock.now() : state.sinceMs, detail: errorMessage(error) };
+    if (first) void recover();
+  };
+  /** Probes until the store takes writes: nobody else may write, once a replica takes no new agents. */
+  const recover = async (): Promise<void> => {
+    while (!state.ok && ended === undefined) {
+      try {
+        await clock.sleep(PROBE_MS, stopped.signal);
+      } catch {
+        return; // closed
+      }
+      await ask((id) => ({ type: "probe", id })).then(worked, failed);
+    }
+  };
   const worked = (): void => {
     if (!state.ok) state = { ok: true };
-  };
-  const failed = (error: unknown): void => {
-    state = { ok: false, sinceMs: state.ok ? clock.now() : state.sinceMs, detail: errorMessage(error) };
-  };
-  /** What sessions wait for says whether the sink works. */
-  const write = async <T>(asked: Promise<T>): Promise<T> => {
-    try {
-      const value = await asked;
-      worked();
-      return value;
-    } catch (error) {
-      failed(error);
-      throw error;
-    }
   };
   const chains = (cluster: string | undefined): Promise<readonly AuditChain[]> =>
     ask<readonly AuditChain[]>((id) => ({ type: "chains", id, cluster }));
@@ -120,14 +125,27 @@ export async function openWorkerAuditSink(options: WorkerAuditSinkOptions): Prom
     async append(cluster, batch) {
       const packed = packBatch(batch);
       const nowMs = clock.now();
-      const result = await write(
-        ask<AuditAppendResult>((id) => ({ type: "append", id, cluster, batch: packed, nowMs }), movedBuffers(packed)),
-      );
-      notify();
-      return result;
+      try {
+        const result = await ask<AuditAppendResult>(
+          (id) => ({ type: "append", id, cluster, batch: packed, nowMs }),
+          movedBuffers(packed),
+        );
+        worked();
+        notify();
+        return result;
+      } catch (error) {
+        failed(error);
+        throw error;
+      }
     },
-    position: (cluster, epoch) =>
-      write(ask<AuditSinkPosition>((id) => ({ type: "position", id, cluster, epoch }))),
+    async position(cluster, epoch) {
+      try {
+        return await ask<AuditSinkPosition>((id) => ({ type: "position", id, cluster, epoch }));
+      } catch (error) {
+        failed(error);
+        throw error;
+      }
+    },
     scan: (scan) => ask<AuditScanResult>((id) => ({ type: "scan", id, scan })),
     newest: () => ask<bigint>((id) => ({ type: "newest", id })),
     chains,
@@ -170,6 +188,7 @@ export async function openWorkerAuditSink(options: WorkerAuditSinkOptions): Prom
       };
     },
     async close() {
+      stopped.abort();
       following?.abort();
       if (ended === undefined) worker.postMessage({ type: "close" } satisfies ToSinkWorker);
       await exited;

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { AuditStore } from "./audit-store.ts";
 import type { SinkEvent } from "./sink-batch.ts";
+import { EventChain } from "../../../test/support/audit-events.ts";
 import { CHAIN_START, auditHash, droppedEvent, gapEvent } from "./audit-chain.ts";
 import type { AuditFilter, StoredAuditEvent } from "./audit-log-reader.ts";
 import { MAX_SCANNED } from "./audit-log-reader.ts";
@@ -13,7 +14,6 @@ import type { ChainState } from "./audit-verification.ts";
 
 const EPOCH = 1n;
 const DAY_MS = 86_400_000;
-type Event = SinkEvent;
 
 let directory: string;
 let files = 0;
@@ -25,33 +25,7 @@ afterAll(() => rm(directory, { recursive: true }));
 
 const newPath = (): string => join(directory, `${++files}.db`);
 
-/** A chain of events, one after the other. */
-class Chain {
-  readonly events: Event[] = [];
-  #next = 1n;
-  #previous: Uint8Array = CHAIN_START;
-
-  add(fields: Record<string, string> = {}): this {
-    const sorted = Object.fromEntries(Object.entries({ action: "a", ...fields }).sort(([a], [b]) => (a < b ? -1 : 1)));
-    return this.put(Buffer.from(JSON.stringify(sorted)), this.#next);
-  }
-
-  /** An event whose record speaks for numbers through `through`. */
-  put(event: Uint8Array, through: bigint, lastHash?: Uint8Array): this {
-    const hash = auditHash(this.#previous, this.#next, event);
-    this.events.push({ sequence: this.#next, event, prevHash: this.#previous, hash });
-    this.#next = through + 1n;
-    this.#previous = lastHash ?? hash;
-    return this;
-  }
-
-  addMany(count: number, fields: Record<string, string> = {}): this {
-    for (let n = 0; n < count; n++) this.add(fields);
-    return this;
-  }
-}
-
-function append(store: AuditStore, events: readonly Event[], cluster = "t1", nowMs = 0): void {
+function append(store: AuditStore, events: readonly SinkEvent[], cluster = "t1", nowMs = 0): void {
   store.begin();
   for (let at = 0; at < events.length; at += 100)
     store.append(cluster, { epoch: EPOCH, events: events.slice(at, at + 100) }, nowMs);
@@ -87,11 +61,11 @@ function all(store: AuditStore, filter: AuditFilter, order: "newest" | "oldest",
 describe("a search", () => {
   it("pages over everything once, either way, whatever the filter", () => {
     const store = AuditStore.open(":memory:");
-    const one = new Chain();
+    const one = new EventChain();
     for (let n = 0; n < 3_000; n++)
       one.add({ subject: n % 7 === 0 ? "alice" : "bob", decision: n % 2 ? "deny" : "allow" });
     append(store, one.events);
-    append(store, new Chain().addMany(50, { subject: "alice", action: "b" }).events, "t2", DAY_MS);
+    append(store, new EventChain().addMany(50, { subject: "alice", action: "b" }).events, "t2", DAY_MS);
     expect(all(store, {}, "newest", 97).map(({ arrival }) => Number(arrival))).toEqual(
       Array.from({ length: 3_050 }, (_, at) => 3_050 - at),
     );
@@ -111,7 +85,7 @@ describe("a search", () => {
 
   it("looks at a bounded part of the log", () => {
     const store = AuditStore.open(":memory:");
-    append(store, new Chain().addMany(MAX_SCANNED + 10).events);
+    append(store, new EventChain().addMany(MAX_SCANNED + 10).events);
     const page = store.read((reading) =>
       reading.scan({ filter: { decision: "never" }, order: "newest", position: undefined, limit: 10 }),
     );
@@ -123,7 +97,7 @@ describe("a search", () => {
 describe("a verification", () => {
   it("finds a chain whole, over many slices", () => {
     const store = AuditStore.open(":memory:");
-    append(store, new Chain().addMany(2 * MAX_SCANNED + 5).events);
+    append(store, new EventChain().addMany(2 * MAX_SCANNED + 5).events);
     expect(verify(store)).toMatchObject({ verified: BigInt(2 * MAX_SCANNED + 5), breaks: 0, explained: 0n });
     store.close();
   });
@@ -142,7 +116,7 @@ describe("a verification", () => {
   ] as const)("names %s", (_name, tamper, kind, from, to) => {
     const path = newPath();
     const store = AuditStore.open(path);
-    append(store, new Chain().addMany(10).events);
+    append(store, new EventChain().addMany(10).events);
     store.close();
     const db = new DatabaseSync(path);
     db.exec(tamper);
@@ -154,7 +128,7 @@ describe("a verification", () => {
 
   it("names an event that was exchanged with its hash made anew, by the next link", () => {
     const path = newPath();
-    const chain = new Chain().addMany(10);
+    const chain = new EventChain().addMany(10);
     const store = AuditStore.open(path);
     append(store, chain.events);
     store.close();
@@ -170,8 +144,8 @@ describe("a verification", () => {
 
   it("counts what records explain and finds no break there", () => {
     const store = AuditStore.open(":memory:");
-    const chain = new Chain().addMany(3);
-    const lost = new Chain().addMany(6);
+    const chain = new EventChain().addMany(3);
+    const lost = new EventChain().addMany(6);
     // 4 to 6 were dropped at the tenant's cap, 8 and 9 were lost with its store.
     const lastHash = lost.events.at(-1)?.hash ?? CHAIN_START;
     chain.put(droppedEvent({ from: 4n, to: 6n }, lastHash, "t"), 6n, lastHash).addMany(4);
@@ -186,7 +160,7 @@ describe("a verification", () => {
 
   it("lets a quarantined number pass as explained", () => {
     const store = AuditStore.open(":memory:");
-    const { events } = new Chain().addMany(5);
+    const { events } = new EventChain().addMany(5);
     const [third] = events.splice(2, 1);
     if (third === undefined) throw new Error("no third event");
     append(store, [...events.slice(0, 2), { ...third, hash: CHAIN_START }, ...events.slice(2)]);
@@ -200,7 +174,7 @@ describe("retention", () => {
   it("removes the beginning by age, counts it, and leaves a whole chain above the floor", () => {
     const path = newPath();
     const store = AuditStore.open(path);
-    const chain = new Chain().addMany(MAX_SCANNED + 300);
+    const chain = new EventChain().addMany(MAX_SCANNED + 300);
     append(store, chain.events.slice(0, MAX_SCANNED + 100), "t1", 0);
     append(store, chain.events.slice(MAX_SCANNED + 100), "t1", 10 * DAY_MS);
     const before = new Date(5 * DAY_MS).toISOString();
@@ -228,7 +202,7 @@ describe("retention", () => {
 
   it("goes on in a verification that it overtakes", () => {
     const store = AuditStore.open(":memory:");
-    append(store, new Chain().addMany(2 * MAX_SCANNED).events);
+    append(store, new EventChain().addMany(2 * MAX_SCANNED).events);
     const chain = store.read((reading) => reading.chains("t1"))[0];
     if (chain === undefined) throw new Error("no chain");
     const slice = store.read((reading) => reading.verify(chain));
@@ -250,14 +224,14 @@ it("brings a log of the first version over, in its order", () => {
   const insert = db.prepare(
     "INSERT INTO audit_events (cluster, epoch, sequence, event_id, event_time, received_at, subject, action, resource, decision, event, prev_hash, hash, chained) VALUES (?, 1, ?, '', '', ?, '', 'a', '', '', ?, ?, ?, 1)",
   );
-  const { events } = new Chain().addMany(3);
+  const { events } = new EventChain().addMany(3);
   for (const { sequence, event, prevHash, hash } of events)
     insert.run("t1", sequence, new Date(Number(sequence)).toISOString(), event, prevHash, hash);
   db.exec("INSERT INTO audit_positions VALUES ('t1', 1, 3, 3)");
   db.close();
   const store = AuditStore.open(path);
   expect(all(store, {}, "oldest", 2).map(({ sequence }) => sequence)).toEqual([1n, 2n, 3n]);
-  append(store, new Chain().addMany(4).events);
+  append(store, new EventChain().addMany(4).events);
   expect(all(store, {}, "newest", 2)[0]).toMatchObject({ sequence: 4n, arrival: 4n });
   expect(verify(store)).toMatchObject({ verified: 4n, breaks: 0 });
   store.close();

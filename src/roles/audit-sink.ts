@@ -3,7 +3,7 @@ import { SeamError } from "../base/errors.ts";
 import type { AuditSinkState } from "../federation/audit/hub-audit-sink.ts";
 import type { AuditSinkSettings } from "../federation/audit/open-audit-sink.ts";
 import { DEFAULT_CONNECTIONS } from "../federation/audit/postgres/postgres-audit-sink.ts";
-import { type PostgresFiles, postgresTarget, targetName } from "../federation/audit/postgres/postgres-target.ts";
+import { type PostgresFiles, postgresTarget } from "../federation/audit/postgres/postgres-target.ts";
 import type { ReadinessCheck } from "../ops/http/readiness.ts";
 import { type Environment, positiveNumber } from "./environment.ts";
 
@@ -50,11 +50,6 @@ function filesOf(env: Environment): PostgresFiles {
     ...file("certificateFile", "AUDIT_SINK_CLIENT_CERT_PATH"),
     ...file("keyFile", "AUDIT_SINK_CLIENT_KEY_PATH"),
   };
-}
-
-/** Which sink a replica stores into, for replicas to compare: a folder belongs to one of them. Without credentials. */
-export function auditSinkName(settings: AuditSinkSettings, replica: string): string {
-  return settings.store === "sqlite" ? `sqlite of ${replica}` : targetName(settings.target);
 }
 
 /** A session cannot open without its audit position, so a replica that cannot reach the sink sends agents to those that can. */

@@ -24,7 +24,7 @@ import { openOciLayout } from "../packs/store/oci-layout.ts";
 import { startKeyRingDirectory } from "../trust/keyring/key-ring-directory.ts";
 import { loadSigner } from "../trust/keyring/signing-key.ts";
 import { watchTlsFiles } from "../trust/tls/tls-material.ts";
-import { auditSinkName, auditSinkReadiness, auditSinkSettings } from "./audit-sink.ts";
+import { auditSinkReadiness, auditSinkSettings } from "./audit-sink.ts";
 import type { AgentOptions, RunningAgent } from "./agent-options.ts";
 import { ClosingOrder } from "./closing.ts";
 import { openOwnCluster } from "./embedded.ts";
@@ -79,8 +79,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
   closing.add(keyRing.closed);
   const keys = keyRing.ring;
   const packs = await openOciLayout(required(env, "PACK_STORE_DIR", "OCI image layout of packs"), clock);
-  const sinkSettings = auditSinkSettings(env);
-  const audit = await openAuditSink(sinkSettings, clock);
+  const audit = await openAuditSink(auditSinkSettings(env), clock);
   for (const warning of audit.warnings) log.warn({ component: "audit-sink" }, warning);
   closing.add(closeWith(data, () => audit.close()));
   const retentionDays = positiveNumber(env, "AUDIT_RETENTION_DAYS", DEFAULT_RETENTION_DAYS);
@@ -91,7 +90,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     ...parts,
     env,
     replica,
-    auditSink: auditSinkName(sinkSettings, replica),
+    auditSink: audit.shared ?? `sqlite of ${replica}`,
     sessions: () => later.view?.connected ?? 0,
     metrics,
     signal: data,

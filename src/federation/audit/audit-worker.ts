@@ -18,7 +18,7 @@ function serve(port: NonNullable<typeof parentPort>, path: string): void {
     port.close();
     return;
   }
-  post({ type: "opened", warnings: [] });
+  post({ type: "opened", warnings: [], shared: undefined });
   let queue: SinkWrite[] = [];
   const looks: SinkLook[] = [];
   let closing = false;

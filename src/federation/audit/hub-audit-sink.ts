@@ -10,6 +10,8 @@ export interface HubAuditSink extends AuditSink, AuditLogReader {
   retain(beforeMs: number, signal: AbortSignal): Promise<number>;
   /** Whether the last attempt to store succeeded; true before the first. Acknowledgements are held back while it is not. */
   state(): AuditSinkState;
+  /** Identity of a store that several replicas may share; undefined: it is one replica's own. */
+  readonly shared: string | undefined;
   /** What an operator should know about the store although it works. */
   readonly warnings: readonly string[];
   /** Finishes what was asked before, releases the store and the thread. */

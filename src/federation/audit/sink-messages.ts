@@ -38,7 +38,7 @@ export type SinkLook =
 
 /** From a sink's worker to the main thread. */
 export type FromSinkWorker =
-  | { readonly type: "opened"; readonly warnings: readonly string[] }
+  | { readonly type: "opened"; readonly warnings: readonly string[]; readonly shared: string | undefined }
   | ({ readonly type: "openFailed" } & WorkerError)
   | { readonly type: "answer"; readonly id: number; readonly value: unknown }
   | ({ readonly type: "failure"; readonly id: number } & WorkerError);

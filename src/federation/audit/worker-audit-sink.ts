@@ -45,12 +45,13 @@ export async function openWorkerAuditSink(options: WorkerAuditSinkOptions): Prom
     for (const { reject } of waiting.values()) reject(ended);
     waiting.clear();
   };
-  const warnings = await new Promise<readonly string[]>((resolve, reject) => {
+  const opened = await new Promise<Pick<HubAuditSink, "warnings" | "shared">>((resolve, reject) => {
     worker.once("error", reject);
     worker.once("message", (message: FromSinkWorker) => {
       worker.off("error", reject);
       if (message.type === "openFailed") reject(revived(message));
-      else resolve(message.type === "opened" ? message.warnings : []);
+      else if (message.type === "opened") resolve({ warnings: message.warnings, shared: message.shared });
+      else reject(new Error(`an audit worker that opens first, found ${message.type}`));
     });
   }).catch(async (error: unknown) => {
     await worker.terminate();
@@ -120,7 +121,7 @@ export async function openWorkerAuditSink(options: WorkerAuditSinkOptions): Prom
   const chains = (cluster: string | undefined): Promise<readonly AuditChain[]> =>
     ask<readonly AuditChain[]>((id) => ({ type: "chains", id, cluster }));
   return {
-    warnings,
+    ...opened,
     state: () => state,
     async append(cluster, batch) {
       const packed = packBatch(batch);

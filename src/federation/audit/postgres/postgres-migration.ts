@@ -1,6 +1,7 @@
 import { SeamError } from "../../../base/errors.ts";
 import type { PostgresConnections } from "./postgres-connections.ts";
 import { postgresError } from "./postgres-error.ts";
+import { textOf } from "./postgres-row.ts";
 import { LOCKS, POSTGRES_MIGRATIONS, POSTGRES_SCHEMA_VERSION } from "./postgres-schema.ts";
 
 /**
@@ -40,6 +41,12 @@ export async function migratePostgres(connections: PostgresConnections): Promise
   } catch (error) {
     throw postgresError(error, connections.name);
   }
+}
+
+/** Names the store itself, whatever hosts and aliases lead to it. */
+export async function storeId(connections: PostgresConnections): Promise<string> {
+  const [row] = await connections.query("SELECT id::text AS id FROM seam_audit.store");
+  return row === undefined ? "" : textOf(row, "id");
 }
 
 /** Settings of the server that an operator should know about. */

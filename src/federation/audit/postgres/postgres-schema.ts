@@ -7,6 +7,8 @@ export const POSTGRES_SCHEMA_VERSION = 1;
  * each partition stands behind it.
  */
 const VERSION_1 = `
+CREATE TABLE seam_audit.store (id uuid NOT NULL);
+INSERT INTO seam_audit.store VALUES (gen_random_uuid());
 CREATE TABLE seam_audit.events (
   arrival bigint NOT NULL,
   cluster text COLLATE "C" NOT NULL,

@@ -11,7 +11,7 @@ import {
 import { AppendQueue } from "./append-queue.ts";
 import { PostgresAppend } from "./postgres-append.ts";
 import { PostgresConnections } from "./postgres-connections.ts";
-import { migratePostgres, probePostgres, serverWarnings } from "./postgres-migration.ts";
+import { migratePostgres, probePostgres, serverWarnings, storeId } from "./postgres-migration.ts";
 import { Partitions } from "./postgres-partitions.ts";
 import { PostgresReading } from "./postgres-reading.ts";
 import type { PostgresTarget } from "./postgres-target.ts";
@@ -39,7 +39,8 @@ async function serve(port: NonNullable<typeof parentPort>, data: PostgresWorkerD
   try {
     await migratePostgres(writing);
     await partitions.provide(data.nowMs);
-    post({ type: "opened", warnings: await serverWarnings(looking) });
+    const [warnings, id] = await Promise.all([serverWarnings(looking), storeId(looking)]);
+    post({ type: "opened", warnings, shared: `postgres ${id}` });
   } catch (error) {
     await Promise.all([writing.close(), looking.close()]);
     post({ type: "openFailed", ...workerError(error) });

@@ -96,13 +96,12 @@ export class PostgresServer {
     return this.target(name);
   }
 
-  /** Runs statements as the superuser and returns the rows of the last. */
+  /** Runs one statement as the superuser and returns its rows; several, without rows. */
   async sql(database: string, text: string): Promise<readonly Record<string, unknown>[]> {
     const client = new Client({ host: this.#folder, port: this.port, user: OWNER, database, password: "" });
     await client.connect();
     try {
-      const result = await client.query<Record<string, unknown>>(text);
-      return Array.isArray(result) ? ((result as (typeof result)[]).at(-1)?.rows ?? []) : result.rows;
+      return (await client.query<Record<string, unknown>>(text)).rows;
     } finally {
       await client.end();
     }

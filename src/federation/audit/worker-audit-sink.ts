@@ -39,11 +39,14 @@ export async function openWorkerAuditSink(options: WorkerAuditSinkOptions): Prom
   let nextId = 1;
   let ended: SeamError | undefined;
   let state: AuditSinkState = { ok: true };
+  const stopped = new AbortController();
   const exited = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
   const fail = (cause: unknown): void => {
     ended = new SeamError({ reason: "StoreClosed", object, expected: "an open audit sink" }, { cause });
     for (const { reject } of waiting.values()) reject(ended);
     waiting.clear();
+    if (state.ok) state = { ok: false, sinceMs: clock.now(), detail: ended.message };
+    stopped.abort();
   };
   const opened = await new Promise<Pick<HubAuditSink, "warnings" | "shared">>((resolve, reject) => {
     worker.once("error", reject);
@@ -98,7 +101,6 @@ export async function openWorkerAuditSink(options: WorkerAuditSinkOptions): Prom
       if (!signal.aborted) notify();
     }
   };
-  const stopped = new AbortController();
   const failed = (error: unknown): void => {
     const first = state.ok;
     state = { ok: false, sinceMs: state.ok ? clock.now() : state.sinceMs, detail: errorMessage(error) };
@@ -106,7 +108,7 @@ export async function openWorkerAuditSink(options: WorkerAuditSinkOptions): Prom
   };
   /** Probes until the store takes writes: nobody else may write, once a replica takes no new agents. */
   const recover = async (): Promise<void> => {
-    while (!state.ok && ended === undefined) {
+    while (!state.ok) {
       try {
         await clock.sleep(PROBE_MS, stopped.signal);
       } catch {

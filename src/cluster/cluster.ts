@@ -1,6 +1,7 @@
 import type { JsonObject, JsonValue } from "../base/json.ts";
 import type { KubeObject, ObjectKey } from "../api/object.ts";
 import type { ResourceType } from "../api/resource-type.ts";
+import type { RequestUser } from "./request-user.ts";
 
 /**
  * One Kubernetes cluster, real or embedded, seen through one interface. All lasting control state of the system goes through it
@@ -113,6 +114,8 @@ export interface WriteOptions {
    * `old` is absent for a new object. A server elsewhere has its own admission.
    */
   readonly admit?: (object: KubeObject, old: KubeObject | undefined) => void;
+  /** Embedded clusters: who writes, as policies and webhooks see it. A server elsewhere knows by the connection. */
+  readonly user?: RequestUser;
 }
 
 /** A patch body with its kind. */
@@ -136,6 +139,10 @@ export interface DeleteOptions {
   readonly propagationPolicy?: "Background" | "Foreground" | "Orphan";
   readonly gracePeriodSeconds?: number;
   readonly dryRun?: boolean;
+  /** Embedded clusters: who deletes, as policies and webhooks see it. */
+  readonly user?: RequestUser;
+  /** Hears what policies and webhooks warn about. */
+  readonly onWarning?: (warning: string) => void;
 }
 
 /** Resolves kinds and resources to what the cluster serves. */

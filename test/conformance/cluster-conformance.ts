@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe } from "vitest";
+import { admissionCases } from "./cases/admission.ts";
 import { applyCases } from "./cases/apply.ts";
 import { customResourceCases } from "./cases/custom-resources.ts";
 import { deletionCases } from "./cases/deletion.ts";
@@ -48,6 +49,9 @@ export function clusterConformance(name: string, open: () => Promise<Conformance
     });
     describe("validation rules", () => {
       ruleCases(harness);
+    });
+    describe("admission", () => {
+      admissionCases(harness);
     });
     describe("deletion", () => {
       deletionCases(harness);

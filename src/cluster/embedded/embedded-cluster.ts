@@ -20,6 +20,8 @@ import type {
   WatchOptions,
   WriteOptions,
 } from "../cluster.ts";
+import { AdmissionCel } from "./admission/admission-cel.ts";
+import { NO_ADMISSION, storedAdmission } from "./admission/admission.ts";
 import { trackUpdate } from "./apply/track-update.ts";
 import { serveCustomResources } from "./crd/crd-controller.ts";
 import { CrdLifecycle } from "./crd/crd-lifecycle.ts";
@@ -117,19 +119,20 @@ class SqliteCluster implements EmbeddedCluster {
     this.#store = store;
     this.#registry = new ResourceRegistry(builtinResources());
     const { clock, random, log } = options;
-    this.#context = { store, registry: this.#registry, cel: new CelEngine(), clock, random, log };
+    const closing = this.#stop.signal;
+    const admissionCel = new AdmissionCel();
+    const parts = { store, registry: this.#registry, cel: new CelEngine(), admissionCel, clock, random, log };
+    const system: RequestContext = { ...parts, admission: NO_ADMISSION };
+    this.#context = { ...parts, admission: storedAdmission({ ...parts, closing }, admissionCel) };
     this.#watches = new WatchCache(store, clock, this.#stop.signal);
     serveCustomResources(store, this.#registry, this.#watches);
     this.#controllers = [
-      new GarbageCollector(this.#context, this.#stop.signal),
-      new NamespaceLifecycle(this.#context, this.#stop.signal),
-      new CrdLifecycle(this.#context, this.#stop.signal),
-      new ClusterRoleAggregation(this.#context, this.#stop.signal),
+      new GarbageCollector(system, closing),
+      new NamespaceLifecycle(system, closing),
+      new CrdLifecycle(system, closing),
+      new ClusterRoleAggregation(system, closing),
     ];
-    this.#sweeps = Promise.all([
-      expireEvents(this.#context, this.#stop.signal),
-      compactByAge(store, clock, log, this.#stop.signal),
-    ]);
+    this.#sweeps = Promise.all([expireEvents(system, closing), compactByAge(store, clock, log, closing)]);
     this.closed = this.#run();
     const { signal } = options;
     if (signal) {

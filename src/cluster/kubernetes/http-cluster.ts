@@ -24,6 +24,7 @@ import { type Query, queryText, resourcePath } from "./resource-path.ts";
 import { ServedResources } from "./served-resources.ts";
 import { type ApiAnswer, Transport } from "./transport.ts";
 import { typed, watchEventOf } from "./watch-events.ts";
+import { warningTexts } from "./warning-header.ts";
 
 /** A list without a limit is read in pages of this many objects. */
 const PAGE_OBJECTS = 500;
@@ -212,6 +213,7 @@ class HttpCluster implements ConnectedCluster {
       headers: { "content-type": PATCH_CONTENT_TYPE[patch.type] },
       body: JSON.stringify(patch.body),
     });
+    warn(answer, options);
     return typed(type, parsed(answer));
   }
 
@@ -234,6 +236,7 @@ class HttpCluster implements ConnectedCluster {
       headers: { "content-type": "application/json" },
       body: JSON.stringify(body),
     });
+    warn(answer, options);
     const value = parsed(answer);
     return isStatusDocument(value) || !remains(value) ? undefined : typed(type, value);
   }
@@ -287,6 +290,7 @@ class HttpCluster implements ConnectedCluster {
       // The type already says what the object is; a caller may leave apiVersion and kind to it.
       body: JSON.stringify({ apiVersion: apiVersionOf(type), kind: type.kind, ...object }),
     });
+    warn(answer, options);
     return typed(type, parsed(answer));
   }
 }
@@ -298,6 +302,10 @@ function writeQuery(options: WriteOptions): Query {
     force: options.force,
     dryRun: options.dryRun === true ? "All" : undefined,
   };
+}
+
+function warn(answer: ApiAnswer, { onWarning }: Pick<WriteOptions, "onWarning">): void {
+  if (onWarning) for (const text of warningTexts(answer.warnings)) onWarning(text);
 }
 
 function parsed(answer: ApiAnswer): unknown {

@@ -37,6 +37,8 @@ export interface ApiAnswer {
   readonly status: number;
   /** Value of a header, lower-case name. */
   header(name: string): string | undefined;
+  /** Values of the `Warning` headers. */
+  readonly warnings: readonly string[];
   readonly text: string;
 }
 
@@ -159,6 +161,7 @@ export class Transport {
         return {
           status: response.statusCode,
           header: (name) => headerOf(response, name),
+          warnings: [response.headers["warning"] ?? []].flat(),
           text: await response.body.text(),
         };
       }

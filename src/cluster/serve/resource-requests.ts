@@ -315,13 +315,18 @@ export class ResourceRequests {
       bytes.length === 0
         ? {}
         : asObject(decodeBody(bytes, exchange.header("content-type"), kind, this.#protobuf).value, kind);
-    return deleteOptions(exchange.query, body);
+    return {
+      ...deleteOptions(exchange.query, body),
+      user: exchange.user,
+      onWarning: (warning) => exchange.warn(warning),
+    };
   }
 
   #writeOptions(exchange: Exchange, target: ResourceTarget, kind: string): WriteOptions {
     const admit = this.#escalation(exchange.user, target);
     return {
       ...(admit === undefined ? {} : { admit }),
+      user: exchange.user,
       ...writeOptions(exchange.query, exchange.header("user-agent"), kind),
       onWarning: (warning) => exchange.warn(warning),
     };

@@ -1,8 +1,2 @@
-/** An authenticated user, as `authentication.k8s.io/v1 UserInfo`. */
-export interface User {
-  readonly name: string;
-  readonly uid?: string;
-  readonly groups: readonly string[];
-  /** What the authenticator knows besides, values by key. */
-  readonly extra?: Readonly<Record<string, readonly string[]>>;
-}
+/** An authenticated user. */
+export type { RequestUser as User } from "../request-user.ts";

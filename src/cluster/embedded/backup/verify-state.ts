@@ -156,6 +156,7 @@ function crdErrors(object: Unstructured): ReturnType<NonNullable<typeof customRe
     compileRule: (rule, oldSelf) => {
       cel.compile(rule, oldSelf);
     },
+    compileAdmission: () => "dyn",
     objects: () => [],
   };
   return customResourceDefinitionRules.validate?.(cloneMap(object), undefined, context) ?? [];

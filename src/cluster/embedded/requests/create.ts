@@ -4,6 +4,7 @@ import { uuidV4 } from "../../../base/ids.ts";
 import { apiVersionOf } from "../../../api/resource-type.ts";
 import { ApiStatusError } from "../../api-status-error.ts";
 import type { WriteOptions } from "../../cluster.ts";
+import { admissionRequest } from "../admission/admission-request.ts";
 import { cloneJson, ensureMap, type JsonMap, member, memberText } from "../json/mutable-json.ts";
 import { collectionId, inVersion, type ServedResource } from "../resources/served-resource.ts";
 import { alreadyExists, forbidden, methodNotAllowed, notFound } from "../status-errors.ts";
@@ -58,6 +59,24 @@ export async function createObject(
     throw generated ? alreadyExists(resource, `${name} (generated)`) : alreadyExists(resource, name);
   }
   track(object);
+  const asked = context.admission.ask(
+    admissionRequest({
+      operation: "CREATE",
+      resource,
+      subresource: "",
+      object,
+      oldObject: undefined,
+      dryRun: options.dryRun === true,
+      fieldManager: options.fieldManager,
+      user: options.user,
+    }),
+    options.onWarning,
+  );
+  if (asked) {
+    await asked;
+    checkNamespace(context, resource, metadata);
+    if (collection.tip(key) !== undefined) throw alreadyExists(resource, name);
+  }
   object["apiVersion"] = apiVersionOf({ group: resource.group, version: resource.storageVersion });
   if (options.dryRun) return inVersion(resource, object as unknown as Unstructured);
   return inVersion(resource, await context.store.put(collection, object));

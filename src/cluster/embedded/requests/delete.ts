@@ -1,16 +1,20 @@
 import type { ObjectKey, Unstructured } from "../../../api/object.ts";
 import type { DeleteOptions } from "../../cluster.ts";
+import { admissionRequest } from "../admission/admission-request.ts";
 import { cloneMap, ensureMap, type JsonMap } from "../json/mutable-json.ts";
 import { finalizersOf } from "../metadata/validate-metadata.ts";
 import { CRD_FINALIZER } from "../resources/rules/custom-resource-definition.ts";
 import { inVersion, type ServedResource } from "../resources/served-resource.ts";
-import { conflict, forbidden, notFound } from "../status-errors.ts";
-import { storageKey } from "../store/collection.ts";
+import { conflict, forbidden, MODIFIED_MESSAGE, notFound } from "../status-errors.ts";
+import { type Collection, type Entry, storageKey } from "../store/collection.ts";
 import { nowText, type RequestContext } from "./request-context.ts";
 import { isReleased } from "./update.ts";
 
 export const FOREGROUND_FINALIZER = "foregroundDeletion";
 export const ORPHAN_FINALIZER = "orphan";
+
+/** Times a deletion is looked at anew because somebody else wrote while webhooks were asked about it. */
+const MAX_ATTEMPTS = 5;
 
 /** Namespaces the cluster cannot be without. */
 const IMMORTAL_NAMESPACES = new Set(["default", "kube-system", "kube-public"]);
@@ -27,12 +31,42 @@ export async function deleteObject(
   options: DeleteOptions,
 ): Promise<Unstructured | undefined> {
   const collection = context.store.collection(resource.collection);
-  const entry = collection.tip(storageKey(resource.namespaced ? key.namespace : undefined, key.name));
-  if (!entry) throw notFound(resource, key.name);
-  checkPreconditions(resource, entry.object, options);
-  if (resource.kind === "Namespace" && resource.group === "" && IMMORTAL_NAMESPACES.has(key.name)) {
-    throw forbidden(resource, key.name, "this namespace may not be deleted");
+  const place = storageKey(resource.namespaced ? key.namespace : undefined, key.name);
+  for (let attempt = 1; ; attempt++) {
+    const entry = collection.tip(place);
+    if (!entry) throw notFound(resource, key.name);
+    checkPreconditions(resource, entry.object, options);
+    if (resource.kind === "Namespace" && resource.group === "" && IMMORTAL_NAMESPACES.has(key.name)) {
+      throw forbidden(resource, key.name, "this namespace may not be deleted");
+    }
+    const asked = context.admission.ask(
+      admissionRequest({
+        operation: "DELETE",
+        resource,
+        subresource: "",
+        object: undefined,
+        // Only read and put into text there: the stored object stays as it is.
+        oldObject: entry.object as unknown as JsonMap,
+        dryRun: options.dryRun === true,
+        fieldManager: undefined,
+        user: options.user,
+      }),
+      options.onWarning,
+    );
+    if (!asked) return remove(context, resource, collection, entry, options);
+    await asked;
+    if (collection.tip(place)?.version === entry.version) return remove(context, resource, collection, entry, options);
+    if (attempt >= MAX_ATTEMPTS) throw conflict(resource, key.name, MODIFIED_MESSAGE);
   }
+}
+
+async function remove(
+  context: RequestContext,
+  resource: ServedResource,
+  collection: Collection,
+  entry: Entry,
+  options: DeleteOptions,
+): Promise<Unstructured | undefined> {
   const object = cloneMap(entry.object);
   const metadata = ensureMap(object, "metadata");
   const finalizers = finalizersFor(resource, metadata, options);

@@ -2,6 +2,8 @@ import { rfc3339Seconds, type Clock } from "../../../base/clock.ts";
 import type { Log } from "../../../base/log.ts";
 import type { Random } from "../../../base/random.ts";
 import type { Unstructured } from "../../../api/object.ts";
+import type { AdmissionCel } from "../admission/admission-cel.ts";
+import type { Admission } from "../admission/admission.ts";
 import type { ResourceRegistry } from "../resources/registry.ts";
 import type { KindContext } from "../resources/served-resource.ts";
 import type { CelEngine } from "../schema/cel/cel-engine.ts";
@@ -12,9 +14,12 @@ export interface RequestContext {
   readonly store: ObjectStore;
   readonly registry: ResourceRegistry;
   readonly cel: CelEngine;
+  readonly admissionCel: AdmissionCel;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Judges what is about to be stored. */
+  readonly admission: Admission;
 }
 
 /** `metav1.Time` of now. */
@@ -30,6 +35,7 @@ export function kindContext(context: RequestContext): KindContext {
     compileRule: (rule, oldSelf) => {
       context.cel.compile(rule, oldSelf);
     },
+    compileAdmission: (expression) => context.admissionCel.compile(expression).type,
     objects: (collection) => objectsOf(context, collection),
   };
 }

@@ -12,6 +12,7 @@ import {
   member,
   memberText,
 } from "../json/mutable-json.ts";
+import { admissionRequest } from "../admission/admission-request.ts";
 import { finalizersOf, metadataOf } from "../metadata/validate-metadata.ts";
 import { isRecordReset, readManagers } from "../apply/managers.ts";
 import { NAMESPACE_FINALIZER } from "../resources/rules/namespace.ts";
@@ -23,13 +24,16 @@ import { kindContext, type RequestContext } from "./request-context.ts";
 
 /** How a change is made and recorded. */
 export interface Change {
-  /** The changed object from the stored one; gets a copy of its own, in the version of the request. */
+  /** The changed object from the stored one; gets a copy of its own, in the version of the request. May be asked again. */
   readonly mutate: (current: JsonMap) => JsonMap;
   /** Sets `metadata.managedFields` of the changed object, given the stored one. */
   readonly track: (changed: JsonMap, current: JsonMap) => void;
   /** Which part of the object may change. */
   readonly subresource: "" | "status" | "scale";
 }
+
+/** Times a change is made anew because somebody else wrote while webhooks were asked about it. */
+const MAX_ATTEMPTS = 5;
 
 /** Fields of metadata that only the server sets. */
 const SERVER_FIELDS = ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"];
@@ -47,9 +51,52 @@ export async function changeObject(
   change: Change,
 ): Promise<Unstructured> {
   const collection = context.store.collection(resource.collection);
-  const entry = collection.tip(storageKey(resource.namespaced ? key.namespace : undefined, key.name));
-  if (!entry) throw notFound(resource, key.name);
-  const current = cloneMap(inVersion(resource, entry.object));
+  const place = storageKey(resource.namespaced ? key.namespace : undefined, key.name);
+  for (let attempt = 1; ; attempt++) {
+    const entry = collection.tip(place);
+    if (!entry) throw notFound(resource, key.name);
+    const { changed, current, same } = candidate(context, resource, key, options, change, entry.object);
+    const asked = context.admission.ask(
+      admissionRequest({
+        operation: "UPDATE",
+        resource,
+        subresource: change.subresource,
+        object: changed,
+        oldObject: current,
+        dryRun: options.dryRun === true,
+        fieldManager: options.fieldManager,
+        user: options.user,
+      }),
+      options.onWarning,
+    );
+    if (asked) {
+      await asked;
+      if (collection.tip(place)?.version !== entry.version) {
+        if (attempt < MAX_ATTEMPTS) continue;
+        throw conflict(resource, key.name, MODIFIED_MESSAGE);
+      }
+    }
+    if (same) return inVersion(resource, entry.object);
+    changed["apiVersion"] = apiVersionOf({ group: resource.group, version: resource.storageVersion });
+    if (options.dryRun) return inVersion(resource, changed as unknown as Unstructured);
+    const gone = isReleased(changed);
+    return inVersion(
+      resource,
+      await (gone ? context.store.remove(collection, changed) : context.store.put(collection, changed)),
+    );
+  }
+}
+
+/** The object as it would be stored, complete and valid. `same` when that is no different. */
+function candidate(
+  context: RequestContext,
+  resource: ServedResource,
+  key: ObjectKey,
+  options: WriteOptions,
+  change: Change,
+  stored: Unstructured,
+): { readonly changed: JsonMap; readonly current: JsonMap; readonly same: boolean } {
+  const current = cloneMap(inVersion(resource, stored));
   let changed = change.mutate(cloneMap(current));
   checkIdentity(resource, changed, current, key);
   pruneUnknown(resource, changed, options);
@@ -60,19 +107,12 @@ export async function changeObject(
   if (jsonEqual(changed, current)) {
     // Nothing changed but perhaps who owns what: schemas and rules were satisfied before.
     change.track(changed, current);
-    if (jsonEqual(changed, current)) return inVersion(resource, entry.object);
-  } else {
-    options.admit?.(changed as unknown as Unstructured, current as unknown as Unstructured);
-    validateObject(context, resource, changed, current);
-    change.track(changed, current);
+    return { changed, current, same: jsonEqual(changed, current) };
   }
-  changed["apiVersion"] = apiVersionOf({ group: resource.group, version: resource.storageVersion });
-  if (options.dryRun) return inVersion(resource, changed as unknown as Unstructured);
-  const gone = isReleased(changed);
-  return inVersion(
-    resource,
-    await (gone ? context.store.remove(collection, changed) : context.store.put(collection, changed)),
-  );
+  options.admit?.(changed as unknown as Unstructured, current as unknown as Unstructured);
+  validateObject(context, resource, changed, current);
+  change.track(changed, current);
+  return { changed, current, same: false };
 }
 
 /** True when a deleted object has nothing left that holds it. */

@@ -1,7 +1,9 @@
 import type { BuiltinKind } from "./builtin-kind.ts";
+import { policyBindingRules, policyRules, webhookConfigurationRules } from "./rules/admission.ts";
 import { customResourceDefinitionRules } from "./rules/custom-resource-definition.ts";
 import { networkPolicyRules } from "./rules/network-policy.ts";
 import { roleBindingRules, roleRules } from "./rules/rbac.ts";
+import * as admission from "./shapes/admission.ts";
 import * as configuration from "./shapes/configuration.ts";
 
 const RBAC = "rbac.authorization.k8s.io";
@@ -107,7 +109,8 @@ export const CLUSTER_KINDS: readonly BuiltinKind[] = [
     scope: "Cluster",
     categories: ["api-extensions"],
     generation: true,
-    shape: configuration.validatingWebhooks,
+    shape: admission.validatingWebhooks,
+    rules: webhookConfigurationRules,
   },
   {
     group: ADMISSION,
@@ -116,7 +119,8 @@ export const CLUSTER_KINDS: readonly BuiltinKind[] = [
     scope: "Cluster",
     categories: ["api-extensions"],
     generation: true,
-    shape: configuration.mutatingWebhooks,
+    shape: admission.mutatingWebhooks,
+    rules: webhookConfigurationRules,
   },
   {
     group: ADMISSION,
@@ -124,8 +128,11 @@ export const CLUSTER_KINDS: readonly BuiltinKind[] = [
     kind: "ValidatingAdmissionPolicy",
     scope: "Cluster",
     categories: ["api-extensions"],
+    initialStatus: {},
     status: true,
     generation: true,
+    shape: admission.validatingPolicy,
+    rules: policyRules,
   },
   {
     group: ADMISSION,
@@ -134,6 +141,8 @@ export const CLUSTER_KINDS: readonly BuiltinKind[] = [
     scope: "Cluster",
     categories: ["api-extensions"],
     generation: true,
+    shape: admission.validatingPolicyBinding,
+    rules: policyBindingRules,
   },
   {
     group: "storage.k8s.io",

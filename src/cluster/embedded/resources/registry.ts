@@ -48,6 +48,11 @@ export class ResourceRegistry {
     return this.#versions.get(collection)?.[0];
   }
 
+  /** All served versions of a collection, preferred first. */
+  versions(collection: string): readonly ServedResource[] {
+    return this.#versions.get(collection) ?? [];
+  }
+
   /** Any served resource of a group and kind. */
   byKind(group: string, kind: string, version?: string): ServedResource | undefined {
     let fallback: ServedResource | undefined;

@@ -23,6 +23,8 @@ export interface KindContext {
   readonly random: () => number;
   /** Compiles a CEL rule. @throws Error naming what does not compile */
   readonly compileRule: (rule: string, oldSelf: OldSelf) => void;
+  /** Compiles a CEL expression of admission and names the type of its result. @throws Error naming what does not compile */
+  readonly compileAdmission: (expression: string) => string;
   /** Committed and accepted objects of a collection: what allocation (cluster IPs) must not collide with. */
   readonly objects: (collection: string) => Iterable<Unstructured>;
 }

@@ -68,34 +68,6 @@ export const roleBinding = object(
   { required: ["roleRef"] },
 );
 
-const webhook = object(
-  {
-    name: text,
-    clientConfig: object({ service: object({ port: or(whole, 443) }) }),
-    rules: listAtomic(object({ scope: or(text, "*") })),
-    failurePolicy: or(text, "Fail"),
-    matchPolicy: or(text, "Equivalent"),
-    namespaceSelector: or(labelSelector, {}),
-    objectSelector: or(labelSelector, {}),
-    sideEffects: { type: "string", enum: ["None", "NoneOnDryRun"] },
-    timeoutSeconds: { type: "integer", minimum: 1, maximum: 30, default: 10 },
-    admissionReviewVersions: listAtomic(text),
-  },
-  { required: ["name", "clientConfig", "sideEffects", "admissionReviewVersions"] },
-);
-
-export const validatingWebhooks = object({ webhooks: listMap(["name"], webhook) });
-
-export const mutatingWebhooks = object({
-  webhooks: listMap(
-    ["name"],
-    object(
-      { ...(webhook["properties"] as Record<string, never>), reinvocationPolicy: or(text, "Never") },
-      { required: ["name", "clientConfig", "sideEffects", "admissionReviewVersions"] },
-    ),
-  ),
-});
-
 const httpPath = object({
   path: text,
   pathType: text,

@@ -11,9 +11,9 @@ import { frameEnvelope } from "../../src/federation/session/encode-frame.ts";
 import { type Frame, payloadCase } from "../../src/federation/session/frame.ts";
 import { IN_FLIGHT_BYTES, MAX_FRAME_BYTES, QUEUED_BYTES } from "../../src/federation/session/limits.ts";
 import type { Ready } from "../../src/federation/session/ready.ts";
-import type { SpokeEffect } from "../../src/federation/session/spoke/effects.ts";
+import type { HandlerPhase, SpokeEffect } from "../../src/federation/session/spoke/effects.ts";
 import type { SpokeEvent } from "../../src/federation/session/spoke/events.ts";
-import { ITEM_LEVELS, type SpokeWrite } from "../../src/federation/session/spoke/record.ts";
+import { ITEM_LEVELS, type ItemLevel, type SpokeWrite } from "../../src/federation/session/spoke/record.ts";
 import { SpokeSession } from "../../src/federation/session/spoke/spoke-session.ts";
 import { AgentStore } from "./agent-store.ts";
 import { type BlobWorld, KEYS, KEY_IDS } from "./desired-state.ts";
@@ -167,6 +167,11 @@ export class Agent {
     const session = this.#session;
     if (session === undefined) return;
     const ready = session.step(event, this.#world.nowMs - this.#bootMs, this.#wallMs());
+    const { incarnation } = this.#process;
+    for (const effect of ready.atOnce) {
+      this.#effect(effect);
+      if (incarnation !== this.#process.incarnation || this.#boundary()) return;
+    }
     if (ready.persist.length > 0 || ready.afterPersist.length > 0) this.#readys.push(ready);
     const view = session.view(this.#world.nowMs - this.#bootMs, this.#wallMs());
     must(
@@ -198,9 +203,11 @@ export class Agent {
     while (this.#readys.length > 0) {
       const together = this.#world.chance(0.3) ? this.#readys.length : 1;
       const batch = this.#readys.splice(0, together);
+      const rests = batch.every((ready) => ready.afterPersist.length === 0) && this.#world.chance(0.5);
       if (batch.some((ready) => ready.persist.length > 0)) {
         this.#committing = true;
-        this.#process.after(this.#world.chance(0.05) ? 60 : this.#world.between(0, 3), () => this.#commit(batch));
+        const commitMs = this.#world.chance(0.05) ? 60 : this.#world.between(0, 3);
+        this.#process.after(rests ? commitMs + 5 : commitMs, () => this.#commit(batch));
         return;
       }
       this.#perform(batch);
@@ -390,7 +397,7 @@ export class Agent {
     });
   }
 
-  /** Persist before effect: what the phase builds on must be durable when it starts, and not be done already. */
+  /** The version must be durable with its bodies when a phase starts, and what the phase does must not be recorded already. */
   #checkMayRun(effect: Extract<SpokeEffect, { type: "RunHandler" }>): void {
     const { phase, item } = effect;
     const key = itemKey(item);
@@ -398,8 +405,10 @@ export class Agent {
     must(record !== undefined, `${this.cluster}: ${phase} of ${key} without a durable record`);
     this.#checkFloors(phase, key);
     if (record.item.version !== item.version) return; // superseded between the step and the commit of a later one
-    const expected = { verify: "received", apply: "verified", healthy: "applied", remove: "pending" }[phase];
-    must(record.level === expected, `${this.cluster}: ${phase} of ${key} at durable level ${record.level}`);
+    must(
+      MAY_START_AT[phase].includes(record.level),
+      `${this.cluster}: ${phase} of ${key} at durable level ${record.level}`,
+    );
     must(record.quarantinedBy !== this.#agentVersion, `${this.cluster}: ${phase} of quarantined ${key}`);
     forEachBody(item, (digest) => {
       must(
@@ -421,6 +430,14 @@ export class Agent {
       );
   }
 }
+
+/** Levels that may be the durable one when a phase starts: a phase does not wait for the record of the one before. */
+const MAY_START_AT: Readonly<Record<HandlerPhase, readonly ItemLevel[]>> = {
+  verify: ["received"],
+  apply: ["received", "verified"],
+  healthy: ["received", "verified", "applied"],
+  remove: ["pending"],
+};
 
 function abortedNack(): ItemNack {
   return { class: Nack_Class.INTERNAL, retryable: true, reason: "ABORTED", detail: "superseded" };

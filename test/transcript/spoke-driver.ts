@@ -241,7 +241,11 @@ export class SpokeDriver implements Driver {
   #step(event: SpokeEvent): readonly string[] {
     const ready = this.#session.step(event, this.#nowMs, START_WALL_MS + this.#nowMs + this.#wallSkewMs);
     this.#store.commit(ready.persist);
-    return [...ready.persist.map(printWrite), ...ready.afterPersist.map(printEffect)];
+    return [
+      ...ready.atOnce.map((effect) => `at once: ${printEffect(effect)}`),
+      ...ready.persist.map(printWrite),
+      ...ready.afterPersist.map(printEffect),
+    ];
   }
 }
 

@@ -38,6 +38,9 @@ export const ACKNOWLEDGE_EVERY_BYTES = 64 * 1024;
 /** Longest wait of an acknowledgement for a frame to ride on, milliseconds. */
 export const ACKNOWLEDGE_DELAY_MS = 20;
 
+/** The same for a frame whose sender has nothing more to say until it hears something new, milliseconds. */
+export const ACKNOWLEDGE_REST_MS = 2_000;
+
 /** Longest wait of an item's report for the next level, milliseconds: a level implies the lower ones, and quick phases become one report. */
 export const ITEM_REPORT_DELAY_MS = 10;
 

@@ -3,7 +3,13 @@ import { ProtocolError_Code } from "../../api/gen/conductor/federation/v1alpha1/
 import type { Frame, FrameBody } from "./frame.ts";
 import type { Lane } from "./lane.ts";
 import { LaneQueue } from "./lane-queue.ts";
-import { ACKNOWLEDGE_DELAY_MS, ACKNOWLEDGE_EVERY_BYTES, ACKNOWLEDGE_EVERY_FRAMES, DRAIN_TIMEOUT_MS } from "./limits.ts";
+import {
+  ACKNOWLEDGE_DELAY_MS,
+  ACKNOWLEDGE_EVERY_BYTES,
+  ACKNOWLEDGE_EVERY_FRAMES,
+  ACKNOWLEDGE_REST_MS,
+  DRAIN_TIMEOUT_MS,
+} from "./limits.ts";
 import { acknowledge } from "./message.ts";
 import type { Payload } from "./payload.ts";
 import { payloadBytes } from "./payload-size.ts";
@@ -81,14 +87,15 @@ export class Pipe<Tag> {
 
   /**
    * The effect of frame `seq` is durable, or is made so by the writes of this step. `bytes` is what the frame holds of the peer's
-   * budget: large frames are acknowledged at once.
+   * budget: large frames are acknowledged at once. `rests`: nothing of the peer waits for the acknowledgement.
    */
-  durable(seq: number, nowMs: number, bytes = 0): void {
+  durable(seq: number, nowMs: number, bytes = 0, rests = false): void {
     this.receiving.durable(seq);
     this.#owedBytes += bytes;
     if (this.receiving.ack === this.#ackSent) return;
+    const delayMs = rests ? ACKNOWLEDGE_REST_MS : ACKNOWLEDGE_DELAY_MS;
     if (this.#owedBytes >= ACKNOWLEDGE_EVERY_BYTES) this.#ackDueMs = nowMs;
-    else if (this.#ackDueMs === Infinity) this.#ackDueMs = nowMs + ACKNOWLEDGE_DELAY_MS;
+    else this.#ackDueMs = Math.min(this.#ackDueMs, nowMs + delayMs);
   }
 
   /** Sends a numbered frame. The caller asked `sending.hasRoom` first, except for frames that open a session. */

@@ -79,6 +79,7 @@ export class AgentRun {
     });
     this.#alarm = new Alarm(clock, () => this.step({ type: "Tick" }));
     this.#readys = new ReadyQueue({
+      clock,
       persist: (writes) => outbox.apply(writes),
       perform: (effect) => this.#perform(effect),
       failed: (error) => {

@@ -111,7 +111,7 @@ export class FactIntake {
           for (const seq of done.seqs) reject(pipe, seq, Nack_Class.INVALID, outcome.reason, outcome.detail, step);
         break;
       case "stored":
-        if (live) for (const seq of done.seqs) pipe.durable(seq, step.nowMs);
+        if (live) for (const seq of done.seqs) pipe.durable(seq, step.nowMs, 0, isLastWord(done.fact));
     }
     slot.attempts = 0;
     slot.retryAtMs = 0;
@@ -175,6 +175,14 @@ export function reject(
   const payload: Payload = { case: "factRejection", value };
   pipe.queue.push("acknowledgement", payload, payloadBytes(payload), `rejection/${seq}`);
   pipe.durable(seq, step.nowMs);
+}
+
+/** True for reports that nothing follows until the hub says something new: an agent waits with the next level of an item for this one. */
+function isLastWord(fact: Fact): boolean {
+  return (
+    fact.kind === "items" &&
+    fact.reports.every(({ level, nack: standing }) => level === ItemReport_Level.HEALTHY && standing === undefined)
+  );
 }
 
 /** The newer fact of a key, with the frames of both. Frames of another stream are dropped: their stream is gone. */

@@ -89,7 +89,7 @@ export class HubLanes {
         pipe.durable(seq, step.nowMs, bytes);
         return this.offers.digests(payload.value, step);
       case "indexReport":
-        pipe.durable(seq, step.nowMs);
+        pipe.durable(seq, step.nowMs, 0, true);
         return this.offers.report(payload.value, step) ?? this.#floorsHeld(payload.value, pipe, step);
       case "blobFetch":
         pipe.durable(seq, step.nowMs);

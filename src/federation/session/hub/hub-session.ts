@@ -106,7 +106,7 @@ export class HubSession {
     live?.settleAcknowledgement(step.out, nowMs);
     const deadlines = [...this.#lanes.deadlines(live !== undefined), ...this.#carrier.deadlines()];
     this.#deadlineMs = soonestAfter(nowMs, deadlines);
-    return { persist: NOTHING, afterPersist: step.out };
+    return { atOnce: NOTHING, persist: NOTHING, afterPersist: step.out };
   }
 
   /** What operators see. */

@@ -11,7 +11,7 @@ import type { Tokens } from "../tokens.ts";
 import type { BlobFetching } from "./blob-fetching.ts";
 import { BodyNeeds } from "./body-needs.ts";
 import type { SpokeCounters } from "./counters.ts";
-import type { HandlerPhase } from "./effects.ts";
+import type { HandlerPhase, SpokeEffect } from "./effects.ts";
 import { ItemReports, type Reportable } from "./item-reports.ts";
 import type { ItemLevel, ItemRecord } from "./record.ts";
 import type { SpokeStep } from "./step.ts";
@@ -171,10 +171,14 @@ export class ItemWork {
     work.token = 0;
     work.waitingFor = "";
     if (work.phase !== "healthy") this.#running--;
-    if (work.abandoned) work.abandoned = false;
-    else if (refusal !== undefined) this.#fail(work, refusal, step);
-    else this.#reach(work, levelAfter(work.phase), step);
-    this.#advance(work, step);
+    const { abandoned } = work;
+    work.abandoned = false;
+    if (!abandoned) {
+      if (refusal !== undefined) this.#fail(work, refusal, step);
+      else this.#reach(work, levelAfter(work.phase), step);
+    }
+    // The index that names this version was durable before its first phase ran, and a phase is safe to repeat.
+    this.#advance(work, step, abandoned ? step.out : step.atOnce);
     this.#forgetIfDone(work, step);
     this.#runWaiting(step);
   }
@@ -274,7 +278,7 @@ export class ItemWork {
   }
 
   /** Does the next thing for an item, from its state alone. */
-  #advance(work: Work, step: SpokeStep): void {
+  #advance(work: Work, step: SpokeStep, out: SpokeEffect[] = step.out): void {
     const { record } = work;
     if (!this.#started || record.level === "healthy") return;
     if (work.token !== 0) {
@@ -291,15 +295,15 @@ export class ItemWork {
     if (record.level === "pending") {
       if (!this.#needs.held(work.record.item, work.key, step)) return;
       if (record.item.deleted === true) {
-        this.#run(work, "remove", step);
+        this.#run(work, "remove", out);
         return;
       }
       this.#reach(work, "received", step);
     }
-    this.#run(work, phaseAt(work.record.level), step);
+    this.#run(work, phaseAt(work.record.level), out);
   }
 
-  #run(work: Work, phase: HandlerPhase, step: SpokeStep): void {
+  #run(work: Work, phase: HandlerPhase, out: SpokeEffect[]): void {
     if (phase !== "healthy") {
       if (this.#heldBy !== "" || this.#running >= MAX_RUNNING_HANDLERS) {
         this.#runnable.add(work.key);
@@ -311,7 +315,7 @@ export class ItemWork {
     work.phase = phase;
     this.#byToken.set(work.token, work);
     this.#counters.handlersRun++;
-    step.out.push({ type: "RunHandler", token: work.token, phase, item: work.record.item });
+    out.push({ type: "RunHandler", token: work.token, phase, item: work.record.item });
   }
 
   /** Gives free places to waiting items, tombstones first. */

@@ -68,7 +68,7 @@ export class SpokeSession {
 
   /** Applies one event. */
   step(event: SpokeEvent, nowMs: number, wallMs: number): Ready<SpokeWrite, SpokeEffect> {
-    const step: SpokeStep = { nowMs, wallMs, persist: [], out: [] };
+    const step: SpokeStep = { nowMs, wallMs, atOnce: [], persist: [], out: [] };
     if (nowMs > this.#deadlineMs) this.#carrier.liveness?.paused(nowMs - this.#deadlineMs);
     this.#apply(event, step);
     if (this.#carrier.phase !== "stopped") this.#lanes.delivery.tick(step);
@@ -80,7 +80,7 @@ export class SpokeSession {
     live?.settleAcknowledgement(step.out, nowMs);
     const deadlines = [...this.#carrier.deadlines(), ...this.#lanes.deadlines(live !== undefined, step)];
     this.#deadlineMs = soonestAfter(nowMs, deadlines);
-    return { persist: step.persist, afterPersist: step.out };
+    return { atOnce: step.atOnce, persist: step.persist, afterPersist: step.out };
   }
 
   /** What the tenant sees. */

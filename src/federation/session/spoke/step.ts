@@ -8,6 +8,8 @@ export interface SpokeStep {
   readonly nowMs: number;
   /** Wall clock, Unix milliseconds. */
   readonly wallMs: number;
+  /** Effects that need not wait for `persist`. */
+  readonly atOnce: SpokeEffect[];
   readonly persist: SpokeWrite[];
   readonly out: SpokeEffect[];
 }

@@ -53,20 +53,24 @@ function content(
         namespace: "web",
         name: "web",
         principalRef: "system:serviceaccount:web:web",
-        bindings: bindings.map((binding) => ({
-          ruleSet: reader.id,
-          scope: "cluster" as const,
-          namespaces: [],
-          expiresAt: "",
-          source: {
-            profileNamespace: "seam-tenant-c1",
-            profileName: "web",
-            declaration: 0,
-            permissionSet: "reader",
-            policy: "cluster-policy",
-          },
-          ...binding,
-        })),
+        bindings: bindings.map((binding) =>
+          Object.assign(
+            {
+              ruleSet: reader.id,
+              scope: "cluster" as const,
+              namespaces: [],
+              expiresAt: "",
+              source: {
+                profileNamespace: "seam-tenant-c1",
+                profileName: "web",
+                declaration: 0,
+                permissionSet: "reader",
+                policy: "cluster-policy",
+              },
+            },
+            binding,
+          ),
+        ),
       },
     ],
   };
@@ -75,6 +79,7 @@ function content(
 describe("planRbac", () => {
   it("gives Kubernetes' own RBAC exactly the decisions of the snapshot", () => {
     let allowed = 0;
+    const disagreeing: unknown[] = [];
     for (let seed = 0; seed < 150; seed++) {
       const random = new SeededRandom(seed);
       const world = randomWorld(random);
@@ -93,9 +98,9 @@ describe("planRbac", () => {
       expect(wrong).toEqual([]);
       const report = compareSurface(world, { surface, namespaces: NAMESPACES, nowMs: WORLD_NOW_MS });
       // Only a suspended account keeps, through its groups, what the snapshot denies it.
-      if (world.suspendedPrincipals.length === 0)
-        expect({ seed, ...report, ok: surfaceAgrees(report) }).toMatchObject({ ok: true });
+      if (world.suspendedPrincipals.length === 0 && !surfaceAgrees(report)) disagreeing.push({ seed, ...report });
     }
+    expect(disagreeing).toEqual([]);
     expect(allowed).toBeGreaterThan(1_000);
   });
 

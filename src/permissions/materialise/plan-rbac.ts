@@ -78,24 +78,23 @@ function objectsOf(use: RoleUse, rules: readonly Rule[], existing: readonly stri
       inNamespace.set(namespace, [...(inNamespace.get(namespace) ?? []), ...use.everyNamespace]);
   // A role that nobody is bound to says nothing.
   if (use.cluster.length === 0 && inNamespace.size === 0) return [];
-  return parts(rules).flatMap((own, part): readonly MaterialisedObject[] => {
+  const objects: MaterialisedObject[] = [];
+  for (const [part, own] of parts(rules).entries()) {
     const name = roleName(use, part);
     const metadata = metadataOf(use, name);
-    const roleRef = { apiGroup: RBAC_GROUP, kind: "ClusterRole" as const, name };
-    const binding = (subjects: readonly SubjectName[]) => ({ roleRef, subjects: subjectsOf(subjects) });
-    return [
-      { apiVersion: RBAC_VERSION, kind: "ClusterRole", metadata, rules: own.map(policyRule) },
-      ...(use.cluster.length > 0
-        ? [{ apiVersion: RBAC_VERSION, kind: "ClusterRoleBinding", metadata, ...binding(use.cluster) }]
-        : []),
-      ...[...inNamespace].map(([namespace, subjects]) => ({
-        apiVersion: RBAC_VERSION,
+    const common = { apiVersion: RBAC_VERSION, roleRef: { apiGroup: RBAC_GROUP, kind: "ClusterRole" as const, name } };
+    objects.push({ apiVersion: RBAC_VERSION, kind: "ClusterRole", metadata, rules: own.map(policyRule) });
+    if (use.cluster.length > 0)
+      objects.push({ ...common, kind: "ClusterRoleBinding", metadata, subjects: subjectsOf(use.cluster) });
+    for (const [namespace, subjects] of inNamespace)
+      objects.push({
+        ...common,
         kind: "RoleBinding",
         metadata: { ...metadata, namespace },
-        ...binding(subjects),
-      })),
-    ];
-  });
+        subjects: subjectsOf(subjects),
+      });
+  }
+  return objects;
 }
 
 /** `seam:{profile namespace}:{profile name}:{hash8}` (permissions §7.4); the hash names rule set and part, also where the name was cut. */

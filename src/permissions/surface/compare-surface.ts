@@ -10,6 +10,8 @@ import type { RbacSurface } from "./rbac-surface.ts";
 
 /** Most differences of each side that are listed (permissions §2.5). */
 export const MAX_SURFACE_DIFFERENCES = 50;
+/** Longest text of a difference, characters: all of them together stay far below what an object or a message may hold. */
+const MAX_TEXT = 300;
 /** Namespaces named in one difference. */
 const MAX_PLACES = 5;
 
@@ -175,8 +177,17 @@ class Collected {
       this.total += rules.length + more;
       for (const rule of rules) {
         if (this.listed.length >= MAX_SURFACE_DIFFERENCES) break;
-        this.listed.push({ subject: subjectText(subject), where: placeText(place, MAX_PLACES), rule, binding });
+        this.listed.push({
+          subject: clipped(subjectText(subject)),
+          where: clipped(placeText(place, MAX_PLACES)),
+          rule: clipped(rule),
+          binding: clipped(binding),
+        });
       }
     }
   }
+}
+
+function clipped(text: string): string {
+  return text.length <= MAX_TEXT ? text : `${text.slice(0, MAX_TEXT - 1)}…`;
 }

@@ -7,6 +7,7 @@ import { silentLog } from "../../src/base/log.ts";
 import { systemRandom } from "../../src/base/random.ts";
 import { type EmbeddedCluster, openEmbeddedCluster } from "../../src/cluster/embedded/embedded-cluster.ts";
 import { type ConnectedCluster, httpCluster } from "../../src/cluster/kubernetes/http-cluster.ts";
+import type { PodLogs } from "../../src/cluster/pod-logs.ts";
 import { kubeconfigFor } from "../../src/cluster/serve/kubeconfig.ts";
 import { type ServedApi, serveCluster } from "../../src/cluster/serve/serve-cluster.ts";
 import { CertificateAuthority, type IssuedKeyPair } from "../../src/trust/ca/certificate-authority.ts";
@@ -56,7 +57,7 @@ export interface RawRequest {
 }
 
 /** Opens an embedded cluster in a fresh folder and serves it on a free port. */
-export async function serveTestApi(): Promise<TestApi> {
+export async function serveTestApi(options: { readonly podLogs?: PodLogs } = {}): Promise<TestApi> {
   const directory = await mkdtemp(join(tmpdir(), "seam-api-"));
   const parts = { clock: systemClock, random: systemRandom, log: silentLog };
   const cluster = await openEmbeddedCluster({ directory: join(directory, "cluster"), ...parts });
@@ -77,6 +78,7 @@ export async function serveTestApi(): Promise<TestApi> {
     tls: { cert: server.certificatePem, key: server.privateKeyPem, clientCa: ca.certificatePem },
     adminToken: ADMIN_TOKEN,
     serviceAccountKeyPath: join(directory, "service-account.key"),
+    ...options,
     ...parts,
     signal: stop.signal,
   });
@@ -90,15 +92,17 @@ export async function serveTestApi(): Promise<TestApi> {
   });
   await writeFile(kubeconfig, kubeconfigFor([entry("admin", admin), entry("bob", bob)]), { mode: 0o600 });
   const connections: ConnectedCluster[] = [];
-  const agents: Agent[] = [];
+  const agents = new Map<IssuedKeyPair | undefined, Agent>();
   const agentFor = (pair: IssuedKeyPair | undefined): Agent => {
+    const known = agents.get(pair);
+    if (known !== undefined) return known;
     const agent = new Agent({
       connect: {
         ca: ca.certificatePem,
         ...(pair === undefined ? {} : { cert: pair.certificatePem, key: pair.privateKeyPem }),
       },
     });
-    agents.push(agent);
+    agents.set(pair, agent);
     return agent;
   };
   return {
@@ -144,7 +148,7 @@ export async function serveTestApi(): Promise<TestApi> {
     stopServing: () => stop.abort(),
     close: async () => {
       await Promise.all(connections.map((connected) => connected.close()));
-      await Promise.all(agents.map((agent) => agent.destroy()));
+      await Promise.all([...agents.values()].map((agent) => agent.destroy()));
       stop.abort();
       await api.closed;
       await cluster.close();

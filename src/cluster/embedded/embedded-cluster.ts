@@ -84,6 +84,10 @@ export interface EmbeddedCluster extends Cluster {
   resourceDetails(group: string, version: string, resource: string): ResourceDetails;
   /** Version of the newest durable write. */
   currentResourceVersion(): string;
+  /** Why the last write was not stored; undefined when it was. */
+  storageFailure(): string | undefined;
+  /** How many objects of each resource are stored. */
+  objectCounts(): Iterable<{ readonly group: string; readonly resource: string; readonly count: number }>;
   /** Drops watch history, as etcd's compaction does: older watches and lists answer 410. */
   compactHistory(): Promise<void>;
   /**
@@ -286,6 +290,15 @@ class SqliteCluster implements EmbeddedCluster {
 
   currentResourceVersion(): string {
     return String(this.#store.version);
+  }
+
+  storageFailure(): string | undefined {
+    return this.#store.lastFailure;
+  }
+
+  *objectCounts(): Generator<{ readonly group: string; readonly resource: string; readonly count: number }> {
+    for (const { group, resource, collection } of this.#registry.collections())
+      yield { group, resource, count: this.#store.collection(collection).size };
   }
 
   compactHistory(): Promise<void> {

@@ -37,6 +37,15 @@ export function bodyTooLarge(limitBytes: number): ApiStatusError {
   return new ApiStatusError(413, "RequestEntityTooLarge", `Request entity too large: limit is ${limitBytes}`);
 }
 
+/** 408 of a body that comes too slowly. */
+export function bodyTooSlow(limitMs: number): ApiStatusError {
+  return new ApiStatusError(
+    408,
+    "Timeout",
+    `Timeout: the body of the request did not come within ${limitMs / 1000} s: send it faster or in smaller objects`,
+  );
+}
+
 /** 400. */
 export function badRequest(message: string): ApiStatusError {
   return new ApiStatusError(400, "BadRequest", message);

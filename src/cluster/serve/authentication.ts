@@ -1,8 +1,8 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import type { IncomingMessage } from "node:http";
-import { TLSSocket } from "node:tls";
+import type { TLSSocket } from "node:tls";
 import type { Clock } from "../../base/clock.ts";
 import { unauthorized } from "./api-errors.ts";
+import { type ApiRequest, connectionOf, tlsSocketOf } from "./api-request.ts";
 import { ISSUER, type ServiceAccountTokens } from "./tokens/service-account-tokens.ts";
 import type { User } from "./user.ts";
 
@@ -11,6 +11,9 @@ const AUTHENTICATED_GROUP = "system:authenticated";
 
 /** Name and groups of whoever holds the static token. */
 const TOKEN_USER: User = { name: "admin", groups: ["system:masters", AUTHENTICATED_GROUP] };
+
+/** A connection whose client presented no certificate. */
+const NO_CERTIFICATE = "no certificate";
 
 interface Certified {
   readonly user: User;
@@ -27,7 +30,7 @@ export class Authenticator {
   readonly #tokens: ServiceAccountTokens;
   readonly #tokenDigest: Buffer | undefined;
   /** Reading a certificate costs more than a request; a connection keeps its own. */
-  readonly #certified = new WeakMap<TLSSocket, Certified>();
+  readonly #known = new WeakMap<object, Certified | typeof NO_CERTIFICATE>();
 
   constructor(clock: Clock, adminToken: string | undefined, tokens: ServiceAccountTokens) {
     this.#clock = clock;
@@ -36,10 +39,9 @@ export class Authenticator {
   }
 
   /** @throws ApiStatusError 401 */
-  async authenticate(request: IncomingMessage): Promise<User> {
-    const { socket } = request;
-    const certified = socket instanceof TLSSocket ? this.#certificate(socket) : undefined;
-    if (certified !== undefined) {
+  async authenticate(request: ApiRequest): Promise<User> {
+    const certified = this.#certified(request);
+    if (certified !== NO_CERTIFICATE) {
       // A connection may outlive its certificate, and a resumed session is not verified again.
       if (certified.expiresAt <= this.#clock.now()) throw unauthorized();
       return certified.user;
@@ -62,24 +64,31 @@ export class Authenticator {
     return this.#tokens.user(token, audiences);
   }
 
-  #certificate(socket: TLSSocket): Certified | undefined {
-    const known = this.#certified.get(socket);
+  #certified(request: ApiRequest): Certified | typeof NO_CERTIFICATE {
+    const connection = connectionOf(request);
+    const known = connection && this.#known.get(connection);
     if (known !== undefined) return known;
-    const certificate = socket.getPeerCertificate();
-    const subject: unknown = certificate.subject;
-    if (typeof subject !== "object" || subject === null) return undefined;
-    // `authorized` is the result of the handshake: the chain ends in the CA that clients are checked against.
-    if (!socket.authorized) throw unauthorized();
-    const parts = new Map<string, unknown>(Object.entries(subject));
-    const [name] = texts(parts.get("CN"));
-    if (name === undefined || name === "") throw unauthorized();
-    const certified: Certified = {
-      user: { name, groups: [...texts(parts.get("O")), AUTHENTICATED_GROUP] },
-      expiresAt: Date.parse(certificate.valid_to),
-    };
-    this.#certified.set(socket, certified);
+    const socket = tlsSocketOf(request);
+    const certified = socket === undefined ? NO_CERTIFICATE : certifiedBy(socket);
+    if (connection !== undefined) this.#known.set(connection, certified);
     return certified;
   }
+}
+
+/** @throws ApiStatusError 401 for a certificate that does not hold */
+function certifiedBy(socket: TLSSocket): Certified | typeof NO_CERTIFICATE {
+  const certificate = socket.getPeerCertificate();
+  const subject: unknown = certificate.subject;
+  if (typeof subject !== "object" || subject === null) return NO_CERTIFICATE;
+  // `authorized` is the result of the handshake: the chain ends in the CA that clients are checked against.
+  if (!socket.authorized) throw unauthorized();
+  const parts = new Map<string, unknown>(Object.entries(subject));
+  const [name] = texts(parts.get("CN"));
+  if (name === undefined || name === "") throw unauthorized();
+  return {
+    user: { name, groups: [...texts(parts.get("O")), AUTHENTICATED_GROUP] },
+    expiresAt: Date.parse(certificate.valid_to),
+  };
 }
 
 function texts(value: unknown): readonly string[] {

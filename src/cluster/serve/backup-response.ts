@@ -1,7 +1,7 @@
 import { createReadStream } from "node:fs";
 import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { pipeline } from "node:stream/promises";
+import type { Clock } from "../../base/clock.ts";
 import { SeamError } from "../../base/errors.ts";
 import { ApiStatusError } from "../api-status-error.ts";
 import type { Exchange } from "./exchange.ts";
@@ -13,7 +13,11 @@ export const BACKUP_PATH = "/backup";
 const BACKUP_FILE = "backup.sending";
 
 /** Sends a consistent copy of the cluster's state, made while writes go on. One at a time. @throws ApiStatusError 409 */
-export async function sendBackup(exchange: Exchange, cluster: ServedCluster, signal: AbortSignal): Promise<void> {
+export async function sendBackup(
+  exchange: Exchange,
+  { cluster, clock }: { readonly cluster: ServedCluster; readonly clock: Clock },
+  signal: AbortSignal,
+): Promise<void> {
   const file = join(cluster.directory, BACKUP_FILE);
   try {
     await rm(file, { force: true });
@@ -27,12 +31,12 @@ export async function sendBackup(exchange: Exchange, cluster: ServedCluster, sig
   // The open descriptor is enough: nothing is left behind however the sending ends.
   await new Promise<void>((resolve, reject) => content.once("open", () => resolve()).once("error", reject));
   await rm(file);
-  exchange.response.writeHead(200, {
-    "content-type": "application/vnd.sqlite3",
-    "content-length": size,
-    "cache-control": "no-store",
-  });
-  await pipeline(content, exchange.response, { signal });
+  const stream = exchange.stream("application/vnd.sqlite3", false, clock, signal, { "content-length": size });
+  for await (const chunk of content as AsyncIterable<Uint8Array>) {
+    const taken = stream.write(chunk);
+    if (taken !== true && !(await taken)) return;
+  }
+  stream.end();
 }
 
 function refusal(error: SeamError): ApiStatusError {

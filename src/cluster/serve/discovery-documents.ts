@@ -2,7 +2,23 @@ import { apiVersionOf } from "../../api/resource-type.ts";
 import type { JsonObject } from "../../base/json.ts";
 import type { DiscoveredResource } from "../cluster.ts";
 
-const SUBRESOURCE_VERBS = ["get", "patch", "update"] as const;
+/** Subresources that are not the object itself, or not to be written: their kind, when it is another one, and verbs. */
+const SUBRESOURCES: Readonly<Record<string, SubresourceForm>> = {
+  scale: { kind: { group: "autoscaling", version: "v1", kind: "Scale" }, verbs: ["get", "patch", "update"] },
+  log: { kind: undefined, verbs: ["get"] },
+  token: { kind: { group: "authentication.k8s.io", version: "v1", kind: "TokenRequest" }, verbs: ["create"] },
+};
+const USUAL: SubresourceForm = { kind: undefined, verbs: ["get", "patch", "update"] };
+
+interface SubresourceForm {
+  readonly kind: { readonly group: string; readonly version: string; readonly kind: string } | undefined;
+  readonly verbs: readonly string[];
+}
+
+function subresourceForm(subresource: string): SubresourceForm {
+  return SUBRESOURCES[subresource] ?? USUAL;
+}
+
 /** Media type parameters of the aggregated form. */
 export const AGGREGATED = { g: "apidiscovery.k8s.io", as: "APIGroupDiscoveryList" } as const;
 
@@ -62,11 +78,8 @@ function aggregatedResource(resource: DiscoveredResource): JsonObject {
       ? {
           subresources: subresources.map((subresource) => ({
             subresource,
-            responseKind:
-              subresource === "scale"
-                ? { group: "autoscaling", version: "v1", kind: "Scale" }
-                : { group, version, kind },
-            verbs: [...SUBRESOURCE_VERBS],
+            responseKind: subresourceForm(subresource).kind ?? { group, version, kind },
+            verbs: [...subresourceForm(subresource).verbs],
           })),
         }
       : {}),
@@ -139,8 +152,8 @@ function resourceEntries(resource: DiscoveredResource): readonly JsonObject[] {
       name: `${resource.resource}/${subresource}`,
       singularName: "",
       namespaced,
-      ...(subresource === "scale" ? { group: "autoscaling", version: "v1", kind: "Scale" } : { kind }),
-      verbs: [...SUBRESOURCE_VERBS],
+      ...(subresourceForm(subresource).kind ?? { kind }),
+      verbs: [...subresourceForm(subresource).verbs],
     })),
   ];
 }

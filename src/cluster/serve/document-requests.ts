@@ -1,7 +1,8 @@
-import { createHash } from "node:crypto";
 import type { JsonObject } from "../../base/json.ts";
 import type { DiscoveredResource } from "../cluster.ts";
 import { REVIEW_RESOURCES } from "./access-reviews.ts";
+import type { ApiMetrics } from "./api-metrics.ts";
+import { authorityOf } from "./api-request.ts";
 import type { BuiltInSchemas } from "./built-in-schemas.ts";
 import {
   AGGREGATED,
@@ -11,10 +12,12 @@ import {
   groupList,
   resourceList,
 } from "./discovery-documents.ts";
-import type { Exchange } from "./exchange.ts";
+import { type Exchange, type TaggedText, taggedText } from "./exchange.ts";
+import { answerHealth, type Health } from "./health.ts";
 import { negotiateDocument } from "./negotiation.ts";
 import { openApiGroupVersions, openApiV2, openApiV3, type SchemaSource } from "./openapi.ts";
 import type { ServedCluster } from "./served-cluster.ts";
+import type { ServedSurface } from "./served-surface.ts";
 
 /** What `/version` says. The API is that of this minor version of Kubernetes; `+seam` says that the server is not. */
 const VERSION = {
@@ -36,40 +39,56 @@ const DISCOVERY_OFFERS = [
 ] as const;
 const JSON_OFFER = [{ name: "json", type: "application/json", parameters: {} }] as const;
 
-const PLAIN = "text/plain; charset=utf-8";
-const HEALTH: ReadonlySet<string> = new Set(["/healthz", "/livez", "/readyz"]);
+const HEALTH = ["/healthz", "/livez", "/readyz"];
+
+/** What documents are made from. */
+export interface DocumentSources {
+  readonly cluster: ServedCluster;
+  readonly builtIn: BuiltInSchemas;
+  readonly surface: ServedSurface;
+  readonly health: Health;
+  readonly metrics: ApiMetrics;
+}
 
 /**
- * Answers requests for everything that is no object: discovery, OpenAPI, version, health.
+ * Answers requests for everything that is no object: discovery, OpenAPI, version, health, metrics.
  *
  * @returns false when there is no such path
  * @throws ApiStatusError 406
  */
-export function answerDocument(
-  exchange: Exchange,
-  cluster: ServedCluster,
-  builtIn: BuiltInSchemas,
-  resources: readonly DiscoveredResource[],
-): boolean {
+export async function answerDocument(exchange: Exchange, sources: DocumentSources): Promise<boolean> {
+  const { surface } = sources;
   const segments = exchange.path.split("/").filter((segment) => segment !== "");
-  const path = `/${segments.join("/")}`;
-  if (HEALTH.has(path)) {
-    // Reads are answered from memory and writes are durable or refused: whoever answers is healthy.
-    const verbose = exchange.query.has("verbose");
-    exchange.sendText(200, verbose ? `[+]ping ok\n[+]store ok\n${path.slice(1)} check passed\n` : "ok", PLAIN);
-    return true;
-  }
   switch (segments[0]) {
     case undefined:
-      return sendJson(exchange, { paths: rootPaths(resources) });
+      return sendJson(
+        exchange,
+        surface.document("/", () => ({ paths: rootPaths(surface.resources) })),
+      );
     case "version":
-      return segments.length === 1 && sendJson(exchange, VERSION);
+      return (
+        segments.length === 1 &&
+        sendJson(
+          exchange,
+          surface.document("/version", () => VERSION),
+        )
+      );
+    case "healthz":
+    case "livez":
+    case "readyz":
+      return answerHealth(exchange, sources.health, segments);
+    case "metrics": {
+      if (segments.length > 1) return false;
+      const { text, contentType } = await sources.metrics.scrape();
+      exchange.sendText(200, text, contentType);
+      return true;
+    }
     case "api":
-      return answerDiscovery(exchange, resources, segments, true);
+      return answerDiscovery(exchange, surface, segments, true);
     case "apis":
-      return answerDiscovery(exchange, resources, segments, false);
+      return answerDiscovery(exchange, surface, segments, false);
     case "openapi":
-      return answerOpenApi(exchange, cluster, builtIn, resources, segments);
+      return answerOpenApi(exchange, sources, segments);
     default:
       return false;
   }
@@ -77,18 +96,23 @@ export function answerDocument(
 
 function answerDiscovery(
   exchange: Exchange,
-  resources: readonly DiscoveredResource[],
+  surface: ServedSurface,
   segments: readonly string[],
   core: boolean,
 ): boolean {
+  const { resources } = surface;
   if (segments.length === 1) {
     const form = negotiateDocument(exchange.header("accept"), DISCOVERY_OFFERS);
     if (form === "legacy") {
-      const address = exchange.header("host") ?? "";
-      return sendJson(exchange, core ? coreVersions(resources, address) : groupList(resources));
+      return core
+        ? sendJson(exchange, taggedText(coreVersions(resources, authorityOf(exchange.request))))
+        : sendJson(
+            exchange,
+            surface.document("/apis", () => groupList(resources)),
+          );
     }
     exchange.sendTagged(
-      aggregatedDiscovery(resources, core, form),
+      surface.document(`/${core ? "api" : "apis"} ${form}`, () => aggregatedDiscovery(resources, core, form)),
       `application/json;g=${AGGREGATED.g};v=${form};as=${AGGREGATED.as}`,
     );
     return true;
@@ -103,7 +127,7 @@ function answerDiscovery(
       : segments.length === 3
         ? resourceList(resources, first, second)
         : undefined;
-  return document !== undefined && sendJson(exchange, document);
+  return document !== undefined && sendJson(exchange, taggedText(document));
 }
 
 /** Reviews are never stored, so the cluster has no schema for them. */
@@ -113,13 +137,9 @@ const REVIEW_SCHEMA: JsonObject = {
   "x-kubernetes-preserve-unknown-fields": true,
 };
 
-function answerOpenApi(
-  exchange: Exchange,
-  cluster: ServedCluster,
-  builtIn: BuiltInSchemas,
-  resources: readonly DiscoveredResource[],
-  segments: readonly string[],
-): boolean {
+function answerOpenApi(exchange: Exchange, sources: DocumentSources, segments: readonly string[]): boolean {
+  const { cluster, surface, builtIn } = sources;
+  const { resources } = surface;
   const path = segments.slice(1).join("/");
   const source: SchemaSource = {
     builtIn,
@@ -128,23 +148,30 @@ function answerOpenApi(
         ? REVIEW_SCHEMA
         : cluster.resourceDetails(resource.group, resource.version, resource.resource).openApiSchema,
   };
-  if (path === "v2") return sendJson(exchange, openApiV2(source, resources));
+  if (path === "v2")
+    return sendJson(
+      exchange,
+      surface.document("/openapi/v2", () => openApiV2(source, resources)),
+    );
+  const ofGroupVersion = (found: ReturnType<typeof openApiGroupVersions>[number]): TaggedText =>
+    surface.document(`/openapi/v3/${found.path}`, () => openApiV3(source, resources, found.group, found.version));
   if (path === "v3") {
-    const paths: Record<string, JsonObject> = {};
-    for (const { group, version, path } of openApiGroupVersions(resources)) {
-      const document = openApiV3(source, resources, group, version);
-      const hash = createHash("sha256").update(JSON.stringify(document)).digest("hex").toUpperCase();
-      paths[path] = { serverRelativeURL: `/openapi/v3/${path}?hash=${hash}` };
-    }
-    return sendJson(exchange, { paths });
+    const index = surface.document("/openapi/v3", () => {
+      const paths: Record<string, JsonObject> = {};
+      for (const each of openApiGroupVersions(resources)) {
+        const hash = ofGroupVersion(each).etag.replaceAll('"', "");
+        paths[each.path] = { serverRelativeURL: `/openapi/v3/${each.path}?hash=${hash}` };
+      }
+      return { paths };
+    });
+    return sendJson(exchange, index);
   }
   const found = openApiGroupVersions(resources).find((each) => `v3/${each.path}` === path);
-  const document = found === undefined ? undefined : openApiV3(source, resources, found.group, found.version);
-  return document !== undefined && sendJson(exchange, document);
+  return found !== undefined && sendJson(exchange, ofGroupVersion(found));
 }
 
 /** These documents exist as JSON only; a client that insists on protobuf gets 406 and falls back. */
-function sendJson(exchange: Exchange, document: JsonObject): true {
+function sendJson(exchange: Exchange, document: TaggedText): true {
   negotiateDocument(exchange.header("accept"), JSON_OFFER);
   exchange.sendTagged(document);
   return true;
@@ -154,5 +181,7 @@ function rootPaths(resources: readonly DiscoveredResource[]): string[] {
   const groups = resources.flatMap(({ group, version }) =>
     group === "" ? [`/api/${version}`] : [`/apis/${group}`, `/apis/${group}/${version}`],
   );
-  return [...new Set(["/api", "/apis", ...groups, ...HEALTH, "/openapi/v2", "/openapi/v3", "/version"])].sort();
+  return [
+    ...new Set(["/api", "/apis", ...groups, ...HEALTH, "/metrics", "/openapi/v2", "/openapi/v3", "/version"]),
+  ].sort();
 }

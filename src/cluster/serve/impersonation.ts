@@ -1,8 +1,9 @@
-import type { IncomingMessage } from "node:http";
 import { badRequest, forbidden } from "./api-errors.ts";
+import { type ApiRequest, headerValues } from "./api-request.ts";
 import { type AccessAttributes, type Authorizer, MASTERS_GROUP } from "./authorizer.ts";
 import type { User } from "./user.ts";
 
+const PREFIX = "impersonate-";
 const USER = "impersonate-user";
 const UID = "impersonate-uid";
 const GROUP = "impersonate-group";
@@ -17,7 +18,7 @@ const SERVICE_ACCOUNT = /^system:serviceaccount:([^:]+):([^:]+)$/;
  *
  * @throws ApiStatusError 400 without a user to impersonate, 403 naming the first right that is missing
  */
-export async function impersonated(user: User, request: IncomingMessage, authorizer: Authorizer): Promise<User> {
+export async function impersonated(user: User, request: ApiRequest, authorizer: Authorizer): Promise<User> {
   const wanted = wantedUser(request);
   if (wanted === undefined) return user;
   // Nobody acts for the break-glass group but its members; every right below is theirs anyhow.
@@ -31,14 +32,16 @@ export async function impersonated(user: User, request: IncomingMessage, authori
 }
 
 /** What the headers say. Every value of a repeated header counts, which Node's joined form would hide. */
-function wantedUser({ headers, headersDistinct }: IncomingMessage): User | undefined {
-  const name = headersDistinct[USER]?.[0] ?? "";
-  const uid = headersDistinct[UID]?.[0] ?? "";
-  const groups = headersDistinct[GROUP] ?? [];
+function wantedUser(request: ApiRequest): User | undefined {
+  const named = Object.keys(request.headers).filter((header) => header.startsWith(PREFIX));
+  if (named.length === 0) return undefined;
+  const [name = ""] = headerValues(request, USER);
+  const [uid = ""] = headerValues(request, UID);
+  const groups = headerValues(request, GROUP);
   const extra: Record<string, readonly string[]> = {};
-  for (const header of Object.keys(headers)) {
+  for (const header of named) {
     if (header.startsWith(EXTRA_PREFIX))
-      extra[decoded(header.slice(EXTRA_PREFIX.length))] = headersDistinct[header] ?? [];
+      extra[decoded(header.slice(EXTRA_PREFIX.length))] = headerValues(request, header);
   }
   const hasExtra = Object.keys(extra).length > 0;
   if (name !== "") return { name, groups, ...(uid === "" ? {} : { uid }), ...(hasExtra ? { extra } : {}) };

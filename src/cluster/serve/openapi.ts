@@ -253,15 +253,14 @@ function pathsOf(resource: DiscoveredResource, dialect: Dialect): Record<string,
   return paths;
 }
 
-/** OpenAPI v3 document of one group version; undefined when it is not served. */
+/** OpenAPI v3 document of one group version that is served. */
 export function openApiV3(
   source: SchemaSource,
   resources: readonly DiscoveredResource[],
   group: string,
   version: string,
-): JsonObject | undefined {
+): JsonObject {
   const own = resources.filter((resource) => resource.group === group && resource.version === version);
-  if (own.length === 0) return undefined;
   const { paths, schemas } = contents(source, own, "v3");
   return { openapi: "3.0.0", info: INFO, paths, components: { schemas } };
 }

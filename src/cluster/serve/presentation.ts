@@ -4,38 +4,66 @@ import type { Clock } from "../../base/clock.ts";
 import type { JsonObject } from "../../base/json.ts";
 import type { DiscoveredResource, ObjectList, WatchEvent } from "../cluster.ts";
 import { badRequest } from "./api-errors.ts";
+import type { EncodedEvents } from "./encoded-events.ts";
 import type { Exchange } from "./exchange.ts";
 import { negotiate, type Representation } from "./negotiation.ts";
 import type { ServedCluster } from "./served-cluster.ts";
 import { columnsOf } from "./table/resource-columns.ts";
-import { type IncludeObject, partialMetadata, tableOf, type TableOptions, watchTable } from "./table/table.ts";
+import {
+  type IncludeObject,
+  partialMetadata,
+  rowOf,
+  tableEnvelope,
+  tableOf,
+  type TableOptions,
+  watchTable,
+} from "./table/table.ts";
 
 const INCLUDES: readonly IncludeObject[] = ["None", "Metadata", "Object"];
+
+/** {@link Presentation.listForm}. */
+export interface ListForm {
+  readonly envelope: JsonObject;
+  readonly member: "items" | "rows";
+  readonly itemOf: (object: KubeObject) => JsonObject;
+}
 
 /** How the objects of one request are shown: as they are, as a table, or as metadata only. */
 export class Presentation {
   readonly #representation: Representation;
   readonly #resource: DiscoveredResource;
   readonly #table: TableOptions;
+  readonly #events: EncodedEvents;
+  /** Distinguishes encodings of one object: representation and, for tables, their columns. */
+  readonly #form: string;
   #firstEvent = true;
 
-  /** @throws ApiStatusError 406 for nothing acceptable, 400 for an unknown `includeObject` */
-  constructor(exchange: Exchange, cluster: ServedCluster, resource: DiscoveredResource, clock: Clock) {
+  /**
+   * @param events encoded events shared by the watches of one server
+   * @throws ApiStatusError 406 for nothing acceptable, 400 for an unknown `includeObject`
+   */
+  constructor(
+    exchange: Exchange,
+    cluster: ServedCluster,
+    resource: DiscoveredResource,
+    clock: Clock,
+    events: EncodedEvents,
+  ) {
     this.#representation = negotiate(exchange.header("accept"));
     this.#resource = resource;
+    this.#events = events;
     const include = exchange.query.get("includeObject") || "Metadata";
     const includeObject = INCLUDES.find((known) => known === include);
     if (includeObject === undefined) throw badRequest(`unrecognized includeObject value: ${JSON.stringify(include)}`);
     const { group, version } = resource;
-    const printerColumns =
-      this.#representation.as === "Table"
-        ? cluster.resourceDetails(group, version, resource.resource).printerColumns
-        : [];
+    const isTable = this.#representation.as === "Table";
+    const printerColumns = isTable ? cluster.resourceDetails(group, version, resource.resource).printerColumns : [];
     this.#table = {
-      columns: columnsOf(group, resource.resource, printerColumns),
+      columns: isTable ? columnsOf(group, resource.resource, printerColumns) : [],
       includeObject,
       nowMs: clock.now(),
     };
+    this.#form = isTable ? `Table/${includeObject}/${JSON.stringify(printerColumns)}` : this.#representation.as;
   }
 
   get encoding(): Representation {
@@ -56,36 +84,56 @@ export class Presentation {
   }
 
   list(list: ObjectList<KubeObject>): JsonObject {
+    const { envelope, member, itemOf } = this.listForm(list);
+    return { ...envelope, [member]: list.items.map(itemOf) };
+  }
+
+  /** A list taken apart: everything but its items, the name of their member, and how each is shown. */
+  listForm(list: ObjectList<KubeObject>): ListForm {
     const metadata = {
       resourceVersion: list.resourceVersion,
       continue: list.continue,
       remainingItemCount: list.remainingItemCount,
     };
-    const items = list.items.map(asJson);
     switch (this.#representation.as) {
       case "Table":
-        return tableOf(items, metadata, this.#table);
+        return {
+          envelope: tableEnvelope(metadata, this.#table),
+          member: "rows",
+          itemOf: (object) => rowOf(asJson(object), this.#table),
+        };
       case "PartialObjectMetadata":
       case "PartialObjectMetadataList":
         return {
-          kind: "PartialObjectMetadataList",
-          apiVersion: "meta.k8s.io/v1",
-          metadata,
-          items: items.map(partialMetadata),
+          envelope: { kind: "PartialObjectMetadataList", apiVersion: "meta.k8s.io/v1", metadata },
+          member: "items",
+          itemOf: (object) => partialMetadata(asJson(object)),
         };
       case "object":
-        return { kind: `${this.#resource.kind}List`, apiVersion: apiVersionOf(this.#resource), metadata, items };
+        return {
+          envelope: { kind: `${this.#resource.kind}List`, apiVersion: apiVersionOf(this.#resource), metadata },
+          member: "items",
+          itemOf: asJson,
+        };
     }
   }
 
-  /** One line of a watch. Tables say their columns once, in the first line. */
-  event(event: WatchEvent<Unstructured>, nowMs: number): JsonObject {
-    if (event.type === "BOOKMARK") return { type: "BOOKMARK", object: this.#bookmark(event) };
-    const json = asJson(event.object);
-    if (this.#representation.as !== "Table") return { type: event.type, object: this.object(event.object) };
-    const first = this.#firstEvent;
+  /** One line of a watch, with its line end. Tables say their columns once, in the first line. */
+  eventLine(event: WatchEvent<Unstructured>, nowMs: number): Uint8Array {
+    if (event.type === "BOOKMARK") return Buffer.from(line({ type: "BOOKMARK", object: this.#bookmark(event) }));
+    const { apiVersion, metadata } = event.object;
+    const isTable = this.#representation.as === "Table";
+    const first = isTable && this.#firstEvent;
     this.#firstEvent = false;
-    return { type: event.type, object: watchTable(json, { ...this.#table, nowMs }, first) };
+    // Ages are told in seconds.
+    const form = isTable ? `${this.#form}/${first}/${Math.floor(nowMs / 1000)}` : this.#form;
+    const key = `${event.type}/${metadata.uid}/${metadata.resourceVersion}/${apiVersion}/${form}`;
+    return this.#events.line(key, () => {
+      const object = isTable
+        ? watchTable(asJson(event.object), { ...this.#table, nowMs }, first)
+        : this.object(event.object);
+      return line({ type: event.type, object });
+    });
   }
 
   #bookmark(event: { readonly resourceVersion: string; readonly initialEventsEnd: boolean }): JsonObject {
@@ -104,6 +152,10 @@ export class Presentation {
         return { kind: "PartialObjectMetadata", apiVersion: "meta.k8s.io/v1", metadata };
     }
   }
+}
+
+function line(document: JsonObject): string {
+  return `${JSON.stringify(document)}\n`;
 }
 
 /** Objects are plain JSON (api/object.ts); only the compiler cannot see it. */

@@ -61,12 +61,16 @@ export function dryRunParameter(values: readonly string[], causes: StatusCause[]
   return stages.length > 0;
 }
 
-/** 422 of request options. */
-export function invalidOptions(kind: string, causes: readonly StatusCause[]): ApiStatusError {
+/** 422 of request options; those of pods belong to the core group. */
+export function invalidOptions(
+  kind: string,
+  causes: readonly StatusCause[],
+  group: "meta.k8s.io" | "" = "meta.k8s.io",
+): ApiStatusError {
   const texts = causes.map((cause) => `${cause.field ?? ""}: ${cause.message}`);
   const text = texts.length === 1 ? texts.join("") : `[${texts.join(", ")}]`;
-  return new ApiStatusError(422, "Invalid", `${kind}.meta.k8s.io "" is invalid: ${text}`, {
-    group: "meta.k8s.io",
+  return new ApiStatusError(422, "Invalid", `${group === "" ? kind : `${kind}.${group}`} "" is invalid: ${text}`, {
+    group,
     kind,
     causes,
   });

@@ -1,13 +1,17 @@
-import type { IncomingMessage } from "node:http";
+import { Http2ServerRequest } from "node:http2";
 import { parseDocument, YAMLError } from "yaml";
+import type { Clock } from "../../base/clock.ts";
 import { errorMessage } from "../../base/errors.ts";
 import type { JsonValue } from "../../base/json.ts";
-import { badRequest, bodyTooLarge, unsupportedMediaType } from "./api-errors.ts";
+import { badRequest, bodyTooLarge, bodyTooSlow, unsupportedMediaType } from "./api-errors.ts";
+import type { ApiRequest } from "./api-request.ts";
 import { duplicateMembers } from "./duplicate-members.ts";
 import { PROTOBUF_MEDIA_TYPE, type ProtobufDecoder } from "./protobuf/decode.ts";
 
 /** Largest request body, as kube-apiserver limits it. */
 export const MAX_BODY_BYTES = 3 * 1024 * 1024;
+/** Longest time for a whole request. */
+export const REQUEST_TIMEOUT_MS = 60_000;
 /** Values that one YAML document may expand to through its aliases. */
 const MAX_YAML_ALIASES = 100;
 /** Beginning of a body that an error quotes. */
@@ -26,19 +30,42 @@ export interface DecodedBody {
 /**
  * Reads the whole body.
  *
- * @throws ApiStatusError 413 over {@link MAX_BODY_BYTES}
+ * @throws ApiStatusError 413 over {@link MAX_BODY_BYTES}, 408 when it takes longer than {@link REQUEST_TIMEOUT_MS}
  */
-export async function readBody(request: IncomingMessage): Promise<Uint8Array> {
+export async function readBody(request: ApiRequest, clock: Clock): Promise<Uint8Array> {
   const announced = Number(request.headers["content-length"] ?? 0);
   if (announced > MAX_BODY_BYTES) throw bodyTooLarge(MAX_BODY_BYTES);
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  if (request.destroyed) throw endedEarly();
+  request.on("data", (chunk: Buffer) => {
     bytes += chunk.length;
-    if (bytes > MAX_BODY_BYTES) throw bodyTooLarge(MAX_BODY_BYTES);
-    chunks.push(chunk);
+    if (bytes <= MAX_BODY_BYTES) chunks.push(chunk);
+    else {
+      chunks.length = 0; // what still comes until the answer ends the request is dropped
+      reject(bodyTooLarge(MAX_BODY_BYTES));
+    }
+  });
+  request.once("end", resolve);
+  request.once("close", () => reject(endedEarly()));
+  request.once("error", () => reject(endedEarly()));
+  // Of HTTP/1.1 the server itself cuts a request that takes too long.
+  if (!(request instanceof Http2ServerRequest)) await promise;
+  else {
+    const over = new AbortController();
+    clock.sleep(REQUEST_TIMEOUT_MS, over.signal).then(
+      () => reject(bodyTooSlow(REQUEST_TIMEOUT_MS)),
+      () => undefined, // the body came first
+    );
+    try {
+      await promise;
+    } finally {
+      over.abort();
+    }
   }
-  return Buffer.concat(chunks, bytes);
+  const [only] = chunks;
+  return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks, bytes);
 }
 
 /**
@@ -107,6 +134,11 @@ export function mediaType(contentType: string | undefined): string {
 /** Decodes JSON. @throws ApiStatusError 400 */
 export function decodeJson(body: Uint8Array, kind: string): DecodedBody {
   return jsonOf(utf8(body), kind);
+}
+
+/** There is nobody to read it; the log and the metrics do. */
+function endedEarly(): Error {
+  return badRequest("the body of the request ended early");
 }
 
 function decodeProtobuf(body: Uint8Array, kind: string, decoder: ProtobufDecoder): JsonValue {

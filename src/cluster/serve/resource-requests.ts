@@ -14,8 +14,11 @@ import type {
   WatchOptions,
   WriteOptions,
 } from "../cluster.ts";
+import type { ApiMetrics } from "./api-metrics.ts";
 import { badRequest, methodNotAllowed, resourceNotServed, unsupportedMediaType } from "./api-errors.ts";
+import { EncodedEvents } from "./encoded-events.ts";
 import type { Exchange } from "./exchange.ts";
+import { sendList } from "./list-response.ts";
 import { Presentation } from "./presentation.ts";
 import {
   booleanParameter,
@@ -64,11 +67,14 @@ export class ResourceRequests {
   readonly #log: Log;
   readonly #protobuf: ProtobufDecoder;
   readonly #escalation: Rbac["escalation"];
+  readonly #metrics: ApiMetrics;
+  readonly #events = new EncodedEvents();
 
   constructor(parts: {
     readonly cluster: ServedCluster;
     readonly protobuf: ProtobufDecoder;
     readonly escalation: Rbac["escalation"];
+    readonly metrics: ApiMetrics;
     readonly clock: Clock;
     readonly random: Random;
     readonly log: Log;
@@ -79,6 +85,7 @@ export class ResourceRequests {
     this.#log = parts.log;
     this.#protobuf = parts.protobuf;
     this.#escalation = parts.escalation;
+    this.#metrics = parts.metrics;
   }
 
   /**
@@ -92,14 +99,14 @@ export class ResourceRequests {
     const { resource, subresource } = target;
     const verbs = subresource === "" ? resource.verbs : ["get", "patch", "update"];
     if (!verbs.includes(verb)) throw methodNotAllowed();
-    const shown = new Presentation(exchange, this.#cluster, resource, this.#clock);
+    const shown = new Presentation(exchange, this.#cluster, resource, this.#clock, this.#events);
     switch (verb) {
       case "get":
         exchange.send(200, await this.#read(target, shown), shown.encoding);
         return;
       case "list": {
         const list = await this.#cluster.list(resource, listOptions(exchange.query, target));
-        exchange.send(200, shown.list(list), shown.encoding);
+        await sendList(exchange, list, shown, { clock: this.#clock, signal });
         return;
       }
       case "watch":
@@ -118,7 +125,7 @@ export class ResourceRequests {
         await this.#delete(exchange, target, shown);
         return;
       case "deletecollection":
-        await this.#deleteCollection(exchange, target, shown);
+        await this.#deleteCollection(exchange, target, shown, signal);
         return;
       default:
         throw methodNotAllowed();
@@ -145,7 +152,13 @@ export class ResourceRequests {
         integerBetween(this.#random, WATCH_TIMEOUT_SECONDS.min, WATCH_TIMEOUT_SECONDS.max),
     };
     const events = this.#cluster.watch(target.resource, options, signal);
-    await streamWatch(exchange, events, shown, { clock: this.#clock, log: this.#log, signal });
+    const { group, version, resource } = target.resource;
+    await streamWatch(exchange, events, shown, {
+      clock: this.#clock,
+      log: this.#log,
+      signal,
+      onEvent: () => this.#metrics.watchEvent(group, version, resource),
+    });
   }
 
   async #create(exchange: Exchange, target: ResourceTarget, shown: Presentation): Promise<void> {
@@ -206,7 +219,7 @@ export class ResourceRequests {
     type: Patch["type"],
     options: WriteOptions,
   ): Promise<Patch> {
-    const body = await readBody(exchange.request);
+    const body = await readBody(exchange.request, this.#clock);
     const { kind } = target.resource;
     const decoded = type === "apply" ? decodeYaml(body, kind) : decodePatch(body);
     this.#strict(decoded, target.resource, options);
@@ -281,7 +294,12 @@ export class ResourceRequests {
     );
   }
 
-  async #deleteCollection(exchange: Exchange, target: ResourceTarget, shown: Presentation): Promise<void> {
+  async #deleteCollection(
+    exchange: Exchange,
+    target: ResourceTarget,
+    shown: Presentation,
+    signal: AbortSignal,
+  ): Promise<void> {
     const options = await this.#deleteOptions(exchange);
     const { namespace, labelSelector, fieldSelector } = listOptions(exchange.query, target);
     const selected: ListOptions = {
@@ -305,11 +323,12 @@ export class ResourceRequests {
       if (page.continue === undefined) break;
       page = await this.#cluster.list(target.resource, { ...selected, continue: page.continue });
     }
-    exchange.send(200, shown.list({ items, resourceVersion: page.resourceVersion }), shown.encoding);
+    const deleted = { items, resourceVersion: page.resourceVersion };
+    await sendList(exchange, deleted, shown, { clock: this.#clock, signal });
   }
 
   async #deleteOptions(exchange: Exchange): Promise<DeleteOptions> {
-    const bytes = await readBody(exchange.request);
+    const bytes = await readBody(exchange.request, this.#clock);
     const kind = "DeleteOptions";
     const body =
       bytes.length === 0
@@ -367,7 +386,7 @@ export class ResourceRequests {
     options: WriteOptions,
     resource?: DiscoveredResource,
   ): Promise<JsonValue> {
-    const bytes = await readBody(exchange.request);
+    const bytes = await readBody(exchange.request, this.#clock);
     const decoded = decodeBody(bytes, exchange.header("content-type"), kind, this.#protobuf);
     this.#strict(decoded, resource, options);
     return decoded.value;

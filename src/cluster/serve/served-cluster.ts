@@ -29,4 +29,8 @@ export interface ServedCluster extends Cluster {
   readonly directory: string;
   /** Copies the whole state into a new file, consistent at one version, while writes go on. @throws SeamError */
   backup(file: string): Promise<void>;
+  /** Why the last write was not stored; undefined when it was. Reads go on meanwhile. */
+  storageFailure(): string | undefined;
+  /** How many objects of each resource are stored. */
+  objectCounts(): Iterable<{ readonly group: string; readonly resource: string; readonly count: number }>;
 }

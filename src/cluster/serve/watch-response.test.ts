@@ -6,10 +6,12 @@ import { ManualClock } from "../../base/clock.ts";
 import { silentLog } from "../../base/log.ts";
 import { ApiStatusError } from "../api-status-error.ts";
 import type { DiscoveredResource, WatchEvent } from "../cluster.ts";
+import { EncodedEvents } from "./encoded-events.ts";
 import { Exchange } from "./exchange.ts";
 import { Presentation } from "./presentation.ts";
 import type { ServedCluster } from "./served-cluster.ts";
-import { streamWatch, STUCK_CLIENT_MS } from "./watch-response.ts";
+import { STUCK_CLIENT_MS } from "./response-stream.ts";
+import { streamWatch } from "./watch-response.ts";
 
 const resource: DiscoveredResource = {
   group: "",
@@ -40,9 +42,9 @@ async function serve(
 ): Promise<{ readonly outcome: Promise<unknown>; readonly port: number }> {
   const outcome = Promise.withResolvers<unknown>();
   server = createServer((request, response) => {
-    const exchange = new Exchange(request, response, { name: "slow", groups: [] });
+    const exchange = new Exchange(request, response);
     // Only tables ask the cluster for anything, and this watch shows plain objects.
-    const presentation = new Presentation(exchange, {} as ServedCluster, resource, clock);
+    const presentation = new Presentation(exchange, {} as ServedCluster, resource, clock, new EncodedEvents());
     streamWatch(exchange, events, presentation, { clock, log: silentLog, signal }).then(
       () => outcome.resolve("ended"),
       (error: unknown) => {

@@ -9,22 +9,19 @@ import { statusDocument } from "../status-document.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Presentation } from "./presentation.ts";
 
-/** A client that takes nothing for this long is cut: what waits for it is memory of the server. */
-export const STUCK_CLIENT_MS = 30_000;
-
 /**
  * Streams the events of a watch, one JSON document per line, until it ends, the client goes or `signal` aborts. Takes the next event
  * only when the client took the last, so a slow client slows its own watch and no other.
  *
+ * @param parts `onEvent` hears of every event that is sent
  * @throws ApiStatusError when the watch is refused before its first event, other than 410: that is told in the stream
  */
 export async function streamWatch(
   exchange: Exchange,
   events: AsyncIterable<WatchEvent<Unstructured>>,
   presentation: Presentation,
-  parts: { readonly clock: Clock; readonly log: Log; readonly signal: AbortSignal },
+  parts: { readonly clock: Clock; readonly log: Log; readonly signal: AbortSignal; readonly onEvent?: () => void },
 ): Promise<void> {
-  const { response } = exchange;
   const { clock, signal } = parts;
   const iterator = events[Symbol.asyncIterator]();
   let next = iterator.next();
@@ -32,20 +29,16 @@ export async function streamWatch(
   const refusal = await Promise.race([next.then(nothing, (error: unknown) => ({ error })), turn()]);
   if (refusal !== undefined && !isExpired(refusal.error)) throw refusal.error;
 
-  response.setHeader("content-type", "application/json");
-  response.setHeader("cache-control", "no-cache, private");
-  response.writeHead(200);
-  response.flushHeaders();
+  const stream = exchange.stream("application/json", false, clock, signal);
   try {
     for (;;) {
       const step = await next;
       if (step.done === true || signal.aborted) break;
-      const line = `${JSON.stringify(presentation.event(step.value, clock.now()))}\n`;
-      if (!response.write(line) && !(await drained(exchange, clock, signal))) {
-        if (!signal.aborted) {
+      const taken = stream.write(presentation.eventLine(step.value, clock.now()));
+      parts.onEvent?.();
+      if (taken !== true && !(await taken)) {
+        if (stream.stuck)
           parts.log.warn({ path: exchange.path, user: exchange.user.name }, "cut a watch whose client takes nothing");
-          response.destroy();
-        }
         return;
       }
       next = iterator.next();
@@ -54,11 +47,11 @@ export async function streamWatch(
     if (!signal.aborted) {
       if (!(error instanceof ApiStatusError))
         parts.log.error({ path: exchange.path, error: errorMessage(error) }, "a watch failed");
-      response.write(`${JSON.stringify(errorEvent(error))}\n`);
+      await stream.write(`${JSON.stringify(errorEvent(error))}\n`);
     }
   } finally {
     await iterator.return?.();
-    response.end();
+    stream.end();
   }
 }
 
@@ -68,28 +61,6 @@ function errorEvent(error: unknown): JsonObject {
       ? error
       : new ApiStatusError(500, "InternalError", "an error on the server ended the watch");
   return { type: "ERROR", object: statusDocument(status) };
-}
-
-/** True when the client took what was written; false when it did not in time, left, or the watch was aborted. */
-async function drained(exchange: Exchange, clock: Clock, signal: AbortSignal): Promise<boolean> {
-  const { response } = exchange;
-  const over = new AbortController();
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const onDrain = (): void => resolve(true);
-  const onEnd = (): void => resolve(false);
-  response.once("drain", onDrain);
-  response.once("close", onEnd);
-  signal.addEventListener("abort", onEnd, { once: true });
-  clock.sleep(STUCK_CLIENT_MS, over.signal).then(onEnd, nothing);
-  if (signal.aborted || response.destroyed) onEnd();
-  try {
-    return await promise;
-  } finally {
-    over.abort();
-    response.off("drain", onDrain);
-    response.off("close", onEnd);
-    signal.removeEventListener("abort", onEnd);
-  }
 }
 
 function nothing(): undefined {

@@ -12,6 +12,7 @@ export class ResourceRegistry {
   readonly #served = new Map<string, ServedResource>();
   /** Versions per collection, preferred first. */
   readonly #versions = new Map<string, readonly ServedResource[]>();
+  #discovery: Discovery | undefined;
 
   constructor(builtin: readonly ServedResource[]) {
     for (const resource of builtin) this.replace(resource.collection, [resource]);
@@ -19,6 +20,7 @@ export class ResourceRegistry {
 
   /** Serves these versions of a collection, preferred first, instead of what was served before. */
   replace(collection: string, versions: readonly ServedResource[]): void {
+    this.#discovery = undefined;
     for (const old of this.#versions.get(collection) ?? []) {
       this.#served.delete(serveKey(old.group, old.version, old.resource));
     }
@@ -71,7 +73,12 @@ export class ResourceRegistry {
     return [...this.#versions.values()].flatMap((versions) => versions.slice(0, 1));
   }
 
+  /** The same object until something is served anew or no longer. */
   discover(): Discovery {
+    return (this.#discovery ??= this.#discover());
+  }
+
+  #discover(): Discovery {
     const resources: readonly DiscoveredResource[] = [...this.#versions.values()].flat();
     const served = new Map(this.#served);
     const preferred = (

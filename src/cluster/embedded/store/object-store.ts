@@ -57,6 +57,7 @@ export class ObjectStore {
   #committed: number;
   #compacted: number;
   #closed = false;
+  #lastFailure: string | undefined;
 
   private constructor(log: RevisionLog, collections: Map<string, Collection>, history: StoreEvent[]) {
     this.#log = log;
@@ -108,6 +109,11 @@ export class ObjectStore {
   /** Reads and watches from before this version answer 410. */
   get compacted(): number {
     return this.#compacted;
+  }
+
+  /** Why the last commit failed; undefined when it did not. */
+  get lastFailure(): string | undefined {
+    return this.#lastFailure;
   }
 
   /** Calls `listener` with every commit from now on. */
@@ -203,6 +209,7 @@ export class ObjectStore {
         this.#fail(group, error);
         break;
       }
+      this.#lastFailure = undefined;
       this.#publish(group);
     }
     this.#flushing = undefined;
@@ -240,6 +247,7 @@ export class ObjectStore {
     for (const collection of this.#collections.values()) collection.discardAccepted();
     this.#accepted = this.#committed;
     const failure = refusalOf(error);
+    this.#lastFailure = failure.message;
     for (const pending of refused) pending.reject(failure);
   }
 

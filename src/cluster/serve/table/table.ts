@@ -23,12 +23,16 @@ export interface TableMetadata {
 
 /** A `meta.k8s.io/v1 Table` of objects. */
 export function tableOf(objects: readonly JsonObject[], metadata: TableMetadata, options: TableOptions): JsonObject {
+  return { ...tableEnvelope(metadata, options), rows: objects.map((object) => rowOf(object, options)) };
+}
+
+/** A table without its rows. */
+export function tableEnvelope(metadata: TableMetadata, options: TableOptions): JsonObject {
   return {
     kind: "Table",
     apiVersion: "meta.k8s.io/v1",
     metadata: { ...metadata },
     columnDefinitions: options.columns.map(columnDefinition),
-    rows: objects.map((object) => rowOf(object, options)),
   };
 }
 
@@ -58,7 +62,8 @@ function columnDefinition(column: TableColumn): JsonObject {
   };
 }
 
-function rowOf(object: JsonObject, options: TableOptions): JsonObject {
+/** One row: its cells and what `includeObject` says. */
+export function rowOf(object: JsonObject, options: TableOptions): JsonObject {
   const phase = textAt(object, "status", "phase");
   const finished = object["kind"] === "Pod" && (phase === "Succeeded" || phase === "Failed");
   return {

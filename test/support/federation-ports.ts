@@ -94,6 +94,11 @@ export class MemoryDesiredStates implements DesiredStates {
     return this.#bodies.get(digest);
   }
 
+  /** The body behind a digest. */
+  held(digest: string): Uint8Array | undefined {
+    return this.#bodies.get(digest);
+  }
+
   #hold(body: Uint8Array): Digest {
     const digest = digestOf(body);
     this.#bodies.set(digest, body);

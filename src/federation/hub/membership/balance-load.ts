@@ -14,15 +14,15 @@ export interface BalanceTimes {
   readonly settleMs: number;
   /** An agent stays at least so long where it is, milliseconds. */
   readonly stayMs: number;
+  /** Agents a replica may always move per minute; more when that is a small part of its own. */
+  readonly movesPerMinute: number;
 }
 
 /** In production. */
-export const BALANCE_TIMES: BalanceTimes = { roundMs: 10_000, settleMs: 30_000, stayMs: 60_000 };
+export const BALANCE_TIMES: BalanceTimes = { roundMs: 10_000, settleMs: 30_000, stayMs: 60_000, movesPerMinute: 30 };
 
-/** Part of its agents that a replica moves per minute, at most… */
+/** Part of its agents that a replica may move per minute when that is more than `movesPerMinute`. */
 const MOVED_SHARE_PER_MINUTE = 0.05;
-/** …and how many it may always move per minute. */
-const MOVED_PER_MINUTE = 30;
 const MINUTE_MS = 60_000;
 
 /** Options of {@link balanceLoad}. */
@@ -65,7 +65,7 @@ export async function balanceLoad(options: BalanceOptions): Promise<void> {
     );
     if (peers.length === 0 || clock.monotonic() - changedMs < times.settleMs) continue;
     const own = { replica: hub.view.replica, endpoint: "", sessions: agents.length };
-    const perMinute = Math.max(MOVED_PER_MINUTE, agents.length * MOVED_SHARE_PER_MINUTE);
+    const perMinute = Math.max(times.movesPerMinute, agents.length * MOVED_SHARE_PER_MINUTE);
     const movable = new Set(
       [...stays].filter(([, { sinceMs }]) => nowMs - sinceMs >= times.stayMs).map(([cluster]) => cluster),
     );

@@ -61,6 +61,8 @@ async function start(options: AgentsOptions): Promise<void> {
       events: {
         driftUpdate: () => {},
         revoke: async () => ({ applied: true, detail: "" }),
+        enforceFloors: async () => {},
+        indexFreshness: () => {},
         channel: ({ reason }) => {
           if (reason.includes("envelope term")) agent.staleTerms++;
           if (process.env["SEAM_TEST_LOG"] !== undefined) console.log(`${cluster}: ${reason}`);

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from "node:crypto";
 import { type Clock, systemClock } from "../../src/base/clock.ts";
 import { silentLog } from "../../src/base/log.ts";
 import type { Metrics } from "../../src/base/metrics.ts";
@@ -12,6 +13,7 @@ import { createHubFactStore } from "../../src/federation/hub/mirror/hub-fact-sto
 import { startSessionOwnership } from "../../src/federation/hub/ownership/session-ownership.ts";
 import type { AuditSink, DesiredIndex, DesiredStates } from "../../src/federation/hub/ports.ts";
 import { type Hub, startHub } from "../../src/federation/hub/start-hub.ts";
+import { ed25519Signer } from "../../src/trust/dsse.ts";
 import { fixedTls } from "../../src/trust/tls/tls-material.ts";
 import { recordedLog } from "../support/federation-rig.ts";
 import { MemoryDirectory, MemoryRevocations } from "../support/federation-ports.ts";
@@ -122,7 +124,7 @@ async function start(options: ReplicaOptions): Promise<void> {
     directory: new MemoryDirectory(options.clusters),
     ownership,
     membership: hubMembership({ endpoint, membership, replicas }),
-    revocations: new MemoryRevocations(),
+    revocations: new MemoryRevocations(ed25519Signer(generateKeyPairSync("ed25519").privateKey)),
     onChannel: (id, state) => facts.channel(id, state),
     limits: {
       heartbeatIntervalMs: options.heartbeatMs,

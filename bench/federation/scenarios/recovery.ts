@@ -13,8 +13,8 @@ export const recovery: Scenario = {
   title: "kill -9 of the hub",
   async run(context) {
     const agents = context.long ? 1_000 : 200;
-    const floorMs = await back(context, "floor", agents);
-    const oursMs = await back(context, "ours", agents);
+    const floor = await back(context, "floor", agents);
+    const ours = await back(context, "ours", agents);
     const objects = context.long ? 1_000 : 200;
     const changed = Math.max(1, objects / 1000);
     const some = await changedWhileAway(context, agents, objects, changed);
@@ -25,11 +25,11 @@ export const recovery: Scenario = {
         scenario: "S6",
         what: `${agents} agents back and verified`,
         unit: "ms",
-        ours: oursMs,
-        floor: floorMs,
+        ours: ours.elapsedMs,
+        floor: floor.elapsedMs,
         goal: `≤ ${GOAL_RATIO}x and ≤ ${GOAL_MS / 1000} s`,
-        met: oursMs <= GOAL_RATIO * floorMs && oursMs <= GOAL_MS,
-        note: "admission as in production; plain grpc-js admits everybody at once",
+        met: ours.elapsedMs <= GOAL_RATIO * floor.elapsedMs && ours.elapsedMs <= GOAL_MS,
+        note: `admission as in production; plain grpc-js admits everybody at once; processor time of the server per agent ${ours.cpuMs.toFixed(1)} ms, plain ${floor.cpuMs.toFixed(1)} ms`,
       },
       {
         scenario: "S6",
@@ -52,14 +52,20 @@ export const recovery: Scenario = {
   },
 };
 
-async function back(context: ScenarioContext, kind: Kind, agents: number): Promise<number> {
+async function back(
+  context: ScenarioContext,
+  kind: Kind,
+  agents: number,
+): Promise<{ readonly elapsedMs: number; readonly cpuMs: number }> {
   context.progress(`S6: ${agents} agents, ${kind}`);
   const material = await context.material(agents);
   return Fleet.with({ kind, material, agents }, async (fleet) => {
     if (kind === "ours") await fleet.ask({ type: "change", bytes: OBJECT_BYTES });
     const startedMs = await fleet.crashServer();
+    const before = await fleet.cpu();
     await fleet.ask({ type: "awaitConnected", count: agents });
-    return performance.now() - startedMs;
+    const elapsedMs = performance.now() - startedMs;
+    return { elapsedMs, cpuMs: ((await fleet.cpu()).server - before.server) / agents };
   });
 }
 

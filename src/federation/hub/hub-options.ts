@@ -80,7 +80,7 @@ export interface HubLimits {
 /** Defaults. */
 export const DEFAULT_HUB_LIMITS: HubLimits = {
   connections: {},
-  admission: { perSecond: 100, burst: 50 },
+  admission: { perSecond: 250, burst: 250 },
   perCluster: { perSecond: 0.5, burst: 5 },
   lameDuckMs: 20_000,
   heartbeatIntervalMs: 30_000,

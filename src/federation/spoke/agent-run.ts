@@ -15,6 +15,8 @@ import type { SpokeEffect } from "../session/spoke/effects.ts";
 import type { SpokeEvent } from "../session/spoke/events.ts";
 import type { SpokeRecord, SpokeWrite } from "../session/spoke/record.ts";
 import { SpokeSession } from "../session/spoke/spoke-session.ts";
+import type { TlsMaterial } from "../../trust/tls/tls-material.ts";
+import { TlsSessions } from "../../trust/tls/tls-sessions.ts";
 import { Alarm } from "../wire/alarm.ts";
 import { decodeEnvelope } from "../wire/decode-envelope.ts";
 import { dialStream } from "../wire/dial-stream.ts";
@@ -57,6 +59,8 @@ export class AgentRun {
   readonly #dials = new Map<number, AbortController>();
   /** Endpoint of the stream that ended last. It is dialled after the others: it sent this agent away, or it is gone. */
   #left = "";
+  #sessions = new TlsSessions();
+  #sessionTls: TlsMaterial | undefined;
   #pipesClosed: (() => void) | undefined;
   #over = false;
 
@@ -261,16 +265,12 @@ export class AgentRun {
     this.step({ type: "DialFailed", generation, reason });
   }
 
-  #open(
-    endpoint: string,
-    generation: number,
-    tls: Awaited<ReturnType<SpokeOptions["tls"]>>,
-    signal: AbortSignal,
-  ): Promise<WirePipe> {
+  #open(endpoint: string, generation: number, tls: TlsMaterial, signal: AbortSignal): Promise<WirePipe> {
     const { serverName, deadlines } = this.#options;
     return dialStream({
       endpoint,
       tls,
+      sessions: this.#sessionsOf(tls),
       generation,
       signal,
       ...(serverName === undefined ? {} : { serverName }),
@@ -287,6 +287,14 @@ export class AgentRun {
         },
       },
     });
+  }
+
+  /** What another certificate or CA began is not resumed. */
+  #sessionsOf(tls: TlsMaterial): TlsSessions {
+    const { certificatePem, caPem } = this.#sessionTls ?? {};
+    if (certificatePem !== tls.certificatePem || caPem !== tls.caPem) this.#sessions = new TlsSessions();
+    this.#sessionTls = tls;
+    return this.#sessions;
   }
 
   #received(generation: number, bytes: Uint8Array): void {

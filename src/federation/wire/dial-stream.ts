@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import { KEEPALIVE_PING_MS, KEEPALIVE_TIMEOUT_MS } from "../../trust/tls/connection-limits.ts";
 import { clientCredentials } from "../../trust/tls/client-credentials.ts";
 import type { TlsMaterial } from "../../trust/tls/tls-material.ts";
+import type { TlsSessions } from "../../trust/tls/tls-sessions.ts";
 import { GRPC_MESSAGE_LIMIT_BYTES, STREAM_METHOD } from "./stream-method.ts";
 import type { PipeListener, WirePipe } from "./pipe.ts";
 import { StreamPipe } from "./stream-pipe.ts";
@@ -27,6 +28,8 @@ export interface DialOptions {
   readonly tls: TlsMaterial;
   /** Name the hub's certificate must hold instead of the host. */
   readonly serverName?: string;
+  /** TLS sessions of earlier dials with this material. */
+  readonly sessions?: TlsSessions;
   readonly generation: number;
   readonly listener: PipeListener;
   readonly deadlines?: DialDeadlines;
@@ -69,6 +72,7 @@ export function dialStream(options: DialOptions): Promise<WirePipe> {
     const credentials = clientCredentials(options.tls, {
       handshakeMs: deadlines.tlsMs,
       ...(options.serverName === undefined ? {} : { serverName: options.serverName }),
+      ...(options.sessions === undefined ? {} : { sessions: options.sessions }),
       onTcp: (tcp) => {
         // A dial given up on before TCP answered: the late socket goes at once.
         if (settled) {

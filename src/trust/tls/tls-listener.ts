@@ -1,4 +1,4 @@
-import { type X509Certificate, randomBytes } from "node:crypto";
+import { type X509Certificate, createHash, hkdfSync } from "node:crypto";
 import { type AddressInfo, type Socket, createServer } from "node:net";
 import { type TLSSocket, createServer as createTlsServer } from "node:tls";
 import type { Principal } from "../../api/grpc/principal.ts";
@@ -8,7 +8,7 @@ import type { Log } from "../../base/log.ts";
 import type { Metrics } from "../../base/metrics.ts";
 import { TokenBucket } from "../../base/token-bucket.ts";
 import type { ConnectionLimits } from "./connection-limits.ts";
-import type { TlsSource } from "./tls-material.ts";
+import type { TlsMaterial, TlsSource } from "./tls-material.ts";
 
 /** Answer of an authenticator. `reason` is a stable CamelCase code: log field and metric label. */
 export type Authentication =
@@ -68,6 +68,8 @@ export interface TlsListener {
 
 /** Counter of refused connections, by reason. */
 const REFUSED_TOTAL = "tls_connections_refused_total";
+/** Time for which a session can be resumed, seconds: agents that were connected for a day come back cheaply. */
+const SESSION_SECONDS = 86_400;
 /** Parts in which live connections are authenticated again within one interval. */
 const RECHECK_SLICES = 16;
 const DEFAULT_PROTOCOLS = ["h2"] as const;
@@ -102,6 +104,8 @@ export async function startTlsListener(options: TlsListenerOptions): Promise<Tls
     key: material.privateKeyPem,
     ca: material.caPem,
     minVersion: "TLSv1.3",
+    ticketKeys: ticketKeysOf(material),
+    sessionTimeout: SESSION_SECONDS,
     ALPNProtocols: [...(options.protocols ?? DEFAULT_PROTOCOLS)],
     requestCert: true,
     // Node would drop an unverified peer without a word; the check below says why.
@@ -115,8 +119,7 @@ export async function startTlsListener(options: TlsListenerOptions): Promise<Tls
       ca: next.caPem,
       minVersion: "TLSv1.3",
     });
-    // A resumed session skips chain verification: tickets of the old CA must not outlive it.
-    tlsServer.setTicketKeys(randomBytes(48));
+    tlsServer.setTicketKeys(ticketKeysOf(next));
   });
 
   tlsServer.on("tlsClientError", (error, socket) => {
@@ -275,6 +278,16 @@ class LiveConnection implements TlsConnection {
   release(): void {
     this.called();
   }
+}
+
+/**
+ * Keys that session tickets are sealed with, 48 bytes. Derived from the material, so that agents resume with a hub that has restarted,
+ * and gone with it: a resumed session skips chain verification, so no ticket outlives the certificate or the CAs it was given under.
+ * Expiry and deny list are checked on every connection, resumed or not.
+ */
+function ticketKeysOf({ certificatePem, privateKeyPem, caPem }: TlsMaterial): Buffer {
+  const salt = createHash("sha256").update(certificatePem).update(caPem).digest();
+  return Buffer.from(hkdfSync("sha256", privateKeyPem, salt, "seam TLS session tickets", 48));
 }
 
 function admit(socket: TLSSocket, options: TlsListenerOptions): Authentication {

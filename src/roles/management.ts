@@ -12,7 +12,7 @@ import { replicaOf } from "../federation/hub/membership/replica-record.ts";
 import { startSessionOwnership } from "../federation/hub/ownership/session-ownership.ts";
 import { startRevocationOutbox } from "../federation/hub/revocations/revocation-outbox.ts";
 import type { HubView } from "../federation/hub/hub-view.ts";
-import { DEFAULT_HUB_LIMITS } from "../federation/hub/hub-options.ts";
+import { DEFAULT_HUB_LIMITS, type HubLimits } from "../federation/hub/hub-options.ts";
 import { startHub } from "../federation/hub/start-hub.ts";
 import { startTenantDirectory } from "../federation/hub/tenant-directory/tenant-directory.ts";
 import { startGovernance } from "../governance/start-governance.ts";
@@ -28,7 +28,7 @@ import { auditSinkReadiness, auditSinkSettings } from "./audit-sink.ts";
 import type { AgentOptions, RunningAgent } from "./agent-options.ts";
 import { ClosingOrder } from "./closing.ts";
 import { openOwnCluster } from "./embedded.ts";
-import { list, listenAddress, positiveNumber, required } from "./environment.ts";
+import { type Environment, list, listenAddress, positiveNumber, required } from "./environment.ts";
 import { aborted, startLeading } from "./leading.ts";
 import { joinReplicas } from "./join-replicas.ts";
 import { startOperators } from "./operators.ts";
@@ -132,6 +132,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     onChannel: (tenant, state) => facts.channel(tenant, state),
     messages: (tenant) => drift.updates(tenant),
     limits: {
+      ...streamLimits(env),
       lameDuckMs: LAME_DUCK_MS,
       heartbeatIntervalMs: positiveNumber(env, "FEDERATION_HEARTBEAT_MS", DEFAULT_HUB_LIMITS.heartbeatIntervalMs),
     },
@@ -232,4 +233,17 @@ async function watchedTls(
 async function closeWith(signal: AbortSignal, close: () => Promise<void>): Promise<void> {
   await aborted(signal);
   await close();
+}
+
+/** What this replica takes in: fleets differ in size and replicas in cores. */
+function streamLimits(env: Environment): Pick<HubLimits, "connections" | "admission"> {
+  const { connections, admission } = DEFAULT_HUB_LIMITS;
+  const perSecond = positiveNumber(env, "FEDERATION_ADMISSION_PER_SECOND", admission.perSecond);
+  return {
+    connections: {
+      ...connections,
+      maxConnections: positiveNumber(env, "FEDERATION_MAX_CONNECTIONS", connections.maxConnections ?? 0),
+    },
+    admission: { perSecond, burst: perSecond },
+  };
 }

@@ -63,7 +63,7 @@ export interface KeyedMessage {
 /** Limits of one hub replica. */
 export interface HubLimits {
   readonly connections: Partial<ConnectionLimits>;
-  /** New streams (lessons §5.1). */
+  /** New streams (lessons §5.1): about half of what one core admits (docs/performance.md). */
   readonly admission: TokenRate;
   /** New streams of one cluster (conductor §4.3). */
   readonly perCluster: TokenRate;
@@ -79,7 +79,7 @@ export interface HubLimits {
 
 /** Defaults. */
 export const DEFAULT_HUB_LIMITS: HubLimits = {
-  connections: {},
+  connections: { maxConnections: 10_000 },
   admission: { perSecond: 250, burst: 250 },
   perCluster: { perSecond: 0.5, burst: 5 },
   lameDuckMs: 20_000,

@@ -18,6 +18,7 @@ import type { PackBlobReader } from "../packs/artifact/pack-blob-reader.ts";
 import type { KeyLookup, Signer } from "../trust/dsse.ts";
 import { BY_NAMESPACE, type GovernanceCaches, type GovernanceContext } from "./governance-context.ts";
 import { type IndexBuilderSources, startIndexBuilder } from "./index/index-builder.ts";
+import { type RevocationOrders, RevokedDeliveries } from "./revocations/revoked-deliveries.ts";
 import { ArtifactChecker } from "./signing/checked-artifact.ts";
 import { CorrectionSigner } from "./signing/correction-signer.ts";
 import { PackDeliverySigner } from "./signing/pack-delivery-signer.ts";
@@ -34,6 +35,8 @@ export interface GovernanceOptions extends IndexBuilderSources {
   readonly keys: KeyLookup;
   /** Where pack artifacts lie. */
   readonly packStore: PackBlobReader;
+  /** Revocations that were ordered, and where those of revoked deliveries go. */
+  readonly revocations?: RevocationOrders;
   /** Fencing check before leader-only writes; absent when no other process can sign. @throws NotLeading */
   readonly assertFenced?: () => void;
   readonly clock: Clock;
@@ -115,6 +118,17 @@ export async function startGovernance(options: GovernanceOptions): Promise<Gover
       watchSource(caches.configMaps),
       { synced: caches.installed.synced, subscribe: () => () => {} },
     ]),
+    ...(options.revocations === undefined
+      ? []
+      : [
+          controller("revoked-deliveries", new RevokedDeliveries(context, options.revocations).reconcile, [
+            watchSource(caches.installed),
+            watchSource(caches.deliveries, {
+              map: (delivery) => installedFrom(caches, delivery),
+              predicate: onConditionFlips("Revoked"),
+            }),
+          ]),
+        ]),
     startIndexBuilder(context, options),
   ];
   return {

@@ -15,17 +15,22 @@ import {
 import { AuditEventBatchSchema, PackReceiptReportSchema } from "../api/gen/conductor/federation/v1alpha1/facts_pb.ts";
 import { AuditService } from "../api/gen/conductor/fleet/v1alpha1/audit_pb.ts";
 import { FleetService, ReceiptService, RevocationService } from "../api/gen/conductor/fleet/v1alpha1/fleet_pb.ts";
-import { RevocationProgress_State as Progress } from "../api/gen/conductor/fleet/v1alpha1/fleet_pb.ts";
+import {
+  RevocationProgress_State as Progress,
+  RevocationProgress_StateSchema,
+} from "../api/gen/conductor/fleet/v1alpha1/fleet_pb.ts";
 import { Health } from "../api/gen/grpc/health/v1/health_pb.ts";
 import { type GrpcClient, createGrpcClient } from "../api/grpc/client.ts";
+import { PackDelivery } from "../api/kinds/pack-delivery.ts";
 import { PackInstalled } from "../api/kinds/pack-installed.ts";
-import { SECRET_NAMES, SECRET_TYPES, tenantNamespace } from "../api/names.ts";
+import { NAMESPACES, SECRET_NAMES, SECRET_TYPES, tenantNamespace } from "../api/names.ts";
 import { systemClock } from "../base/clock.ts";
 import { type Digest, digestOf } from "../base/digest.ts";
 import { silentLog } from "../base/log.ts";
 import { systemRandom } from "../base/random.ts";
 import { startDesiredStates } from "../federation/hub/desired-states/desired-states.ts";
 import type { AgentView, HubView } from "../federation/hub/hub-view.ts";
+import type { RunningRevocationOutbox } from "../federation/hub/revocations/revocation-outbox.ts";
 import { CHAIN_START, auditHash } from "../federation/audit/audit-chain.ts";
 import type { HubAuditSink } from "../federation/audit/hub-audit-sink.ts";
 import { openSqliteAuditSink } from "../federation/audit/sqlite-audit-sink.ts";
@@ -90,6 +95,7 @@ const connected = (more: Partial<AgentView> = {}): AgentView => ({
   auditStoredThrough: 40n,
   certificateNotAfterMs: Date.now() + 10 * 86_400_000,
   degradedReason: "",
+  revocationsSentThrough: 0n,
   queuedBytes: 0,
   needsResync: false,
   lastDisconnect: "",
@@ -102,6 +108,7 @@ let management: TestManagementCluster;
 let view: StagedView;
 let facts: HubFactStore;
 let audit: HubAuditSink;
+let outbox: RunningRevocationOutbox;
 let ops: Ops;
 let fleet: GrpcClient<typeof FleetService>;
 let receipts: GrpcClient<typeof ReceiptService>;
@@ -183,11 +190,23 @@ beforeAll(async () => {
     metadata: { name: PACK, namespace: tenantNamespace(TENANT) },
     spec: { clusterPackRef: "web-v1", version: "v1", targetClusterRef: TENANT },
   });
+  await management.cluster.create(PackDelivery, {
+    apiVersion: "seam.ontai.dev/v1alpha1",
+    kind: "PackDelivery",
+    metadata: { name: "web-v1", namespace: NAMESPACES.seam },
+    spec: {
+      version: "v1",
+      basePackName: "web",
+      registryRef: { url: "packs.local/web", digest: `sha256:${"0".repeat(64)}` },
+      checksum: `sha256:${"0".repeat(64)}`,
+      targetClusters: [TENANT],
+    },
+  });
   const { cluster, signal } = management;
   const metrics = createPrometheusMetrics();
   view = new StagedView();
   facts = createHubFactStore({ cluster, clock: systemClock, log: silentLog, drift: async () => {} });
-  const [desired, tenants, outbox] = await Promise.all([
+  const [desired, tenants, ledgers] = await Promise.all([
     startDesiredStates({
       ...common,
       cluster,
@@ -199,6 +218,7 @@ beforeAll(async () => {
     startTenantDirectory({ ...common, cluster, signal }),
     startRevocationOutbox({ ...common, cluster, signal, signer }),
   ]);
+  outbox = ledgers;
   const { ca, certificate, key } = trust.internal;
   audit = await openSqliteAuditSink({ path: join(directory, "audit", "audit.db"), clock: systemClock });
   ops = await startOps({
@@ -387,25 +407,84 @@ describe("ReceiptService", () => {
 });
 
 describe("RevocationService", () => {
-  it("stores a revocation durably and idempotently, and shows its progress", async () => {
+  it("stores a revocation durably and idempotently, and shows its progress to the end", async () => {
     const order = { revocationId: "r-1", target: "Pack", name: "web", reason: "CVE" };
     const { revocation } = await revocations.revoke(order);
-    expect(revocation).toMatchObject({ revocationId: "r-1", target: "Pack", createdBy: "operator", reason: "CVE" });
-    expect(revocation?.progress).toMatchObject([{ cluster: TENANT, state: Progress.SENT }]);
+    expect(revocation).toMatchObject({
+      revocationId: "r-1",
+      target: "Pack",
+      createdBy: "operator",
+      reason: "CVE",
+      complete: false,
+      progress: [{ cluster: TENANT, state: Progress.PENDING, serial: 1n }],
+    });
+    const { metadata } = await management.cluster.get(PackDelivery, { namespace: NAMESPACES.seam, name: "web-v1" });
+    expect(metadata.annotations?.["seam.ontai.dev/revoke"]).toBe("r-1: CVE");
     await revocations.revoke(order);
     expect((await revocations.listRevocations({})).revocations).toHaveLength(1);
+    await expect(revocations.revoke({ ...order, target: "Cluster", name: TENANT })).rejects.toThrow(
+      'revocation "r-1": an id of its own: this one revokes Pack web',
+    );
+
+    const watch = new AbortController();
+    const seen: string[] = [];
+    const watched = (async () => {
+      for await (const { revocations: rows } of revocations.watchRevocations(
+        { revocationId: "r-1" },
+        { signal: watch.signal },
+      ))
+        for (const { progress } of rows)
+          seen.push(progress.map(({ state }) => RevocationProgress_StateSchema.value[state]?.localName).join());
+    })();
+    await vi.waitFor(() => expect(seen).toEqual(["PENDING"]));
     view.set(connected({ connected: false }));
+    await vi.waitFor(() => expect(seen.at(-1)).toBe("OFFLINE"));
     const offline = await revocations.getRevocation({ revocationId: "r-1" });
-    expect(offline.revocation?.progress[0]).toMatchObject({ state: Progress.OFFLINE });
     expect(offline.revocation?.progress[0]?.boundedAt).toBeDefined();
+    view.set(connected({ revocationsSentThrough: 1n }));
+    await vi.waitFor(() => expect(seen.at(-1)).toBe("SENT"));
+    await outbox.acknowledged(TENANT, 1n, { applied: true, detail: "", effectiveUnixMs: 1_767_225_600_000 });
+    await watched; // the hub ends the stream of a revocation that is complete
+    expect(seen).toEqual(["PENDING", "OFFLINE", "SENT", "EFFECTIVE"]);
+    expect((await revocations.getRevocation({ revocationId: "r-1" })).revocation).toMatchObject({
+      complete: true,
+      progress: [{ effectiveAt: { seconds: 1_767_225_600n } }],
+    });
+    expect((await revocations.listRevocations({ incompleteOnly: true })).revocations).toEqual([]);
     view.set(connected());
   });
 
-  it("denies a cluster, and refuses what it cannot do", async () => {
+  it("revokes a certificate by its serial, once, and lists it", async () => {
+    const { revocation } = await revocations.revoke({ target: "Certificate", name: "0a:bc", reason: "lost\nlaptop" });
+    expect(revocation).toMatchObject({ target: "Certificate", name: "ABC", complete: true, reason: "lost laptop" });
+    await vi.waitFor(async () =>
+      expect((await revocations.listRevocations({})).revocations[0]).toMatchObject({
+        revocationId: revocation?.revocationId,
+        name: "ABC",
+        reason: "lost laptop",
+        createdBy: "operator",
+      }),
+    );
+    const again = await revocations.revoke({ target: "Certificate", name: "ABC", reason: "again" });
+    expect(again.revocation?.revocationId).toBe(revocation?.revocationId);
+    await expect(revocations.revoke({ target: "Certificate", name: "mine", reason: "x" })).rejects.toThrow(
+      'the serial number of a certificate, hexadecimal, found "mine"',
+    );
+  });
+
+  it("cuts a cluster off and bounds what it may still hold, and refuses what it cannot do", async () => {
     await expect(revocations.revoke({ target: "Pack", name: "web" })).rejects.toThrow("reason");
     await expect(revocations.revoke({ target: "Pack", name: "none", reason: "x" })).rejects.toMatchObject({ code: 5 });
+    await expect(revocations.revoke({ target: "All", name: "x", reason: "x" })).rejects.toThrow(
+      'Pack, PermissionSnapshot, Cluster or Certificate, found "All"',
+    );
     const { revocation } = await revocations.revoke({ target: "Cluster", name: TENANT, reason: "stolen" });
-    expect(revocation?.progress).toMatchObject([{ state: Progress.EFFECTIVE }]);
+    expect(revocation).toMatchObject({ complete: false, progress: [{ state: Progress.PENDING }] });
+    view.set(connected({ connected: false }));
+    const cut = await revocations.getRevocation({ revocationId: revocation?.revocationId ?? "" });
+    expect(cut.revocation).toMatchObject({ complete: false, progress: [{ state: Progress.OFFLINE }] });
+    expect(cut.revocation?.progress[0]?.boundedAt).toBeDefined();
+    view.set(connected());
   });
 });
 

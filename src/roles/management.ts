@@ -162,7 +162,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
           ...own,
           packStore: packs,
           itemPositions,
-          revocations: (tenant) => revocations.floors(tenant),
+          revocations,
         }),
         startSnapshotSigning({
           ...own,

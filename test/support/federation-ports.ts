@@ -21,7 +21,9 @@ import {
   addRevocation,
   revocationPush,
 } from "../../src/federation/hub/revocations/revocation-record.ts";
+import type { DeniedEntry } from "../../src/federation/hub/tenant-directory/deny-list.ts";
 import type {
+  AcknowledgedRevocation,
   DesiredIndex,
   DesiredStates,
   FactStore,
@@ -227,6 +229,10 @@ export class MemoryDirectory implements TenantDirectory {
   clusters(): readonly string[] {
     return [...this.#clusters];
   }
+
+  deniedSerials(): readonly DeniedEntry[] {
+    return [...this.#denied].map((entry) => ({ entry, remark: "" }));
+  }
 }
 
 /** Terms that rise with each owner. */
@@ -260,7 +266,17 @@ export class MemoryRevocations implements RevocationOutbox {
     const { ledger, record } = addRevocation(
       held,
       cluster,
-      { revocationId, target: "PackInstalled", name, namespace: "", reason: "", floor, orderedBy: "", orderedName: "" },
+      {
+        revocationId,
+        target: "PackInstalled",
+        name,
+        namespace: "",
+        reason: "",
+        floor,
+        orderedBy: "",
+        orderedName: "",
+        boundedAtMs: 0,
+      },
       parts,
     );
     this.#ledgers.set(cluster, ledger);
@@ -276,7 +292,7 @@ export class MemoryRevocations implements RevocationOutbox {
     return (this.#pending.get(cluster) ?? []).filter(({ serial }) => serial > afterSerial);
   }
 
-  async acknowledged(cluster: string, serial: bigint, applied: boolean, detail: string): Promise<void> {
+  async acknowledged(cluster: string, serial: bigint, { applied, detail }: AcknowledgedRevocation): Promise<void> {
     this.outcomes.push(`${cluster} ${serial} ${applied} ${detail}`);
     const left = (this.#pending.get(cluster) ?? []).filter((other) => other.serial !== serial);
     this.#pending.set(cluster, left);

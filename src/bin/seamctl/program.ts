@@ -12,6 +12,7 @@ import { packCommands } from "./commands/pack.ts";
 import { permissionCommands } from "./commands/permissions.ts";
 import { processCommands } from "./commands/process.ts";
 import { receiptsCommand } from "./commands/receipts.ts";
+import { revokeCommands } from "./commands/revoke.ts";
 import { simulateCommand } from "./commands/simulate.ts";
 import { tourCommand } from "./commands/tour.ts";
 import { upCommand } from "./commands/up.ts";
@@ -51,6 +52,7 @@ Exit codes: 0 yes or ok, 1 no or failed, 2 usage.`,
   agentsCommand(program, context);
   receiptsCommand(program, context);
   driftCommand(program, context);
+  revokeCommands(program, context);
   explainCommands(program, context);
   permissionCommands(program, context);
   simulateCommand(program, context);

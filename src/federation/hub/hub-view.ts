@@ -45,6 +45,8 @@ export interface AgentView {
   readonly rivalMs?: number;
   /** Why the channel is degraded; empty when it is not. */
   readonly degradedReason: string;
+  /** Serial up to which revocations were sent on the current stream, or were in force when it began. */
+  readonly revocationsSentThrough: bigint;
   /** Bytes queued and in flight. */
   readonly queuedBytes: number;
   /** True when the queue hit its budget. */

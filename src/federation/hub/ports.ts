@@ -9,6 +9,7 @@ import type { RevocationPush } from "../../api/gen/conductor/federation/v1alpha1
 import type { ItemReport } from "../../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
 import type { SignedEnvelope } from "../../trust/dsse.ts";
 import type { IndexDocument } from "../index/index-document.ts";
+import type { DeniedEntry } from "./tenant-directory/deny-list.ts";
 
 /**
  * What the hub needs from the rest of the house. The hub knows sessions and frames; what desired state is made of and where facts
@@ -101,12 +102,21 @@ export interface TenantDirectory {
   subscribe(listener: (cluster: string) => void): () => void;
   /** Every known tenant, connected or not. */
   clusters(): readonly string[];
+  /** Serials of certificates that are denied, with what was remarked. */
+  deniedSerials(): readonly DeniedEntry[];
 }
 
+/** Why a cluster may hold no session. */
+export type TenantRefusal =
+  | "UnknownCluster"
+  | "NotATenant"
+  | "ClusterDeleting"
+  /** The cluster is revoked as a whole. */
+  | "ClusterRevoked"
+  | "CertificateRevoked";
+
 /** Answer of the directory. */
-export type TenantVerdict =
-  | { readonly ok: true }
-  | { readonly ok: false; readonly reason: "UnknownCluster" | "NotATenant" | "ClusterDeleting" | "CertificateRevoked" };
+export type TenantVerdict = { readonly ok: true } | { readonly ok: false; readonly reason: TenantRefusal };
 
 /** Session ownership (architecture §6.4): the term rises whenever ownership moves. */
 export interface SessionOwnership {
@@ -166,9 +176,19 @@ export interface HubMembership {
   drain(): Promise<void>;
 }
 
+/** An agent's word about a revocation. */
+export interface AcknowledgedRevocation {
+  readonly applied: boolean;
+  /** For people. */
+  readonly detail: string;
+  /** When it took effect, Unix milliseconds by the agent's clock; 0 when it did not say. */
+  readonly effectiveUnixMs: number;
+}
+
 /** Revocations still to be acknowledged by a tenant, ascending by serial (conductor §4.12). */
 export interface RevocationOutbox {
   pending(cluster: string, afterSerial: bigint): readonly RevocationPush[];
-  acknowledged(cluster: string, serial: bigint, applied: boolean, detail: string): Promise<void>;
+  /** Durable when it resolves. */
+  acknowledged(cluster: string, serial: bigint, outcome: AcknowledgedRevocation): Promise<void>;
   subscribe(listener: (cluster: string) => void): () => void;
 }

@@ -53,6 +53,13 @@ const RIVAL_SHOWN_MS = 300_000;
 const IN = { dir: "in" };
 const OUT = { dir: "out" };
 
+/** Least time before an agent that was refused for good may try again, milliseconds. */
+const REVOKED_RETRY_MS = 30_000;
+/** Longest a revoked cluster keeps its stream, to acknowledge its revocation, milliseconds (lessons §6.4: within 1 s). */
+const REVOKED_GRACE_MS = 500;
+/** Pause between two looks whether it has, milliseconds. */
+const REVOKED_LOOK_MS = 20;
+
 interface LiveStream {
   readonly pipe: WirePipe;
   readonly principal: Principal;
@@ -70,6 +77,8 @@ export class SessionHost {
   readonly #channel: ChannelReporter;
   readonly #events: HubEvent[] = [];
   #stepping = false;
+  /** True while a revoked cluster has its grace. */
+  #leaving = false;
   #generation = 0;
   #storing = 0;
   #last: Principal | undefined;
@@ -139,9 +148,27 @@ export class SessionHost {
       if (verdict.ok) continue;
       this.#log.warn({ reason: verdict.reason }, "live stream refused");
       this.#shared.options.metrics.count("federation_refused_total", { reason: verdict.reason });
-      this.evict(Goodbye_Code.REVOKED, verdict.reason, 30_000);
+      if (verdict.reason === "ClusterRevoked") void this.#evictSoon(verdict.reason);
+      else this.evict(Goodbye_Code.REVOKED, verdict.reason, REVOKED_RETRY_MS);
       return;
     }
+  }
+
+  /** A revoked cluster hears that it is, and has dropped what it holds, before its stream is cut; it does not get long for it. */
+  async #evictSoon(reason: string): Promise<void> {
+    const { clock, revocations } = this.#shared.options;
+    if (this.#leaving) return;
+    this.#leaving = true;
+    const endMs = clock.monotonic() + REVOKED_GRACE_MS;
+    let told = false;
+    while (clock.monotonic() < endMs) {
+      const waits = revocations.pending(this.cluster, 0n).some(({ target }) => target === "Cluster");
+      if (told && !waits) break;
+      told ||= waits;
+      await clock.sleep(REVOKED_LOOK_MS);
+    }
+    this.#leaving = false;
+    this.evict(Goodbye_Code.REVOKED, reason, REVOKED_RETRY_MS);
   }
 
   /** Ends the live stream in order; `endpoint` names where the agent should go instead. */
@@ -202,6 +229,7 @@ export class SessionHost {
       ...(principal === undefined ? {} : { certificateNotAfterMs: principal.notAfterMs }),
       ...(this.#hasRival(view.rivalMs) ? { rivalMs: view.rivalMs } : {}),
       degradedReason: view.phase === "live" ? "" : (view.lastDisconnect?.reason ?? "NeverConnected"),
+      revocationsSentThrough: view.revocationsSentThrough,
       queuedBytes: view.queuedBytes,
       needsResync: view.needsResync,
       lastDisconnect: view.lastDisconnect === undefined ? "" : disconnectText(view.lastDisconnect),
@@ -423,7 +451,7 @@ export class SessionHost {
     try {
       if (fact.kind === "items") await facts.items(this.cluster, fact.reports, this.#fence);
       else if (fact.kind === "state") await this.#storeState(fact.payload);
-      else await revocations.acknowledged(this.cluster, fact.serial, fact.applied, fact.detail);
+      else await revocations.acknowledged(this.cluster, fact.serial, fact);
       return { kind: "stored" };
     } catch (error) {
       if (error instanceof FactRefused) {

@@ -21,6 +21,7 @@ const order: RevocationOrder = {
   floor: 4,
   orderedBy: "ann",
   orderedName: "web",
+  boundedAtMs: 0,
 };
 const record = (more: Partial<RevocationOrder> = {}, key = trusted.privateKey): RevocationRecord =>
   addRevocation(

@@ -33,7 +33,14 @@ export interface IndexBuilderSources {
   /** Last reported level of every item; without it tombstones stay for their longest time. */
   readonly itemPositions?: (cluster: string) => Promise<readonly ItemPosition[]>;
   /** Floors of the revocations that were issued for a cluster. */
-  readonly revocations?: (cluster: string) => readonly IndexRevocation[];
+  readonly revocations?: RevocationFloors;
+}
+
+/** Floors that go into the index, and word of new ones. */
+export interface RevocationFloors {
+  floors(cluster: string): readonly IndexRevocation[];
+  /** Calls `listener` with a cluster whose floors may have changed. Returns the way to stop. */
+  subscribe(listener: (cluster: string) => void): () => void;
 }
 
 /**
@@ -70,6 +77,16 @@ export function startIndexBuilder(context: GovernanceContext, sources: IndexBuil
     // Its own Secret is among them: a deleted or forged index is replaced at once.
     touch(event.object.metadata.namespace);
   });
+  // A floor waits for nobody's quiet (lessons §5.6).
+  const newest = new Map<string, number>();
+  const unsubscribe = sources.revocations?.subscribe((cluster) => {
+    // Acknowledgements change nothing in an index.
+    const serial = Math.max(0, ...(sources.revocations?.floors(cluster) ?? []).map((floor) => floor.serial));
+    if (serial <= (newest.get(cluster) ?? 0)) return;
+    newest.set(cluster, serial);
+    controller.enqueue({ name: cluster });
+  });
+  if (unsubscribe !== undefined) context.signal.addEventListener("abort", unsubscribe, { once: true });
   return controller;
 }
 
@@ -95,7 +112,7 @@ async function reconcile(
     previous: stored.document,
     position,
     desired: desiredItems(context, read, tenant),
-    revocations: sources.revocations?.(tenant) ?? [],
+    revocations: sources.revocations?.floors(tenant) ?? [],
     acknowledged: (item, version) => (applied.get(item) ?? 0) >= version,
     keyId: signer.keyId,
     nowMs: clock.now(),

@@ -56,6 +56,21 @@ export function agentRow(sources: FleetSources, levels: ItemLevels, cluster: str
 
 const NO_ITEMS = { desired: 0, received: 0, verified: 0, applied: 0, healthy: 0, quarantined: 0 };
 
+/** Whether any replica serves an agent, and when it was last heard. */
+export function contactOf(
+  sources: FleetSources,
+  cluster: string,
+): { readonly connected: boolean; readonly lastSeenMs: number | undefined } {
+  const view = sources.view.agent(cluster);
+  const recorded = sources.runnerConfigs.get({ namespace: NAMESPACES.ont, name: cluster })?.status?.federation;
+  const recordedMs = recorded?.lastSeen === undefined ? undefined : Date.parse(recorded.lastSeen);
+  const seen = [view?.lastSeenMs, recordedMs].filter((ms) => ms !== undefined);
+  return {
+    connected: view?.connected === true || ownedElsewhere(sources, cluster, recorded) !== undefined,
+    lastSeenMs: seen.length === 0 ? undefined : Math.max(...seen),
+  };
+}
+
 function ownedElsewhere(
   sources: FleetSources,
   cluster: string,

@@ -46,8 +46,11 @@ const order = (revocationId: string, more: Partial<RevocationOrder> = {}): Revoc
   floor: 4,
   orderedBy: "ann",
   orderedName: "web",
+  boundedAtMs: 5_000,
   ...more,
 });
+
+const said = (applied: boolean, detail = "") => ({ applied, detail, effectiveUnixMs: 0 });
 
 const serials = (outbox: RunningRevocationOutbox, after = 0n): readonly bigint[] =>
   outbox.pending("tenant-1", after).map(({ serial }) => serial);
@@ -80,11 +83,11 @@ describe("revocation outbox (R-4.50)", () => {
 
   it("stops pushing what took effect, keeps pushing what failed, and remembers why", async () => {
     const outbox = await start();
-    await outbox.acknowledged("tenant-1", 1n, false, "disk full");
+    await outbox.acknowledged("tenant-1", 1n, said(false, "disk full"));
     expect(serials(outbox)).toEqual([1n, 2n]);
-    await outbox.acknowledged("tenant-1", 1n, true, "");
+    await outbox.acknowledged("tenant-1", 1n, said(true));
     expect(serials(outbox)).toEqual([2n]);
-    await outbox.acknowledged("tenant-1", 1n, false, "too late to take back");
+    await outbox.acknowledged("tenant-1", 1n, said(false, "too late to take back"));
     expect(serials(await start())).toEqual([2n]);
   });
 
@@ -94,7 +97,7 @@ describe("revocation outbox (R-4.50)", () => {
     await outbox.add("tenant-3", order("r-2", { floor: 9 }));
     await outbox.add("tenant-3", order("r-3", { target: "Cluster", name: "tenant-3", floor: 0 }));
     await outbox.add("tenant-3", order("r-4", { name: "db", floor: 2 }));
-    await outbox.acknowledged("tenant-3", 2n, true, "");
+    await outbox.acknowledged("tenant-3", 2n, said(true));
     expect(outbox.floors("tenant-3")).toEqual([
       { target: "PackInstalled", name: "db", floor: 2, serial: 4 },
       { target: "PackInstalled", name: "web-tenant-1", floor: 9, serial: 2 },

@@ -11,11 +11,13 @@ import type { Signer } from "../../../trust/dsse.ts";
 import { retryConflicts } from "../mirror/retry-conflicts.ts";
 import { ifPresent } from "../mirror/storing.ts";
 import type { IndexRevocation } from "../../index/index-document.ts";
-import type { RevocationOutbox } from "../ports.ts";
+import { MAX_DETAIL_LENGTH } from "../../session/limits.ts";
+import type { AcknowledgedRevocation, RevocationOutbox } from "../ports.ts";
 import {
   LEDGER_KEY,
   type RevocationLedger,
   type RevocationOrder,
+  type RevocationOutcome,
   type RevocationRecord,
   acknowledgeRevocation,
   addRevocation,
@@ -122,8 +124,14 @@ class WatchedRevocationOutbox implements RunningRevocationOutbox {
     });
   }
 
-  async acknowledged(cluster: string, serial: bigint, applied: boolean, detail: string): Promise<void> {
-    const outcome = { applied, detail: detail.slice(0, 1024), atMs: this.#options.clock.now() };
+  async acknowledged(cluster: string, serial: bigint, word: AcknowledgedRevocation): Promise<void> {
+    const { applied, detail, effectiveUnixMs } = word;
+    const outcome: RevocationOutcome = {
+      applied,
+      detail: detail.slice(0, MAX_DETAIL_LENGTH),
+      atMs: this.#options.clock.now(),
+      ...(effectiveUnixMs > 0 ? { effectiveAtMs: effectiveUnixMs } : {}),
+    };
     await this.#change(cluster, (ledger) => ({
       next: acknowledgeRevocation(ledger, Number(serial), outcome),
       result: undefined,

@@ -4,6 +4,7 @@ import {
   RevocationPushSchema,
 } from "../../../api/gen/conductor/federation/v1alpha1/commands_pb.ts";
 import type { ConfigMapObject } from "../../../api/builtin.ts";
+import { snapshotName } from "../../../api/names.ts";
 import { SeamError } from "../../../base/errors.ts";
 import { type JsonObject, type JsonValue, isJsonObject } from "../../../base/json.ts";
 import type { IndexRevocation } from "../../index/index-document.ts";
@@ -27,6 +28,11 @@ export interface RevocationOrder {
   readonly orderedBy: string;
   /** Name the operator gave: the PackDelivery or the cluster. */
   readonly orderedName: string;
+  /**
+   * Unix milliseconds by which what was revoked has run out on an agent that never hears of it: the end of the newest content that was
+   * signed before. 0 when the agent can hold none.
+   */
+  readonly boundedAtMs: number;
 }
 
 /** One revocation of one cluster as it is stored. */
@@ -38,7 +44,17 @@ export interface RevocationRecord extends RevocationOrder {
   /** DSSE envelope (JSON), base64. */
   readonly envelope: string;
   /** Set when the agent answered. */
-  readonly outcome?: { readonly applied: boolean; readonly detail: string; readonly atMs: number };
+  readonly outcome?: RevocationOutcome;
+}
+
+/** What an agent answered. */
+export interface RevocationOutcome {
+  readonly applied: boolean;
+  readonly detail: string;
+  /** When the hub had the answer, Unix milliseconds. */
+  readonly atMs: number;
+  /** When it took effect, Unix milliseconds by the agent's clock; absent when only the index or Hello says that it is in force. */
+  readonly effectiveAtMs?: number;
 }
 
 /** Everything stored for one cluster. */
@@ -51,6 +67,8 @@ export interface RevocationLedger {
 
 /** Most records kept per cluster; acknowledged ones leave first. */
 export const MAX_REVOCATIONS = 500;
+/** Bound of a revocation that was stored without one, after its creation, milliseconds: far above any validity that is signed. */
+const UNKNOWN_BOUND_MS = 30 * 24 * 3_600_000;
 /** Data key of the ConfigMap. */
 export const LEDGER_KEY = "ledger";
 
@@ -118,7 +136,7 @@ export function addRevocation(
 export function acknowledgeRevocation(
   ledger: RevocationLedger,
   serial: number,
-  outcome: { readonly applied: boolean; readonly detail: string; readonly atMs: number },
+  outcome: RevocationOutcome,
 ): RevocationLedger {
   const held = ledger.records.find((record) => record.serial === serial);
   if (held === undefined || held.outcome?.applied === true) return ledger;
@@ -132,8 +150,12 @@ export function acknowledgeRevocation(
 /** Highest floor per target: what every later index of the cluster repeats, so that a lost push heals (R-4.51). Sorted, unique. */
 export function revocationFloors(records: readonly RevocationRecord[]): readonly IndexRevocation[] {
   const floors = new Map<string, IndexRevocation>();
-  for (const { target, name, floor, serial } of records) {
-    if (target === "Cluster") continue;
+  for (const record of records) {
+    const { floor, serial } = record;
+    // A cluster is cut off by the deny list; should it come back one day, its old snapshot must not.
+    const target = record.target === "Cluster" ? "PermissionSnapshot" : record.target;
+    const name = record.target === "Cluster" ? snapshotName(record.name) : record.name;
+    if (floor === 0) continue;
     const key = `${target}/${name}`;
     if (floor > (floors.get(key)?.floor ?? 0)) floors.set(key, { target, name, floor, serial });
   }
@@ -206,7 +228,10 @@ function parseRecord(value: JsonValue): RevocationRecord | undefined {
   )
     return undefined;
   const outcome = parseOutcome(value["outcome"]);
+  const { boundedAtMs } = value;
   return {
+    // Ledgers of the first version do not say.
+    boundedAtMs: typeof boundedAtMs === "number" ? boundedAtMs : createdAtMs + UNKNOWN_BOUND_MS,
     target,
     serial,
     floor,
@@ -224,8 +249,13 @@ function parseRecord(value: JsonValue): RevocationRecord | undefined {
 
 function parseOutcome(value: JsonValue | undefined): RevocationRecord["outcome"] {
   if (!isJsonObject(value)) return undefined;
-  const { applied, atMs } = value;
-  return { applied: applied === true, detail: text(value, "detail"), atMs: typeof atMs === "number" ? atMs : 0 };
+  const { applied, atMs, effectiveAtMs } = value;
+  return {
+    applied: applied === true,
+    detail: text(value, "detail"),
+    atMs: typeof atMs === "number" ? atMs : 0,
+    ...(typeof effectiveAtMs === "number" ? { effectiveAtMs } : {}),
+  };
 }
 
 function text(object: JsonObject, key: string): string {

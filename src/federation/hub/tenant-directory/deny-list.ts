@@ -8,36 +8,54 @@ export const DENIED_SERIALS = "serials";
 /** Data key: cluster ids, one per line. */
 export const DENIED_CLUSTERS = "clusters";
 
+/** One line of the deny list. */
+export interface DeniedEntry {
+  readonly entry: string;
+  /** What stands behind `#`, for people. */
+  readonly remark: string;
+}
+
 /** What must not connect. */
 export interface DenyList {
   /** Normalised serials. */
   readonly serials: ReadonlySet<string>;
   readonly clusters: ReadonlySet<string>;
+  /** The lines of the serials, normalised. */
+  readonly serialEntries: readonly DeniedEntry[];
 }
 
 /** Denies nothing. */
-export const EMPTY_DENY_LIST: DenyList = { serials: new Set(), clusters: new Set() };
+export const EMPTY_DENY_LIST: DenyList = { serials: new Set(), clusters: new Set(), serialEntries: [] };
 
 /** Reads the ConfigMap; an absent one denies nothing. */
 export function readDenyList(configMap: ConfigMapObject | undefined): DenyList {
   if (configMap === undefined) return EMPTY_DENY_LIST;
+  const serialEntries = entries(configMap.data?.[DENIED_SERIALS]).map(({ entry, remark }) => ({
+    entry: normalizeSerial(entry),
+    remark,
+  }));
   return {
-    serials: new Set(lines(configMap.data?.[DENIED_SERIALS]).map(normalizeSerial)),
-    clusters: new Set(lines(configMap.data?.[DENIED_CLUSTERS])),
+    serials: new Set(serialEntries.map(({ entry }) => entry)),
+    clusters: new Set(entries(configMap.data?.[DENIED_CLUSTERS]).map(({ entry }) => entry)),
+    serialEntries,
   };
 }
 
 /** `text` with one more line, unless an entry says the same. */
 export function withDenied(text: string | undefined, entry: string, remark: string): string {
   const held = text ?? "";
-  if (lines(held).includes(entry)) return held;
+  if (entries(held).some((line) => line.entry === entry)) return held;
   const separator = held === "" || held.endsWith("\n") ? "" : "\n";
   return `${held}${separator}${entry} # ${remark.replaceAll(/\s+/g, " ")}\n`;
 }
 
-function lines(text: string | undefined): readonly string[] {
+function entries(text: string | undefined): readonly DeniedEntry[] {
   return (text ?? "")
     .split("\n")
-    .map((line) => (line.split("#")[0] ?? "").trim())
-    .filter((line) => line !== "");
+    .map((line) => {
+      const at = line.indexOf("#");
+      const end = at < 0 ? line.length : at;
+      return { entry: line.slice(0, end).trim(), remark: line.slice(end + 1).trim() };
+    })
+    .filter(({ entry }) => entry !== "");
 }

@@ -80,7 +80,7 @@ describe("tenant directory (R-4.3)", () => {
       metadata: key,
       data: { serials: "0a:bc # lost laptop\n", clusters: "edge\n" },
     });
-    await vi.waitFor(() => expect(verdict("edge")).toBe("CertificateRevoked"));
+    await vi.waitFor(() => expect(verdict("edge")).toBe("ClusterRevoked"));
     expect([verdict("tenant-1", "ABC"), verdict("tenant-1", "ABD")]).toEqual(["CertificateRevoked", "ok"]);
     expect(changed).toContain("tenant-1");
     await management.cluster.delete(ConfigMap, key);

@@ -8,7 +8,7 @@ import type { Cluster } from "../../../cluster/cluster.ts";
 import { type Informer, startInformer } from "../../../controller/cache/informer.ts";
 import { normalizeSerial } from "../../../trust/identity/certificate-serial.ts";
 import type { TenantDirectory, TenantVerdict } from "../ports.ts";
-import { DENY_LIST_NAME, type DenyList, EMPTY_DENY_LIST, readDenyList } from "./deny-list.ts";
+import { DENY_LIST_NAME, type DeniedEntry, type DenyList, EMPTY_DENY_LIST, readDenyList } from "./deny-list.ts";
 
 /** Options of {@link startTenantDirectory}. */
 export interface TenantDirectoryOptions {
@@ -72,9 +72,14 @@ class WatchedTenantDirectory implements RunningTenantDirectory {
     if (found === undefined) return { ok: false, reason: "UnknownCluster" };
     if (found.spec.role !== "tenant") return { ok: false, reason: "NotATenant" };
     if (found.metadata.deletionTimestamp !== undefined) return { ok: false, reason: "ClusterDeleting" };
-    if (this.#denied.clusters.has(cluster) || this.#denied.serials.has(normalizeSerial(certificateSerial)))
+    if (this.#denied.clusters.has(cluster)) return { ok: false, reason: "ClusterRevoked" };
+    if (this.#denied.serials.has(normalizeSerial(certificateSerial)))
       return { ok: false, reason: "CertificateRevoked" };
     return { ok: true };
+  }
+
+  deniedSerials(): readonly DeniedEntry[] {
+    return this.#denied.serialEntries;
   }
 
   subscribe(listener: (cluster: string) => void): () => void {

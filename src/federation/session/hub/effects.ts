@@ -57,7 +57,14 @@ export type Fact =
   | { readonly kind: "state"; readonly key: string; readonly payload: StatePayload }
   /** Newest report of each item, coalesced. */
   | { readonly kind: "items"; readonly reports: readonly ItemReport[] }
-  | { readonly kind: "revocation"; readonly serial: bigint; readonly applied: boolean; readonly detail: string };
+  | {
+      readonly kind: "revocation";
+      readonly serial: bigint;
+      readonly applied: boolean;
+      readonly detail: string;
+      /** When it took effect, Unix milliseconds by the agent's clock; 0 when only Hello or an accepted index says that it is in force. */
+      readonly effectiveUnixMs: number;
+    };
 
 /** Reasons of the FederationChannelDegraded condition. */
 export type ChannelReason = "Recovered" | "HeartbeatMissed" | "Disconnected";

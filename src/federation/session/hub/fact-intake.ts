@@ -82,7 +82,7 @@ export class FactIntake {
 
   /** Hello, or an accepted index, says that a revocation is in force whose push or acknowledgement was lost on the way. */
   inForce(serial: bigint, detail: string, generation: number, step: HubStep): void {
-    const fact: Fact = { kind: "revocation", serial, applied: true, detail };
+    const fact: Fact = { kind: "revocation", serial, applied: true, detail, effectiveUnixMs: 0 };
     this.#take(`revocation/${serial}`, { fact, seqs: [], generation }, step);
   }
 

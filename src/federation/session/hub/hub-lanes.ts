@@ -106,11 +106,11 @@ export class HubLanes {
       case "auditEventBatch":
         return this.audit.batch(payload.value, seq, pipe.generation, step);
       case "revocationAck": {
-        const { serial, outcome, detail } = payload.value;
+        const { serial, outcome, detail, effectiveUnixMs } = payload.value;
         const applied = outcome === RevocationAck_Outcome.APPLIED || outcome === RevocationAck_Outcome.NOT_FOUND;
         if (!applied) this.revocations.failed(serial, step);
         this.facts.revocation(
-          { kind: "revocation", serial, applied, detail: clip(detail) },
+          { kind: "revocation", serial, applied, detail: clip(detail), effectiveUnixMs: Number(effectiveUnixMs) },
           seq,
           pipe.generation,
           step,

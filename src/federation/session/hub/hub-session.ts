@@ -129,6 +129,7 @@ export class HubSession {
       refused: offers.refused,
       quarantined: offers.quarantine,
       pendingRevocations: revocations.length,
+      revocationsSentThrough: revocations.sentThrough,
       auditBacklogEvents: this.#heartbeat?.auditBacklogEvents ?? 0n,
       auditBacklogBytes: this.#heartbeat?.auditBacklogBytes ?? 0n,
       auditStoredThrough: audit.storedThrough,

@@ -38,6 +38,11 @@ export class RevocationLane {
       .map((push) => push.serial);
   }
 
+  /** Serial up to which everything was pushed on this stream, or was in force when it began. */
+  get sentThrough(): bigint {
+    return this.#pushed;
+  }
+
   /** Revocations without acknowledgement. */
   get length(): number {
     return this.#pending.length;

@@ -22,6 +22,8 @@ export interface HubSessionView {
   readonly held: HeldIndex | undefined;
   readonly refused: RefusedIndex | undefined;
   readonly quarantined: ReadonlyMap<string, QuarantinedItem>;
+  /** Serial up to which revocations were sent on this stream, or were in force when it began. */
+  readonly revocationsSentThrough: bigint;
   readonly pendingRevocations: number;
   /** By the agent's last heartbeat. */
   readonly auditBacklogEvents: bigint;

@@ -18,7 +18,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file conductor/fleet/v1alpha1/fleet.proto.
  */
 export const file_conductor_fleet_v1alpha1_fleet: GenFile = /*@__PURE__*/
-  fileDesc("CiRjb25kdWN0b3IvZmxlZXQvdjFhbHBoYTEvZmxlZXQucHJvdG8SGGNvbmR1Y3Rvci5mbGVldC52MWFscGhhMSIlChFMaXN0QWdlbnRzUmVxdWVzdBIQCghjbHVzdGVycxgBIAMoCSJFChJMaXN0QWdlbnRzUmVzcG9uc2USLwoGYWdlbnRzGAEgAygLMh8uY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLkFnZW50IiYKEldhdGNoQWdlbnRzUmVxdWVzdBIQCghjbHVzdGVycxgBIAMoCSJXChNXYXRjaEFnZW50c1Jlc3BvbnNlEi8KBmFnZW50cxgBIAMoCzIfLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5BZ2VudBIPCgdyZW1vdmVkGAIgAygJItIFCgVBZ2VudBIPCgdjbHVzdGVyGAEgASgJEhEKCWNvbm5lY3RlZBgCIAEoCBISCgpzZXNzaW9uX2lkGAMgASgJEg8KB3JlcGxpY2EYBCABKAkSDAoEdGVybRgFIAEoBBIVCg1hZ2VudF92ZXJzaW9uGAYgASgJEhQKDGFnZW50X2xlYWRlchgHIAEoCRIwCgxjb25uZWN0ZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KCWxhc3Rfc2VlbhgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGcnR0X21zGAogASgBEjUKB2Rlc2lyZWQYCyABKAsyJC5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuSW5kZXhTdGF0ZRIyCgRoZWxkGAwgASgLMiQuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLkluZGV4U3RhdGUSMwoFaXRlbXMYDSABKAsyJC5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuSXRlbUNvdW50cxI5CghzbmFwc2hvdBgOIAEoCzInLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5TbmFwc2hvdFN0YXRlEhIKCm9wZW5fZHJpZnQYDyABKA0SFQoNYXVkaXRfYmFja2xvZxgQIAEoBBIcChRhdWRpdF9zdG9yZWRfdGhyb3VnaBgRIAEoBBI5ChVjZXJ0aWZpY2F0ZV9ub3RfYWZ0ZXIYEiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhcKD3NpbXVsYXRlZF9ub2RlcxgTIAEoCBIXCg9kZWdyYWRlZF9yZWFzb24YFCABKAkSFAoMcXVldWVkX2J5dGVzGBUgASgEEhQKDG5lZWRzX3Jlc3luYxgWIAEoCBIXCg9sYXN0X2Rpc2Nvbm5lY3QYFyABKAkinAEKCkluZGV4U3RhdGUSDQoFZXBvY2gYASABKAQSEAoIc2VxdWVuY2UYAiABKAQSDgoGZGlnZXN0GAMgASgJEi0KCWlzc3VlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKZXhwaXJlc19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAieAoKSXRlbUNvdW50cxIPCgdkZXNpcmVkGAEgASgNEhAKCHJlY2VpdmVkGAIgASgNEhAKCHZlcmlmaWVkGAMgASgNEg8KB2FwcGxpZWQYBCABKA0SDwoHaGVhbHRoeRgFIAEoDRITCgtxdWFyYW50aW5lZBgGIAEoDSJ1Cg1TbmFwc2hvdFN0YXRlEhgKEGV4cGVjdGVkX3ZlcnNpb24YASABKAkSHAoUYWNrbm93bGVkZ2VkX3ZlcnNpb24YAiABKAkSEwoLc3luY19zdGF0dXMYAyABKAkSFwoPZGVncmFkZWRfcmVhc29uGAQgASgJIiMKEExpc3RJdGVtc1JlcXVlc3QSDwoHY2x1c3RlchgBIAEoCSJCChFMaXN0SXRlbXNSZXNwb25zZRItCgVpdGVtcxgBIAMoCzIeLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5JdGVtIvsBCgRJdGVtEg8KB2NsdXN0ZXIYASABKAkSDAoEa2luZBgCIAEoCRIMCgRuYW1lGAMgASgJEg8KB3ZlcnNpb24YBCABKAQSDgoGZGlnZXN0GAUgASgJEgwKBHNpemUYBiABKAQSDwoHZGVsZXRlZBgHIAEoCBI+CgVsZXZlbBgIIAEoDjIvLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLkl0ZW1SZXBvcnQuTGV2ZWwSMQoEbmFjaxgJIAEoCzIjLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLk5hY2sSEwoLcXVhcmFudGluZWQYCiABKAgiQQoSRXhwbGFpbkl0ZW1SZXF1ZXN0Eg8KB2NsdXN0ZXIYASABKAkSDAoEa2luZBgCIAEoCRIMCgRuYW1lGAMgASgJIvwBChNFeHBsYWluSXRlbVJlc3BvbnNlEiwKBGl0ZW0YASABKAsyHi5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuSXRlbRI0CgVzdGVwcxgCIAMoCzIlLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5FeHBsYWluU3RlcBISCgpsYXN0X2Vycm9yGAMgASgJEi4KCm5leHRfcmV0cnkYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhcKD2Jsb2NraW5nX3JlYXNvbhgFIAEoCRIRCglsYXN0X2dvb2QYBiABKAkSEQoJY29ubmVjdGVkGAcgASgIInMKC0V4cGxhaW5TdGVwEgwKBG5hbWUYASABKAkSDQoFc3RhdGUYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRImCgJhdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGZGV0YWlsGAUgASgJIj8KEFJldHJ5SXRlbVJlcXVlc3QSDwoHY2x1c3RlchgBIAEoCRIMCgRraW5kGAIgASgJEgwKBG5hbWUYAyABKAkiNAoRUmV0cnlJdGVtUmVzcG9uc2USDgoGbGlmdGVkGAEgASgIEg8KB21lc3NhZ2UYAiABKAkiPgoQTGlzdERyaWZ0UmVxdWVzdBIPCgdjbHVzdGVyGAEgASgJEhkKEWluY2x1ZGVfY29uZmlybWVkGAIgASgIIk8KEUxpc3REcmlmdFJlc3BvbnNlEjoKB3NpZ25hbHMYASADKAsyKS5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuRHJpZnRTaWduYWxWaWV3Iv4CCg9EcmlmdFNpZ25hbFZpZXcSDwoHY2x1c3RlchgBIAEoCRIMCgRuYW1lGAIgASgJEg0KBXN0YXRlGAMgASgJEhMKC2RyaWZ0X2NsYXNzGAQgASgJEhAKCGFmZmVjdGVkGAUgASgJEg4KBnJlYXNvbhgGIAEoCRITCgtlc2NhbGF0aW9ucxgHIAEoDRIQCgh0ZXJtaW5hbBgIIAEoCBIvCgtvYnNlcnZlZF9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMwoPbGFzdF9hdHRlbXB0X2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIWCg5jb3JyZWN0aW9uX3JlZhgLIAEoCRJJChFkcmlmdGVkX3Jlc291cmNlcxgMIAMoCzIuLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLkRyaWZ0ZWRSZXNvdXJjZRIWCg5jb3JyZWxhdGlvbl9pZBgNIAEoCSIyChFHZXRSZWNlaXB0UmVxdWVzdBIPCgdjbHVzdGVyGAEgASgJEgwKBG5hbWUYAiABKAkiSAoSR2V0UmVjZWlwdFJlc3BvbnNlEjIKB3JlY2VpcHQYASABKAsyIS5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuUmVjZWlwdCI0ChNMaXN0UmVjZWlwdHNSZXF1ZXN0Eg8KB2NsdXN0ZXIYASABKAkSDAoEcGFjaxgCIAEoCSJLChRMaXN0UmVjZWlwdHNSZXNwb25zZRIzCghyZWNlaXB0cxgBIAMoCzIhLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5SZWNlaXB0IjUKFFdhdGNoUmVjZWlwdHNSZXF1ZXN0Eg8KB2NsdXN0ZXIYASABKAkSDAoEcGFjaxgCIAEoCSJdChVXYXRjaFJlY2VpcHRzUmVzcG9uc2USMwoIcmVjZWlwdHMYASADKAsyIS5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuUmVjZWlwdBIPCgdyZW1vdmVkGAIgAygJIrgDCgdSZWNlaXB0Eg8KB2NsdXN0ZXIYASABKAkSDAoEbmFtZRgCIAEoCRIMCgRwYWNrGAMgASgJEg8KB3ZlcnNpb24YBCABKAkSDgoGc2VyaWFsGAUgASgEEj4KBWxldmVsGAYgASgOMi8uY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuSXRlbVJlcG9ydC5MZXZlbBIVCgh2ZXJpZmllZBgHIAEoCEgAiAEBEhQKDGFja25vd2xlZGdlZBgIIAEoCBIiChp2ZXJpZmljYXRpb25fZmFpbGVkX3JlYXNvbhgJIAEoCRIUCgxkcmlmdF9zdGF0dXMYCiABKAkSFQoNZHJpZnRfc3VtbWFyeRgLIAEoCRI3ChNsYXN0X2RyaWZ0X2NoZWNrX2F0GAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglyZXNvdXJjZXMYDSABKA0SLwoLbWlycm9yZWRfYXQYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhcKD21hbmlmZXN0X2RpZ2VzdBgPIAEoCUILCglfdmVyaWZpZWQiZgoNUmV2b2tlUmVxdWVzdBIVCg1yZXZvY2F0aW9uX2lkGAEgASgJEg4KBnRhcmdldBgCIAEoCRIMCgRuYW1lGAMgASgJEhAKCGNsdXN0ZXJzGAQgAygJEg4KBnJlYXNvbhgFIAEoCSJKCg5SZXZva2VSZXNwb25zZRI4CgpyZXZvY2F0aW9uGAEgASgLMiQuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLlJldm9jYXRpb24iLQoUR2V0UmV2b2NhdGlvblJlcXVlc3QSFQoNcmV2b2NhdGlvbl9pZBgBIAEoCSJRChVHZXRSZXZvY2F0aW9uUmVzcG9uc2USOAoKcmV2b2NhdGlvbhgBIAEoCzIkLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5SZXZvY2F0aW9uIjEKFkxpc3RSZXZvY2F0aW9uc1JlcXVlc3QSFwoPaW5jb21wbGV0ZV9vbmx5GAEgASgIIlQKF0xpc3RSZXZvY2F0aW9uc1Jlc3BvbnNlEjkKC3Jldm9jYXRpb25zGAEgAygLMiQuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLlJldm9jYXRpb24i1QEKClJldm9jYXRpb24SFQoNcmV2b2NhdGlvbl9pZBgBIAEoCRIOCgZ0YXJnZXQYAiABKAkSDAoEbmFtZRgDIAEoCRIOCgZyZWFzb24YBCABKAkSLgoKY3JlYXRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKY3JlYXRlZF9ieRgGIAEoCRI+Cghwcm9ncmVzcxgHIAMoCzIsLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5SZXZvY2F0aW9uUHJvZ3Jlc3Mi1wIKElJldm9jYXRpb25Qcm9ncmVzcxIPCgdjbHVzdGVyGAEgASgJEkEKBXN0YXRlGAIgASgOMjIuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLlJldm9jYXRpb25Qcm9ncmVzcy5TdGF0ZRIwCgxlZmZlY3RpdmVfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmJvdW5kZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmRldGFpbBgFIAEoCSJ7CgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhEKDVNUQVRFX1BFTkRJTkcQARIOCgpTVEFURV9TRU5UEAISEwoPU1RBVEVfRUZGRUNUSVZFEAMSEQoNU1RBVEVfT0ZGTElORRAEEhAKDFNUQVRFX0ZBSUxFRBAFMoMFCgxGbGVldFNlcnZpY2USZwoKTGlzdEFnZW50cxIrLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5MaXN0QWdlbnRzUmVxdWVzdBosLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5MaXN0QWdlbnRzUmVzcG9uc2USbAoLV2F0Y2hBZ2VudHMSLC5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuV2F0Y2hBZ2VudHNSZXF1ZXN0Gi0uY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLldhdGNoQWdlbnRzUmVzcG9uc2UwARJkCglMaXN0SXRlbXMSKi5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuTGlzdEl0ZW1zUmVxdWVzdBorLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5MaXN0SXRlbXNSZXNwb25zZRJqCgtFeHBsYWluSXRlbRIsLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5FeHBsYWluSXRlbVJlcXVlc3QaLS5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuRXhwbGFpbkl0ZW1SZXNwb25zZRJkCglSZXRyeUl0ZW0SKi5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuUmV0cnlJdGVtUmVxdWVzdBorLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5SZXRyeUl0ZW1SZXNwb25zZRJkCglMaXN0RHJpZnQSKi5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuTGlzdERyaWZ0UmVxdWVzdBorLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5MaXN0RHJpZnRSZXNwb25zZTLcAgoOUmVjZWlwdFNlcnZpY2USZwoKR2V0UmVjZWlwdBIrLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5HZXRSZWNlaXB0UmVxdWVzdBosLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5HZXRSZWNlaXB0UmVzcG9uc2USbQoMTGlzdFJlY2VpcHRzEi0uY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLkxpc3RSZWNlaXB0c1JlcXVlc3QaLi5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuTGlzdFJlY2VpcHRzUmVzcG9uc2UScgoNV2F0Y2hSZWNlaXB0cxIuLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5XYXRjaFJlY2VpcHRzUmVxdWVzdBovLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5XYXRjaFJlY2VpcHRzUmVzcG9uc2UwATLaAgoRUmV2b2NhdGlvblNlcnZpY2USWwoGUmV2b2tlEicuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLlJldm9rZVJlcXVlc3QaKC5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuUmV2b2tlUmVzcG9uc2UScAoNR2V0UmV2b2NhdGlvbhIuLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5HZXRSZXZvY2F0aW9uUmVxdWVzdBovLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5HZXRSZXZvY2F0aW9uUmVzcG9uc2USdgoPTGlzdFJldm9jYXRpb25zEjAuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLkxpc3RSZXZvY2F0aW9uc1JlcXVlc3QaMS5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuTGlzdFJldm9jYXRpb25zUmVzcG9uc2ViBnByb3RvMw", [file_conductor_federation_v1alpha1_desired, file_conductor_federation_v1alpha1_facts, file_google_protobuf_timestamp]);
+  fileDesc("CiRjb25kdWN0b3IvZmxlZXQvdjFhbHBoYTEvZmxlZXQucHJvdG8SGGNvbmR1Y3Rvci5mbGVldC52MWFscGhhMSIlChFMaXN0QWdlbnRzUmVxdWVzdBIQCghjbHVzdGVycxgBIAMoCSJFChJMaXN0QWdlbnRzUmVzcG9uc2USLwoGYWdlbnRzGAEgAygLMh8uY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLkFnZW50IloKEldhdGNoQWdlbnRzUmVxdWVzdBIQCghjbHVzdGVycxgBIAMoCRIyCgRoYXZlGAIgAygLMiQuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLldhdGNoZWRSb3ciKwoKV2F0Y2hlZFJvdxILCgNrZXkYASABKAkSEAoIcmV2aXNpb24YAiABKAkiVwoTV2F0Y2hBZ2VudHNSZXNwb25zZRIvCgZhZ2VudHMYASADKAsyHy5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuQWdlbnQSDwoHcmVtb3ZlZBgCIAMoCSLkBQoFQWdlbnQSDwoHY2x1c3RlchgBIAEoCRIRCgljb25uZWN0ZWQYAiABKAgSEgoKc2Vzc2lvbl9pZBgDIAEoCRIPCgdyZXBsaWNhGAQgASgJEgwKBHRlcm0YBSABKAQSFQoNYWdlbnRfdmVyc2lvbhgGIAEoCRIUCgxhZ2VudF9sZWFkZXIYByABKAkSMAoMY29ubmVjdGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCglsYXN0X3NlZW4YCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnJ0dF9tcxgKIAEoARI1CgdkZXNpcmVkGAsgASgLMiQuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLkluZGV4U3RhdGUSMgoEaGVsZBgMIAEoCzIkLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5JbmRleFN0YXRlEjMKBWl0ZW1zGA0gASgLMiQuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLkl0ZW1Db3VudHMSOQoIc25hcHNob3QYDiABKAsyJy5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuU25hcHNob3RTdGF0ZRISCgpvcGVuX2RyaWZ0GA8gASgNEhUKDWF1ZGl0X2JhY2tsb2cYECABKAQSHAoUYXVkaXRfc3RvcmVkX3Rocm91Z2gYESABKAQSOQoVY2VydGlmaWNhdGVfbm90X2FmdGVyGBIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIXCg9zaW11bGF0ZWRfbm9kZXMYEyABKAgSFwoPZGVncmFkZWRfcmVhc29uGBQgASgJEhQKDHF1ZXVlZF9ieXRlcxgVIAEoBBIUCgxuZWVkc19yZXN5bmMYFiABKAgSFwoPbGFzdF9kaXNjb25uZWN0GBcgASgJEhAKCHJldmlzaW9uGBggASgJIpwBCgpJbmRleFN0YXRlEg0KBWVwb2NoGAEgASgEEhAKCHNlcXVlbmNlGAIgASgEEg4KBmRpZ2VzdBgDIAEoCRItCglpc3N1ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIngKCkl0ZW1Db3VudHMSDwoHZGVzaXJlZBgBIAEoDRIQCghyZWNlaXZlZBgCIAEoDRIQCgh2ZXJpZmllZBgDIAEoDRIPCgdhcHBsaWVkGAQgASgNEg8KB2hlYWx0aHkYBSABKA0SEwoLcXVhcmFudGluZWQYBiABKA0idQoNU25hcHNob3RTdGF0ZRIYChBleHBlY3RlZF92ZXJzaW9uGAEgASgJEhwKFGFja25vd2xlZGdlZF92ZXJzaW9uGAIgASgJEhMKC3N5bmNfc3RhdHVzGAMgASgJEhcKD2RlZ3JhZGVkX3JlYXNvbhgEIAEoCSIjChBMaXN0SXRlbXNSZXF1ZXN0Eg8KB2NsdXN0ZXIYASABKAkiQgoRTGlzdEl0ZW1zUmVzcG9uc2USLQoFaXRlbXMYASADKAsyHi5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuSXRlbSL7AQoESXRlbRIPCgdjbHVzdGVyGAEgASgJEgwKBGtpbmQYAiABKAkSDAoEbmFtZRgDIAEoCRIPCgd2ZXJzaW9uGAQgASgEEg4KBmRpZ2VzdBgFIAEoCRIMCgRzaXplGAYgASgEEg8KB2RlbGV0ZWQYByABKAgSPgoFbGV2ZWwYCCABKA4yLy5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5JdGVtUmVwb3J0LkxldmVsEjEKBG5hY2sYCSABKAsyIy5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5OYWNrEhMKC3F1YXJhbnRpbmVkGAogASgIIkEKEkV4cGxhaW5JdGVtUmVxdWVzdBIPCgdjbHVzdGVyGAEgASgJEgwKBGtpbmQYAiABKAkSDAoEbmFtZRgDIAEoCSL8AQoTRXhwbGFpbkl0ZW1SZXNwb25zZRIsCgRpdGVtGAEgASgLMh4uY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLkl0ZW0SNAoFc3RlcHMYAiADKAsyJS5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuRXhwbGFpblN0ZXASEgoKbGFzdF9lcnJvchgDIAEoCRIuCgpuZXh0X3JldHJ5GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIXCg9ibG9ja2luZ19yZWFzb24YBSABKAkSEQoJbGFzdF9nb29kGAYgASgJEhEKCWNvbm5lY3RlZBgHIAEoCCJzCgtFeHBsYWluU3RlcBIMCgRuYW1lGAEgASgJEg0KBXN0YXRlGAIgASgJEg8KB3ZlcnNpb24YAyABKAkSJgoCYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmRldGFpbBgFIAEoCSI/ChBSZXRyeUl0ZW1SZXF1ZXN0Eg8KB2NsdXN0ZXIYASABKAkSDAoEa2luZBgCIAEoCRIMCgRuYW1lGAMgASgJIjQKEVJldHJ5SXRlbVJlc3BvbnNlEg4KBmxpZnRlZBgBIAEoCBIPCgdtZXNzYWdlGAIgASgJIj4KEExpc3REcmlmdFJlcXVlc3QSDwoHY2x1c3RlchgBIAEoCRIZChFpbmNsdWRlX2NvbmZpcm1lZBgCIAEoCCJPChFMaXN0RHJpZnRSZXNwb25zZRI6CgdzaWduYWxzGAEgAygLMikuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLkRyaWZ0U2lnbmFsVmlldyL+AgoPRHJpZnRTaWduYWxWaWV3Eg8KB2NsdXN0ZXIYASABKAkSDAoEbmFtZRgCIAEoCRINCgVzdGF0ZRgDIAEoCRITCgtkcmlmdF9jbGFzcxgEIAEoCRIQCghhZmZlY3RlZBgFIAEoCRIOCgZyZWFzb24YBiABKAkSEwoLZXNjYWxhdGlvbnMYByABKA0SEAoIdGVybWluYWwYCCABKAgSLwoLb2JzZXJ2ZWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjMKD2xhc3RfYXR0ZW1wdF9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOY29ycmVjdGlvbl9yZWYYCyABKAkSSQoRZHJpZnRlZF9yZXNvdXJjZXMYDCADKAsyLi5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5EcmlmdGVkUmVzb3VyY2USFgoOY29ycmVsYXRpb25faWQYDSABKAkiMgoRR2V0UmVjZWlwdFJlcXVlc3QSDwoHY2x1c3RlchgBIAEoCRIMCgRuYW1lGAIgASgJIkgKEkdldFJlY2VpcHRSZXNwb25zZRIyCgdyZWNlaXB0GAEgASgLMiEuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLlJlY2VpcHQiNAoTTGlzdFJlY2VpcHRzUmVxdWVzdBIPCgdjbHVzdGVyGAEgASgJEgwKBHBhY2sYAiABKAkiSwoUTGlzdFJlY2VpcHRzUmVzcG9uc2USMwoIcmVjZWlwdHMYASADKAsyIS5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuUmVjZWlwdCJpChRXYXRjaFJlY2VpcHRzUmVxdWVzdBIPCgdjbHVzdGVyGAEgASgJEgwKBHBhY2sYAiABKAkSMgoEaGF2ZRgDIAMoCzIkLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5XYXRjaGVkUm93Il0KFVdhdGNoUmVjZWlwdHNSZXNwb25zZRIzCghyZWNlaXB0cxgBIAMoCzIhLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5SZWNlaXB0Eg8KB3JlbW92ZWQYAiADKAkiygMKB1JlY2VpcHQSDwoHY2x1c3RlchgBIAEoCRIMCgRuYW1lGAIgASgJEgwKBHBhY2sYAyABKAkSDwoHdmVyc2lvbhgEIAEoCRIOCgZzZXJpYWwYBSABKAQSPgoFbGV2ZWwYBiABKA4yLy5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5JdGVtUmVwb3J0LkxldmVsEhUKCHZlcmlmaWVkGAcgASgISACIAQESFAoMYWNrbm93bGVkZ2VkGAggASgIEiIKGnZlcmlmaWNhdGlvbl9mYWlsZWRfcmVhc29uGAkgASgJEhQKDGRyaWZ0X3N0YXR1cxgKIAEoCRIVCg1kcmlmdF9zdW1tYXJ5GAsgASgJEjcKE2xhc3RfZHJpZnRfY2hlY2tfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXJlc291cmNlcxgNIAEoDRIvCgttaXJyb3JlZF9hdBgOIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFwoPbWFuaWZlc3RfZGlnZXN0GA8gASgJEhAKCHJldmlzaW9uGBAgASgJQgsKCV92ZXJpZmllZCJmCg1SZXZva2VSZXF1ZXN0EhUKDXJldm9jYXRpb25faWQYASABKAkSDgoGdGFyZ2V0GAIgASgJEgwKBG5hbWUYAyABKAkSEAoIY2x1c3RlcnMYBCADKAkSDgoGcmVhc29uGAUgASgJIkoKDlJldm9rZVJlc3BvbnNlEjgKCnJldm9jYXRpb24YASABKAsyJC5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuUmV2b2NhdGlvbiItChRHZXRSZXZvY2F0aW9uUmVxdWVzdBIVCg1yZXZvY2F0aW9uX2lkGAEgASgJIlEKFUdldFJldm9jYXRpb25SZXNwb25zZRI4CgpyZXZvY2F0aW9uGAEgASgLMiQuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLlJldm9jYXRpb24iMQoWTGlzdFJldm9jYXRpb25zUmVxdWVzdBIXCg9pbmNvbXBsZXRlX29ubHkYASABKAgiVAoXTGlzdFJldm9jYXRpb25zUmVzcG9uc2USOQoLcmV2b2NhdGlvbnMYASADKAsyJC5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuUmV2b2NhdGlvbiIwChdXYXRjaFJldm9jYXRpb25zUmVxdWVzdBIVCg1yZXZvY2F0aW9uX2lkGAEgASgJIlUKGFdhdGNoUmV2b2NhdGlvbnNSZXNwb25zZRI5CgtyZXZvY2F0aW9ucxgBIAMoCzIkLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5SZXZvY2F0aW9uIucBCgpSZXZvY2F0aW9uEhUKDXJldm9jYXRpb25faWQYASABKAkSDgoGdGFyZ2V0GAIgASgJEgwKBG5hbWUYAyABKAkSDgoGcmVhc29uGAQgASgJEi4KCmNyZWF0ZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCmNyZWF0ZWRfYnkYBiABKAkSPgoIcHJvZ3Jlc3MYByADKAsyLC5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuUmV2b2NhdGlvblByb2dyZXNzEhAKCGNvbXBsZXRlGAggASgIIrADChJSZXZvY2F0aW9uUHJvZ3Jlc3MSDwoHY2x1c3RlchgBIAEoCRJBCgVzdGF0ZRgCIAEoDjIyLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5SZXZvY2F0aW9uUHJvZ3Jlc3MuU3RhdGUSMAoMZWZmZWN0aXZlX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpib3VuZGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZkZXRhaWwYBSABKAkSMwoPYWNrbm93bGVkZ2VkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZzZXJpYWwYByABKAQijgEKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASEQoNU1RBVEVfUEVORElORxABEg4KClNUQVRFX1NFTlQQAhITCg9TVEFURV9FRkZFQ1RJVkUQAxIRCg1TVEFURV9PRkZMSU5FEAQSEAoMU1RBVEVfRkFJTEVEEAUSEQoNU1RBVEVfRVhQSVJFRBAGMoMFCgxGbGVldFNlcnZpY2USZwoKTGlzdEFnZW50cxIrLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5MaXN0QWdlbnRzUmVxdWVzdBosLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5MaXN0QWdlbnRzUmVzcG9uc2USbAoLV2F0Y2hBZ2VudHMSLC5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuV2F0Y2hBZ2VudHNSZXF1ZXN0Gi0uY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLldhdGNoQWdlbnRzUmVzcG9uc2UwARJkCglMaXN0SXRlbXMSKi5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuTGlzdEl0ZW1zUmVxdWVzdBorLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5MaXN0SXRlbXNSZXNwb25zZRJqCgtFeHBsYWluSXRlbRIsLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5FeHBsYWluSXRlbVJlcXVlc3QaLS5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuRXhwbGFpbkl0ZW1SZXNwb25zZRJkCglSZXRyeUl0ZW0SKi5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuUmV0cnlJdGVtUmVxdWVzdBorLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5SZXRyeUl0ZW1SZXNwb25zZRJkCglMaXN0RHJpZnQSKi5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuTGlzdERyaWZ0UmVxdWVzdBorLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5MaXN0RHJpZnRSZXNwb25zZTLcAgoOUmVjZWlwdFNlcnZpY2USZwoKR2V0UmVjZWlwdBIrLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5HZXRSZWNlaXB0UmVxdWVzdBosLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5HZXRSZWNlaXB0UmVzcG9uc2USbQoMTGlzdFJlY2VpcHRzEi0uY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLkxpc3RSZWNlaXB0c1JlcXVlc3QaLi5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuTGlzdFJlY2VpcHRzUmVzcG9uc2UScgoNV2F0Y2hSZWNlaXB0cxIuLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5XYXRjaFJlY2VpcHRzUmVxdWVzdBovLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5XYXRjaFJlY2VpcHRzUmVzcG9uc2UwATLXAwoRUmV2b2NhdGlvblNlcnZpY2USWwoGUmV2b2tlEicuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLlJldm9rZVJlcXVlc3QaKC5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuUmV2b2tlUmVzcG9uc2UScAoNR2V0UmV2b2NhdGlvbhIuLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5HZXRSZXZvY2F0aW9uUmVxdWVzdBovLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5HZXRSZXZvY2F0aW9uUmVzcG9uc2USdgoPTGlzdFJldm9jYXRpb25zEjAuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLkxpc3RSZXZvY2F0aW9uc1JlcXVlc3QaMS5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuTGlzdFJldm9jYXRpb25zUmVzcG9uc2USewoQV2F0Y2hSZXZvY2F0aW9ucxIxLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5XYXRjaFJldm9jYXRpb25zUmVxdWVzdBoyLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5XYXRjaFJldm9jYXRpb25zUmVzcG9uc2UwAWIGcHJvdG8z", [file_conductor_federation_v1alpha1_desired, file_conductor_federation_v1alpha1_facts, file_google_protobuf_timestamp]);
 
 /**
  * Filter of ListAgents.
@@ -74,6 +74,13 @@ export type WatchAgentsRequest = Message<"conductor.fleet.v1alpha1.WatchAgentsRe
    * @generated from field: repeated string clusters = 1;
    */
   clusters: string[];
+
+  /**
+   * Resume: what the caller has from an earlier stream. Empty: everything comes first.
+   *
+   * @generated from field: repeated conductor.fleet.v1alpha1.WatchedRow have = 2;
+   */
+  have: WatchedRow[];
 };
 
 /**
@@ -84,13 +91,41 @@ export const WatchAgentsRequestSchema: GenMessage<WatchAgentsRequest> = /*@__PUR
   messageDesc(file_conductor_fleet_v1alpha1_fleet, 2);
 
 /**
+ * One row that a caller of a watch has.
+ *
+ * @generated from message conductor.fleet.v1alpha1.WatchedRow
+ */
+export type WatchedRow = Message<"conductor.fleet.v1alpha1.WatchedRow"> & {
+  /**
+   * Cluster of an agent, or `cluster/name` of a receipt.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * `revision` of that row.
+   *
+   * @generated from field: string revision = 2;
+   */
+  revision: string;
+};
+
+/**
+ * Describes the message conductor.fleet.v1alpha1.WatchedRow.
+ * Use `create(WatchedRowSchema)` to create a new message.
+ */
+export const WatchedRowSchema: GenMessage<WatchedRow> = /*@__PURE__*/
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 3);
+
+/**
  * One step of WatchAgents.
  *
  * @generated from message conductor.fleet.v1alpha1.WatchAgentsResponse
  */
 export type WatchAgentsResponse = Message<"conductor.fleet.v1alpha1.WatchAgentsResponse"> & {
   /**
-   * Changed agents; the first message holds all.
+   * Changed agents; the first message holds all, or after a resume those that differ from what the caller has.
    *
    * @generated from field: repeated conductor.fleet.v1alpha1.Agent agents = 1;
    */
@@ -109,7 +144,7 @@ export type WatchAgentsResponse = Message<"conductor.fleet.v1alpha1.WatchAgentsR
  * Use `create(WatchAgentsResponseSchema)` to create a new message.
  */
 export const WatchAgentsResponseSchema: GenMessage<WatchAgentsResponse> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 3);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 4);
 
 /**
  * One tenant cluster as the hub sees it.
@@ -277,6 +312,13 @@ export type Agent = Message<"conductor.fleet.v1alpha1.Agent"> & {
    * @generated from field: string last_disconnect = 23;
    */
   lastDisconnect: string;
+
+  /**
+   * Changes with everything here but ages and measurements (last_seen, rtt_ms, queued_bytes, audit counters); the same on every replica.
+   *
+   * @generated from field: string revision = 24;
+   */
+  revision: string;
 };
 
 /**
@@ -284,7 +326,7 @@ export type Agent = Message<"conductor.fleet.v1alpha1.Agent"> & {
  * Use `create(AgentSchema)` to create a new message.
  */
 export const AgentSchema: GenMessage<Agent> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 4);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 5);
 
 /**
  * Position in the desired state.
@@ -333,7 +375,7 @@ export type IndexState = Message<"conductor.fleet.v1alpha1.IndexState"> & {
  * Use `create(IndexStateSchema)` to create a new message.
  */
 export const IndexStateSchema: GenMessage<IndexState> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 5);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 6);
 
 /**
  * Items by the highest level they reached.
@@ -389,7 +431,7 @@ export type ItemCounts = Message<"conductor.fleet.v1alpha1.ItemCounts"> & {
  * Use `create(ItemCountsSchema)` to create a new message.
  */
 export const ItemCountsSchema: GenMessage<ItemCounts> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 6);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 7);
 
 /**
  * Permission snapshot as the tenant reported it.
@@ -431,7 +473,7 @@ export type SnapshotState = Message<"conductor.fleet.v1alpha1.SnapshotState"> & 
  * Use `create(SnapshotStateSchema)` to create a new message.
  */
 export const SnapshotStateSchema: GenMessage<SnapshotState> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 7);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 8);
 
 /**
  * Filter of ListItems.
@@ -452,7 +494,7 @@ export type ListItemsRequest = Message<"conductor.fleet.v1alpha1.ListItemsReques
  * Use `create(ListItemsRequestSchema)` to create a new message.
  */
 export const ListItemsRequestSchema: GenMessage<ListItemsRequest> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 8);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 9);
 
 /**
  * Items, sorted by cluster, kind and name.
@@ -473,7 +515,7 @@ export type ListItemsResponse = Message<"conductor.fleet.v1alpha1.ListItemsRespo
  * Use `create(ListItemsResponseSchema)` to create a new message.
  */
 export const ListItemsResponseSchema: GenMessage<ListItemsResponse> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 9);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 10);
 
 /**
  * One item of one agent's desired state.
@@ -557,7 +599,7 @@ export type Item = Message<"conductor.fleet.v1alpha1.Item"> & {
  * Use `create(ItemSchema)` to create a new message.
  */
 export const ItemSchema: GenMessage<Item> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 10);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 11);
 
 /**
  * Names one item.
@@ -592,7 +634,7 @@ export type ExplainItemRequest = Message<"conductor.fleet.v1alpha1.ExplainItemRe
  * Use `create(ExplainItemRequestSchema)` to create a new message.
  */
 export const ExplainItemRequestSchema: GenMessage<ExplainItemRequest> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 11);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 12);
 
 /**
  * Everything known about one item on one agent.
@@ -655,7 +697,7 @@ export type ExplainItemResponse = Message<"conductor.fleet.v1alpha1.ExplainItemR
  * Use `create(ExplainItemResponseSchema)` to create a new message.
  */
 export const ExplainItemResponseSchema: GenMessage<ExplainItemResponse> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 12);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 13);
 
 /**
  * One step of an explanation.
@@ -704,7 +746,7 @@ export type ExplainStep = Message<"conductor.fleet.v1alpha1.ExplainStep"> & {
  * Use `create(ExplainStepSchema)` to create a new message.
  */
 export const ExplainStepSchema: GenMessage<ExplainStep> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 13);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 14);
 
 /**
  * Names one item.
@@ -739,7 +781,7 @@ export type RetryItemRequest = Message<"conductor.fleet.v1alpha1.RetryItemReques
  * Use `create(RetryItemRequestSchema)` to create a new message.
  */
 export const RetryItemRequestSchema: GenMessage<RetryItemRequest> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 14);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 15);
 
 /**
  * What the retry did.
@@ -767,7 +809,7 @@ export type RetryItemResponse = Message<"conductor.fleet.v1alpha1.RetryItemRespo
  * Use `create(RetryItemResponseSchema)` to create a new message.
  */
 export const RetryItemResponseSchema: GenMessage<RetryItemResponse> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 15);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 16);
 
 /**
  * Filter of ListDrift.
@@ -795,7 +837,7 @@ export type ListDriftRequest = Message<"conductor.fleet.v1alpha1.ListDriftReques
  * Use `create(ListDriftRequestSchema)` to create a new message.
  */
 export const ListDriftRequestSchema: GenMessage<ListDriftRequest> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 16);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 17);
 
 /**
  * Drift signals, sorted by cluster and name.
@@ -816,7 +858,7 @@ export type ListDriftResponse = Message<"conductor.fleet.v1alpha1.ListDriftRespo
  * Use `create(ListDriftResponseSchema)` to create a new message.
  */
 export const ListDriftResponseSchema: GenMessage<ListDriftResponse> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 17);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 18);
 
 /**
  * One DriftSignal.
@@ -921,7 +963,7 @@ export type DriftSignalView = Message<"conductor.fleet.v1alpha1.DriftSignalView"
  * Use `create(DriftSignalViewSchema)` to create a new message.
  */
 export const DriftSignalViewSchema: GenMessage<DriftSignalView> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 18);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 19);
 
 /**
  * Names one receipt.
@@ -949,7 +991,7 @@ export type GetReceiptRequest = Message<"conductor.fleet.v1alpha1.GetReceiptRequ
  * Use `create(GetReceiptRequestSchema)` to create a new message.
  */
 export const GetReceiptRequestSchema: GenMessage<GetReceiptRequest> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 19);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 20);
 
 /**
  * One receipt.
@@ -970,7 +1012,7 @@ export type GetReceiptResponse = Message<"conductor.fleet.v1alpha1.GetReceiptRes
  * Use `create(GetReceiptResponseSchema)` to create a new message.
  */
 export const GetReceiptResponseSchema: GenMessage<GetReceiptResponse> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 20);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 21);
 
 /**
  * Filter of ListReceipts.
@@ -998,7 +1040,7 @@ export type ListReceiptsRequest = Message<"conductor.fleet.v1alpha1.ListReceipts
  * Use `create(ListReceiptsRequestSchema)` to create a new message.
  */
 export const ListReceiptsRequestSchema: GenMessage<ListReceiptsRequest> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 21);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 22);
 
 /**
  * Receipts, sorted by cluster and name.
@@ -1019,7 +1061,7 @@ export type ListReceiptsResponse = Message<"conductor.fleet.v1alpha1.ListReceipt
  * Use `create(ListReceiptsResponseSchema)` to create a new message.
  */
 export const ListReceiptsResponseSchema: GenMessage<ListReceiptsResponse> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 22);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 23);
 
 /**
  * Filter of WatchReceipts.
@@ -1040,6 +1082,13 @@ export type WatchReceiptsRequest = Message<"conductor.fleet.v1alpha1.WatchReceip
    * @generated from field: string pack = 2;
    */
   pack: string;
+
+  /**
+   * Resume: what the caller has from an earlier stream. Empty: everything comes first.
+   *
+   * @generated from field: repeated conductor.fleet.v1alpha1.WatchedRow have = 3;
+   */
+  have: WatchedRow[];
 };
 
 /**
@@ -1047,7 +1096,7 @@ export type WatchReceiptsRequest = Message<"conductor.fleet.v1alpha1.WatchReceip
  * Use `create(WatchReceiptsRequestSchema)` to create a new message.
  */
 export const WatchReceiptsRequestSchema: GenMessage<WatchReceiptsRequest> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 23);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 24);
 
 /**
  * One step of WatchReceipts.
@@ -1056,7 +1105,7 @@ export const WatchReceiptsRequestSchema: GenMessage<WatchReceiptsRequest> = /*@_
  */
 export type WatchReceiptsResponse = Message<"conductor.fleet.v1alpha1.WatchReceiptsResponse"> & {
   /**
-   * Changed receipts; the first message holds all.
+   * Changed receipts; the first message holds all, or after a resume those that differ from what the caller has.
    *
    * @generated from field: repeated conductor.fleet.v1alpha1.Receipt receipts = 1;
    */
@@ -1075,7 +1124,7 @@ export type WatchReceiptsResponse = Message<"conductor.fleet.v1alpha1.WatchRecei
  * Use `create(WatchReceiptsResponseSchema)` to create a new message.
  */
 export const WatchReceiptsResponseSchema: GenMessage<WatchReceiptsResponse> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 24);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 25);
 
 /**
  * Mirror of one PackReceipt.
@@ -1187,6 +1236,13 @@ export type Receipt = Message<"conductor.fleet.v1alpha1.Receipt"> & {
    * @generated from field: string manifest_digest = 15;
    */
   manifestDigest: string;
+
+  /**
+   * Changes with everything here but mirrored_at and last_drift_check_at; the same on every replica.
+   *
+   * @generated from field: string revision = 16;
+   */
+  revision: string;
 };
 
 /**
@@ -1194,7 +1250,7 @@ export type Receipt = Message<"conductor.fleet.v1alpha1.Receipt"> & {
  * Use `create(ReceiptSchema)` to create a new message.
  */
 export const ReceiptSchema: GenMessage<Receipt> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 25);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 26);
 
 /**
  * Order to revoke.
@@ -1210,14 +1266,15 @@ export type RevokeRequest = Message<"conductor.fleet.v1alpha1.RevokeRequest"> & 
   revocationId: string;
 
   /**
-   * `Pack`, `PermissionSnapshot` or `Cluster`.
+   * `Pack`, `PermissionSnapshot`, `Cluster` or `Certificate`.
    *
    * @generated from field: string target = 2;
    */
   target: string;
 
   /**
-   * Name of the PackDelivery, or the cluster id for the other targets.
+   * Name of the PackDelivery or base pack; the cluster id; for certificates the serial number, hexadecimal. May be empty for
+   * snapshots: those of all addressed clusters.
    *
    * @generated from field: string name = 3;
    */
@@ -1243,7 +1300,7 @@ export type RevokeRequest = Message<"conductor.fleet.v1alpha1.RevokeRequest"> & 
  * Use `create(RevokeRequestSchema)` to create a new message.
  */
 export const RevokeRequestSchema: GenMessage<RevokeRequest> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 26);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 27);
 
 /**
  * A stored revocation.
@@ -1264,7 +1321,7 @@ export type RevokeResponse = Message<"conductor.fleet.v1alpha1.RevokeResponse"> 
  * Use `create(RevokeResponseSchema)` to create a new message.
  */
 export const RevokeResponseSchema: GenMessage<RevokeResponse> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 27);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 28);
 
 /**
  * Names a revocation.
@@ -1285,7 +1342,7 @@ export type GetRevocationRequest = Message<"conductor.fleet.v1alpha1.GetRevocati
  * Use `create(GetRevocationRequestSchema)` to create a new message.
  */
 export const GetRevocationRequestSchema: GenMessage<GetRevocationRequest> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 28);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 29);
 
 /**
  * One revocation.
@@ -1306,7 +1363,7 @@ export type GetRevocationResponse = Message<"conductor.fleet.v1alpha1.GetRevocat
  * Use `create(GetRevocationResponseSchema)` to create a new message.
  */
 export const GetRevocationResponseSchema: GenMessage<GetRevocationResponse> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 29);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 30);
 
 /**
  * Lists all.
@@ -1327,7 +1384,7 @@ export type ListRevocationsRequest = Message<"conductor.fleet.v1alpha1.ListRevoc
  * Use `create(ListRevocationsRequestSchema)` to create a new message.
  */
 export const ListRevocationsRequestSchema: GenMessage<ListRevocationsRequest> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 30);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 31);
 
 /**
  * Revocations, newest first.
@@ -1348,7 +1405,49 @@ export type ListRevocationsResponse = Message<"conductor.fleet.v1alpha1.ListRevo
  * Use `create(ListRevocationsResponseSchema)` to create a new message.
  */
 export const ListRevocationsResponseSchema: GenMessage<ListRevocationsResponse> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 31);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 32);
+
+/**
+ * Which revocations to watch.
+ *
+ * @generated from message conductor.fleet.v1alpha1.WatchRevocationsRequest
+ */
+export type WatchRevocationsRequest = Message<"conductor.fleet.v1alpha1.WatchRevocationsRequest"> & {
+  /**
+   * Id of one; empty means all.
+   *
+   * @generated from field: string revocation_id = 1;
+   */
+  revocationId: string;
+};
+
+/**
+ * Describes the message conductor.fleet.v1alpha1.WatchRevocationsRequest.
+ * Use `create(WatchRevocationsRequestSchema)` to create a new message.
+ */
+export const WatchRevocationsRequestSchema: GenMessage<WatchRevocationsRequest> = /*@__PURE__*/
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 33);
+
+/**
+ * One step of WatchRevocations.
+ *
+ * @generated from message conductor.fleet.v1alpha1.WatchRevocationsResponse
+ */
+export type WatchRevocationsResponse = Message<"conductor.fleet.v1alpha1.WatchRevocationsResponse"> & {
+  /**
+   * Revocations that changed, newest first; the first message holds all that were asked for.
+   *
+   * @generated from field: repeated conductor.fleet.v1alpha1.Revocation revocations = 1;
+   */
+  revocations: Revocation[];
+};
+
+/**
+ * Describes the message conductor.fleet.v1alpha1.WatchRevocationsResponse.
+ * Use `create(WatchRevocationsResponseSchema)` to create a new message.
+ */
+export const WatchRevocationsResponseSchema: GenMessage<WatchRevocationsResponse> = /*@__PURE__*/
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 34);
 
 /**
  * A revocation and its progress.
@@ -1404,6 +1503,13 @@ export type Revocation = Message<"conductor.fleet.v1alpha1.Revocation"> & {
    * @generated from field: repeated conductor.fleet.v1alpha1.RevocationProgress progress = 7;
    */
   progress: RevocationProgress[];
+
+  /**
+   * True when nobody honours what was revoked any more: every agent has it in effect, or what it holds has run out.
+   *
+   * @generated from field: bool complete = 8;
+   */
+  complete: boolean;
 };
 
 /**
@@ -1411,7 +1517,7 @@ export type Revocation = Message<"conductor.fleet.v1alpha1.Revocation"> & {
  * Use `create(RevocationSchema)` to create a new message.
  */
 export const RevocationSchema: GenMessage<Revocation> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 32);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 35);
 
 /**
  * Progress on one agent.
@@ -1434,14 +1540,14 @@ export type RevocationProgress = Message<"conductor.fleet.v1alpha1.RevocationPro
   state: RevocationProgress_State;
 
   /**
-   * When it took effect.
+   * When it took effect, by the agent's clock where the agent said so.
    *
    * @generated from field: google.protobuf.Timestamp effective_at = 3;
    */
   effectiveAt?: Timestamp | undefined;
 
   /**
-   * Content expiry that bounds an offline agent.
+   * Expiry of the content that an agent without contact may hold at most: from then on it stops honouring it by itself.
    *
    * @generated from field: google.protobuf.Timestamp bounded_at = 4;
    */
@@ -1453,6 +1559,20 @@ export type RevocationProgress = Message<"conductor.fleet.v1alpha1.RevocationPro
    * @generated from field: string detail = 5;
    */
   detail: string;
+
+  /**
+   * When the hub durably had the agent's word.
+   *
+   * @generated from field: google.protobuf.Timestamp acknowledged_at = 6;
+   */
+  acknowledgedAt?: Timestamp | undefined;
+
+  /**
+   * Serial of the revocation on this agent.
+   *
+   * @generated from field: uint64 serial = 7;
+   */
+  serial: bigint;
 };
 
 /**
@@ -1460,7 +1580,7 @@ export type RevocationProgress = Message<"conductor.fleet.v1alpha1.RevocationPro
  * Use `create(RevocationProgressSchema)` to create a new message.
  */
 export const RevocationProgressSchema: GenMessage<RevocationProgress> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 33);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 36);
 
 /**
  * States.
@@ -1476,7 +1596,7 @@ export const RevocationProgress_State = {
   UNSPECIFIED: 0,
 
   /**
-   * Stored, not yet sent.
+   * Stored; connected and not yet sent.
    *
    * @generated from enum value: STATE_PENDING = 1;
    */
@@ -1504,11 +1624,18 @@ export const RevocationProgress_State = {
   OFFLINE: 4,
 
   /**
-   * The agent could not; see detail.
+   * The agent could not, and is asked again; see detail.
    *
    * @generated from enum value: STATE_FAILED = 5;
    */
   FAILED: 5,
+
+  /**
+   * Never acknowledged, and past bounded_at: what the agent held has run out without the hub.
+   *
+   * @generated from enum value: STATE_EXPIRED = 6;
+   */
+  EXPIRED: 6,
 } as const;
 
 /**
@@ -1522,7 +1649,7 @@ export type RevocationProgress_State = (typeof RevocationProgress_State)[keyof t
  * Describes the enum conductor.fleet.v1alpha1.RevocationProgress.State.
  */
 export const RevocationProgress_StateSchema: GenEnum<RevocationProgress_State> = /*@__PURE__*/
-  enumDesc(file_conductor_fleet_v1alpha1_fleet, 33, 0);
+  enumDesc(file_conductor_fleet_v1alpha1_fleet, 36, 0);
 
 /**
  * Who is connected, what each agent should hold and how far it has come.
@@ -1541,7 +1668,8 @@ export const FleetService: GenService<{
     output: typeof ListAgentsResponseSchema;
   },
   /**
-   * The whole list first, then every change, coalesced per agent.
+   * The whole list first, then every change, coalesced per agent. A caller that lost the stream says what it has and gets what
+   * changed since, from this replica or another, also after a restart of the hub.
    *
    * @generated from rpc conductor.fleet.v1alpha1.FleetService.WatchAgents
    */
@@ -1620,7 +1748,7 @@ export const ReceiptService: GenService<{
     output: typeof ListReceiptsResponseSchema;
   },
   /**
-   * The whole list first, then every change.
+   * The whole list first, then every change; resumes as WatchAgents does.
    *
    * @generated from rpc conductor.fleet.v1alpha1.ReceiptService.WatchReceipts
    */
@@ -1667,6 +1795,16 @@ export const RevocationService: GenService<{
     methodKind: "unary";
     input: typeof ListRevocationsRequestSchema;
     output: typeof ListRevocationsResponseSchema;
+  },
+  /**
+   * One revocation, or all: the whole first, then every one whose progress changed. Ends when the one that was asked for is complete.
+   *
+   * @generated from rpc conductor.fleet.v1alpha1.RevocationService.WatchRevocations
+   */
+  watchRevocations: {
+    methodKind: "server_streaming";
+    input: typeof WatchRevocationsRequestSchema;
+    output: typeof WatchRevocationsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_conductor_fleet_v1alpha1_fleet, 2);

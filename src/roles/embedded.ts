@@ -41,19 +41,21 @@ export async function openOwnCluster(options: AgentOptions, closing: ClosingOrde
     closing.add(onAbort(signal, () => cluster.close()));
     return { cluster, simulatedNodes: false };
   }
-  const cluster = await openEmbeddedCluster({ directory, clock, random, log });
+  const pem = async (name: string, what: string): Promise<string> => readFile(required(env, name, what), "utf8");
+  // The CA of the clients signs the certificate of the server too.
+  const rootCa = await pem("EMBEDDED_API_CA_CERT_PATH", "CA of its clients");
+  const cluster = await openEmbeddedCluster({ directory, clock, random, log, rootCa });
   closing.add(onAbort(signal, () => cluster.close()));
   await install(cluster);
 
   const api = closing.stage("api server");
-  const pem = async (name: string, what: string): Promise<string> => readFile(required(env, name, what), "utf8");
   const served = await serveCluster({
     cluster,
     ...listenAddress(env, "EMBEDDED_API_ADDR", "127.0.0.1:6443"),
     tls: {
       cert: await pem("EMBEDDED_API_CERT_PATH", "certificate of the embedded Kubernetes API"),
       key: await pem("EMBEDDED_API_KEY_PATH", "key of the embedded Kubernetes API"),
-      clientCa: await pem("EMBEDDED_API_CA_CERT_PATH", "CA of its clients"),
+      clientCa: rootCa,
     },
     serviceAccountKeyPath: join(directory, "service-account.key"),
     clock,

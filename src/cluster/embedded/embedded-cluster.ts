@@ -22,6 +22,7 @@ import type {
 } from "../cluster.ts";
 import { AdmissionCel } from "./admission/admission-cel.ts";
 import { NO_ADMISSION, storedAdmission } from "./admission/admission.ts";
+import { NamespaceDefaults } from "./accounts/namespace-defaults.ts";
 import { trackUpdate } from "./apply/track-update.ts";
 import { serveCustomResources } from "./crd/crd-controller.ts";
 import { CrdLifecycle } from "./crd/crd-lifecycle.ts";
@@ -32,6 +33,7 @@ import { listObjects } from "./requests/list.ts";
 import { expireEvents } from "./garbage-collection/event-expiry.ts";
 import { GarbageCollector } from "./garbage-collection/garbage-collector.ts";
 import { NamespaceLifecycle } from "./namespaces/namespace-lifecycle.ts";
+import { JobExpiry } from "./jobs/job-expiry.ts";
 import { managerOf } from "./requests/field-manager.ts";
 import { patchObject } from "./requests/patch.ts";
 import { replaceObject } from "./requests/replace.ts";
@@ -57,6 +59,8 @@ export interface EmbeddedClusterOptions {
   readonly log: Log;
   /** Size limit of the state on disk, bytes; default 8 GiB. */
   readonly maxStateBytes?: number;
+  /** PEM of the CA that signs the certificate of the cluster's API; published to every namespace as `kube-root-ca.crt`. */
+  readonly rootCa?: string;
   /** Closes the cluster when it aborts. */
   readonly signal?: AbortSignal;
 }
@@ -135,6 +139,8 @@ class SqliteCluster implements EmbeddedCluster {
       new NamespaceLifecycle(system, closing),
       new CrdLifecycle(system, closing),
       new ClusterRoleAggregation(system, closing),
+      new NamespaceDefaults(system, closing, options.rootCa),
+      new JobExpiry(system, closing),
     ];
     this.#sweeps = Promise.all([expireEvents(system, closing), compactByAge(store, clock, log, closing)]);
     this.closed = this.#run();

@@ -11,6 +11,7 @@ import { explainCommands } from "./commands/explain.ts";
 import { packCommands } from "./commands/pack.ts";
 import { permissionCommands } from "./commands/permissions.ts";
 import { processCommands } from "./commands/process.ts";
+import { rbacCommands } from "./commands/rbac.ts";
 import { receiptsCommand } from "./commands/receipts.ts";
 import { revokeCommands } from "./commands/revoke.ts";
 import { simulateCommand } from "./commands/simulate.ts";
@@ -56,6 +57,7 @@ Exit codes: 0 yes or ok, 1 no or failed, 2 usage.`,
   explainCommands(program, context);
   permissionCommands(program, context);
   simulateCommand(program, context);
+  rbacCommands(program, context);
   auditCommands(program, context);
   packCommands(program, context);
   clusterCommands(program, context);

@@ -43,6 +43,8 @@ export const LABELS = {
   policyType: "ontai.dev/policy-type",
   /** On what the permission plane writes: `guardian` or `compiler` (permissions §0). */
   rbacManagedBy: "ontai.dev/managed-by",
+  /** On materialised RBAC: `{namespace}.{name}` of the RBACProfile it comes from. */
+  rbacProfile: "ontai.dev/rbac-profile",
 } as const;
 
 /** Annotations that the system writes. */
@@ -61,6 +63,8 @@ export const ANNOTATIONS = {
   declaringPrincipal: "seam.ontai.dev/declaring-principal",
   mirroredAt: "seam.ontai.dev/mirrored-at",
   rbacOwner: "ontai.dev/rbac-owner",
+  /** On materialised RBAC: `{namespace}/{name}` of the RBACProfile it comes from. */
+  rbacProfile: "ontai.dev/rbac-profile",
   actorRef: "seam.ontai.dev/actor-ref",
   contentHash: "seam.ontai.dev/content-hash",
   /** On `cluster-maximum`: `follow` (default) or `pinned` (permissions §4.5). */
@@ -96,6 +100,12 @@ export const FIELD_MANAGERS = {
   permissionEngine: "guardian-engine",
   clusterPolicies: "guardian-cluster-policies",
   identityProbe: "guardian-identity-probe",
+  /** Roles and bindings from profiles, on tenants and on the management cluster. */
+  rbacMaterialiser: "guardian-rbac",
+  /** What a tenant says of its RBAC surface in its snapshot receipt. */
+  rbacSurface: "conductor-agent-rbac",
+  /** PermissionSets and profiles made from the RBAC of an existing cluster (permissions §13.4). */
+  rbacIntake: "guardian-rbac-intake",
   dispatcher: "dispatcher",
   corrector: "dispatcher-corrector",
 } as const;

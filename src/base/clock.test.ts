@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ManualClock, rfc3339, rfc3339Seconds, systemClock } from "./clock.ts";
+import { ManualClock, Timestamps, rfc3339, rfc3339Seconds, systemClock } from "./clock.ts";
 
 describe("manual clock", () => {
   it("wakes sleepers in the order of their time, each seeing its own time", async () => {
@@ -80,4 +80,7 @@ it("writes RFC 3339 with and without fraction", () => {
   const ms = Date.UTC(2026, 0, 10, 8, 0, 0, 7);
   expect(rfc3339(ms)).toBe("2026-01-10T08:00:00.007Z");
   expect(rfc3339Seconds(ms)).toBe("2026-01-10T08:00:00Z");
+  const stamps = new Timestamps();
+  for (const at of [0, ms, ms + 9, ms + 90, ms + 900, ms + 993, ms + 1_000, ms - 5, -1, 253_402_300_799_999])
+    expect(stamps.text(at)).toBe(rfc3339(at));
 });

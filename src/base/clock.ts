@@ -110,6 +110,22 @@ export function rfc3339(ms: number): string {
   return new Date(ms).toISOString();
 }
 
+/** {@link rfc3339} for who writes many times that lie close together, such as one per decision: a second's text is made once. */
+export class Timestamps {
+  #second = Number.NaN;
+  #prefix = "";
+
+  text(ms: number): string {
+    const second = Math.floor(ms / 1000);
+    if (second !== this.#second) {
+      this.#prefix = rfc3339(second * 1000).slice(0, -4);
+      this.#second = second;
+    }
+    const rest = Math.floor(ms - second * 1000);
+    return `${this.#prefix}${rest < 10 ? "00" : rest < 100 ? "0" : ""}${rest}Z`;
+  }
+}
+
 /** RFC 3339 in UTC without fraction, as Kubernetes writes `metav1.Time`. */
 export function rfc3339Seconds(ms: number): string {
   return `${new Date(ms).toISOString().slice(0, 19)}Z`;

@@ -12,6 +12,8 @@ import { PackReceipts } from "../federation/spoke/items/pack/pack-receipts.ts";
 import type { TenantPackParts } from "../federation/spoke/items/pack/tenant-pack-parts.ts";
 import { SnapshotHandler } from "../federation/spoke/items/snapshot/snapshot-handler.ts";
 import { DriftFeedback } from "../federation/spoke/drift/drift-feedback.ts";
+import { SurfaceFacts } from "../federation/spoke/rbac/surface-facts.ts";
+import { startTenantRbac } from "../federation/spoke/rbac/tenant-rbac.ts";
 import { startPackDrift } from "../federation/spoke/drift/pack-drift.ts";
 import type { SpokeEvents } from "../federation/spoke/ports.ts";
 import { startTenantRevocations } from "../federation/spoke/revocations/tenant-revocations.ts";
@@ -118,7 +120,10 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     log,
   };
   const packHandler = new PackHandler(packs);
-  const snapshotHandler = new SnapshotHandler({ clusterId, cluster, store, facts, clock, log });
+  const snapshots = { clusterId, cluster, store, facts, surface: new SurfaceFacts(), clock, log };
+  const snapshotHandler = new SnapshotHandler(snapshots);
+  const rbac = startTenantRbac({ ...snapshots, materialise: materialises(options), random, signal: agent });
+  closing.add(rbac.closed);
   const drift = await startPackDrift({ ...packs, signal: agent });
   closing.add(drift.closed);
   const revocations = startTenantRevocations({ packs, snapshots: snapshotHandler, signal: agent });
@@ -216,6 +221,18 @@ async function refusePrivateKey(keysDirectory: string): Promise<void> {
 function hubEndpoints(options: AgentOptions): readonly string[] {
   required(options.env, "MGMT_FEDERATION_ADDR", "host:port of the hub");
   return list(options.env, "MGMT_FEDERATION_ADDR");
+}
+
+/** @throws SeamError `EnvironmentInvalid` */
+function materialises({ env }: AgentOptions): boolean {
+  const text = env["RBAC_MATERIALIZATION"] || "enforce";
+  if (text === "enforce" || text === "off") return text === "enforce";
+  throw new SeamError({
+    reason: "EnvironmentInvalid",
+    object: "environment variable RBAC_MATERIALIZATION",
+    expected: `must be enforce or off, found ${JSON.stringify(text)}`,
+    remedy: "off leaves the cluster's own RBAC alone and only reports how it differs",
+  });
 }
 
 function auditCap(options: AgentOptions): { readonly auditCapBytes?: number } {

@@ -16,6 +16,8 @@ export type Encodable = Message | Uint8Array;
 export interface ServiceDefinitionOptions {
   /** Encoders of hot answers by the method's local name; they take the initialiser of the output as well as the message. */
   readonly encoders?: ReadonlyMap<string, (reply: unknown) => Buffer>;
+  /** Decoders of hot questions by the method's local name. */
+  readonly decoders?: ReadonlyMap<string, (bytes: Uint8Array) => Message>;
 }
 
 /** The grpc-js definition of a protobuf-es service: real protobuf on the wire, full names as published. */
@@ -23,8 +25,12 @@ export function serviceDefinition(service: DescService, options: ServiceDefiniti
   const definition: Record<string, MethodDefinition<Encodable, Encodable>> = {};
   for (const method of service.methods) {
     const encoder = options.encoders?.get(method.localName);
-    const own = methodDefinition(method);
-    definition[method.localName] = encoder === undefined ? own : { ...own, responseSerialize: encoder };
+    const decoder = options.decoders?.get(method.localName);
+    definition[method.localName] = {
+      ...methodDefinition(method),
+      ...(encoder !== undefined && { responseSerialize: encoder }),
+      ...(decoder !== undefined && { requestDeserialize: decoder }),
+    };
   }
   return definition;
 }

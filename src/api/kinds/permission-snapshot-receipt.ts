@@ -2,6 +2,7 @@
 import type { KubeObject } from "../object.ts";
 import type { ResourceType } from "../resource-type.ts";
 import type { Condition } from "./condition.ts";
+import type { SurfaceDifference } from "./surface-difference.ts";
 
 /** PermissionSnapshotReceipt is the tenant's acknowledgement of its permission snapshot. */
 export interface PermissionSnapshotReceipt extends KubeObject {
@@ -60,10 +61,14 @@ export interface PermissionSnapshotReceiptStatus {
   readonly lastRejected?: RejectedSnapshot;
   /** Hash of the local RBAC surface. */
   readonly surfaceHash?: string;
-  /** Objects beyond the content. */
-  readonly excess?: readonly SurfaceObjectRef[];
-  /** Objects the content names that are absent. */
-  readonly missing?: readonly SurfaceObjectRef[];
+  /** Rights of governed subjects beyond the snapshot, as far as they are listed. */
+  readonly excess?: readonly SurfaceDifference[];
+  /** Rights beyond the snapshot. */
+  readonly excessTotal?: number;
+  /** Rights that the snapshot grants and the cluster does not, as far as they are listed. */
+  readonly missing?: readonly SurfaceDifference[];
+  /** Rights that are missing. */
+  readonly missingTotal?: number;
   /** Latest observations of the object's state, one entry per type, one writer per entry. */
   readonly conditions?: readonly Condition[];
 }
@@ -76,14 +81,4 @@ export interface RejectedSnapshot {
   readonly reasonCode: string;
   /** When. */
   readonly at?: string;
-}
-
-/** One Role or Binding. */
-export interface SurfaceObjectRef {
-  /** Kind. */
-  readonly kind: string;
-  /** Namespace. */
-  readonly namespace?: string;
-  /** Name. */
-  readonly name: string;
 }

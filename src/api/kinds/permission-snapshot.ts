@@ -3,6 +3,7 @@ import type { KubeObject } from "../object.ts";
 import type { ResourceType } from "../resource-type.ts";
 import type { Condition } from "./condition.ts";
 import type { SealedCausalChain } from "./sealed-causal-chain.ts";
+import type { SurfaceDifference } from "./surface-difference.ts";
 
 /** PermissionSnapshot is the effective permission graph of one cluster. */
 export interface PermissionSnapshot extends KubeObject {
@@ -205,6 +206,18 @@ export interface PermissionSnapshotStatus {
   readonly drift?: boolean;
   /** The RBAC surface on the cluster differs from the content. */
   readonly driftDetected?: boolean;
+  /** Hash of the RBAC surface that the tenant reported last. */
+  readonly surfaceHash?: string;
+  /** Rights of governed subjects beyond the snapshot, as far as they are listed. */
+  readonly excess?: readonly SurfaceDifference[];
+  /** Rights beyond the snapshot. */
+  readonly excessTotal?: number;
+  /** Rights that the snapshot grants and the cluster does not, as far as they are listed. */
+  readonly missing?: readonly SurfaceDifference[];
+  /** Rights that are missing. */
+  readonly missingTotal?: number;
+  /** What the tenant says of the roles and bindings it materialises. */
+  readonly localProvisioningStatus?: string;
   /** signedVersion equals spec.version. */
   readonly signed?: boolean;
   /** Version that was signed last. */

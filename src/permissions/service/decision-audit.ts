@@ -1,4 +1,4 @@
-import { type Clock, rfc3339 } from "../../base/clock.ts";
+import { type Clock, Timestamps } from "../../base/clock.ts";
 import { errorMessage } from "../../base/errors.ts";
 import { ulid } from "../../base/ids.ts";
 import type { JsonObject } from "../../base/json.ts";
@@ -54,6 +54,7 @@ export interface DecisionAuditOptions {
  */
 export class DecisionAudit {
   readonly #options: DecisionAuditOptions;
+  readonly #timestamps = new Timestamps();
   #inFlight = 0;
   #dropped = 0;
   #seen = new Set<string>();
@@ -130,7 +131,7 @@ export class DecisionAudit {
 
   #head(action: string): JsonObject {
     const { clock, random } = this.#options;
-    return { eventId: ulid(clock, random), time: rfc3339(clock.now()), action };
+    return { eventId: ulid(clock, random), time: this.#timestamps.text(clock.now()), action };
   }
 
   #eventOf(record: DecisionRecord): JsonObject {

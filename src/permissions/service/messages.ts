@@ -19,7 +19,6 @@ import type { SubjectKind as Kind } from "../rules/principal.ts";
 import { principalRefOf } from "../rules/principal.ts";
 import type { Scope } from "../rules/scope.ts";
 import type { SnapshotSubject } from "../snapshot/content.ts";
-import { consistencyToken } from "../snapshot/snapshot-version.ts";
 import type { ActiveSnapshot, SnapshotState } from "../store/active-snapshot.ts";
 
 /** From the engine's words to those of the published messages. */
@@ -65,7 +64,7 @@ export function metaMessage(
     epoch: BigInt(statement.epoch),
     sequence: BigInt(statement.sequence),
     contentHash: statement.contentHash,
-    consistencyToken: consistencyToken(statement, statement.contentHash),
+    consistencyToken: snapshot.consistencyToken,
   };
 }
 

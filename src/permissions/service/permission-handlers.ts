@@ -1,9 +1,13 @@
+import type { Message } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
+  BatchCheckPermissionRequestSchema,
   BatchCheckPermissionResponseSchema,
+  CheckPermissionRequestSchema,
   CheckPermissionResponseSchema,
   PermissionService,
 } from "../../api/gen/ontai/security/v1alpha1/permission_pb.ts";
+import { directDecoder } from "../../api/grpc/direct-decoder.ts";
 import { directEncoder } from "../../api/grpc/direct-encoder.ts";
 import { type GrpcService, type ServiceHandlers, implementService } from "../../api/grpc/service-implementation.ts";
 import { ulid } from "../../base/ids.ts";
@@ -16,13 +20,17 @@ import { watchSnapshot } from "./watch-snapshot.ts";
 /** Its methods, whichever way they are called: gRPC, Connect, or the HTTP forms over them. */
 export type PermissionMethods = ServiceHandlers<typeof PermissionService>;
 
-/** The service on gRPC. Decisions, which are asked all day, are encoded as they are answered. */
+/** The service on gRPC. Decisions, which are asked all day, are read and written directly. */
 export function permissionService(methods: PermissionMethods): GrpcService {
   const encoders = new Map([
     ["checkPermission", directEncoder(CheckPermissionResponseSchema)],
     ["batchCheckPermission", directEncoder(BatchCheckPermissionResponseSchema)],
   ]);
-  return implementService(PermissionService, methods, { encoders });
+  const decoders = new Map<string, (bytes: Uint8Array) => Message>([
+    ["checkPermission", directDecoder(CheckPermissionRequestSchema)],
+    ["batchCheckPermission", directDecoder(BatchCheckPermissionRequestSchema)],
+  ]);
+  return implementService(PermissionService, methods, { encoders, decoders });
 }
 
 /** The service over a snapshot store (permissions §11). Questions never fail for want of a snapshot: they answer with a code. */

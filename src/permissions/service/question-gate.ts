@@ -39,6 +39,19 @@ export interface Gate {
   readonly refusal: Refusal | undefined;
 }
 
+/** What was answered, for the record. */
+export interface Answered {
+  readonly query: QueryVerb;
+  readonly principal: string;
+  readonly requestId: string;
+  readonly request?: AccessRequest;
+  readonly allowed: boolean;
+  readonly code: DecisionCode;
+  /** Logged even when it is an allow that would not be sampled. */
+  readonly always?: boolean;
+  readonly matchedPolicy?: string;
+}
+
 /** Why there is no answer. */
 export interface Refusal {
   readonly code: DecisionCode;
@@ -125,33 +138,22 @@ export class QuestionGate {
   }
 
   /** Counts and logs an answer. */
-  record(
-    context: CallContext,
-    gate: Gate,
-    answered: {
-      readonly query: QueryVerb;
-      readonly principal: string;
-      readonly requestId: string;
-      readonly request?: AccessRequest;
-      readonly allowed: boolean;
-      readonly code: DecisionCode;
-      /** Logged even when it is an allow that would not be sampled. */
-      readonly always?: boolean;
-      readonly matchedPolicy?: string;
-    },
-  ): void {
-    const { always = false, matchedPolicy = "", request, ...rest } = answered;
+  record(context: CallContext, gate: Gate, answered: Answered): void {
     this.#counts.add(answered.code, gate.freshness);
     this.parts.audit.record(
       {
-        ...rest,
-        request,
-        matchedPolicy,
+        query: answered.query,
+        principal: answered.principal,
+        requestId: answered.requestId,
+        request: answered.request,
+        allowed: answered.allowed,
+        code: answered.code,
+        matchedPolicy: answered.matchedPolicy ?? "",
         decisionId: gate.decisionId,
         caller: context.principal?.name ?? "",
         snapshotVersion: gate.snapshot?.statement.version ?? "",
       },
-      always,
+      answered.always,
     );
   }
 

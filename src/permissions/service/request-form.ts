@@ -3,8 +3,9 @@ import { derivedGroups } from "../rules/principal.ts";
 import type { PrincipalContext } from "../decision/principal-context.ts";
 import type { FieldViolations } from "./field-violations.ts";
 
-/** Longest verb, characters. */
-const MAX_VERB = 63;
+const REQUIRED = { required: true } as const;
+/** A verb has at most 63 characters. */
+const VERB = { required: true, max: 63 } as const;
 
 /** The part of a message that says what is asked; path or resource fields. */
 export interface RequestFields {
@@ -21,7 +22,7 @@ export interface RequestFields {
 export function accessRequestOf(fields: RequestFields, violations: FieldViolations): AccessRequest {
   const { verb, apiGroup, namespace, resourceName: name, path } = fields;
   let { resource, subresource } = fields;
-  violations.text("verb", verb, { required: true, max: MAX_VERB });
+  violations.text("verb", verb, VERB);
   if (path !== "") {
     violations.text("path", path);
     const given = Object.entries({ apiGroup, resource, subresource, resourceName: name, namespace });
@@ -29,9 +30,11 @@ export function accessRequestOf(fields: RequestFields, violations: FieldViolatio
       if (value !== "") violations.add(field, "is empty in a request about a path; ask about one or the other");
     return { form: "path", verb, path };
   }
-  violations.text("resource", resource, { required: true });
-  for (const [field, value] of Object.entries({ apiGroup, subresource, resourceName: name, namespace }))
-    violations.text(field, value);
+  violations.text("resource", resource, REQUIRED);
+  violations.text("apiGroup", apiGroup);
+  violations.text("subresource", subresource);
+  violations.text("resourceName", name);
+  violations.text("namespace", namespace);
   const slash = resource.indexOf("/");
   if (slash >= 0) {
     if (subresource !== "")
@@ -51,8 +54,9 @@ export interface PrincipalFields {
 
 /** Reads and checks who is asked about; implicit groups are added unless that is turned off. */
 export function principalContextOf(fields: PrincipalFields, violations: FieldViolations): PrincipalContext {
-  violations.text("principal", fields.principal, { required: true });
-  violations.groups(fields.groups);
-  const derived = fields.deriveGroups === false ? [] : derivedGroups(fields.principal);
-  return { user: fields.principal, groups: [...new Set([...fields.groups, ...derived])] };
+  const { principal: user, groups } = fields;
+  violations.text("principal", user, REQUIRED);
+  violations.groups(groups);
+  if (fields.deriveGroups === false) return { user, groups };
+  return { user, groups: [...new Set([...groups, ...derivedGroups(user)])] };
 }

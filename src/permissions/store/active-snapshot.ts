@@ -7,6 +7,8 @@ import type { Freshness } from "./freshness.ts";
 export interface ActiveSnapshot {
   readonly statement: SnapshotStatement;
   readonly index: PermissionIndex;
+  /** Of its position, for answers (permissions §11.1). */
+  readonly consistencyToken: string;
   /** Key that verified the statement: hex SHA-256 of its SPKI DER. */
   readonly keyId: string;
   /** Monotonic milliseconds at which age 0 was. */

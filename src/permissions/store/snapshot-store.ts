@@ -9,7 +9,7 @@ import { type Floor, type OrderingValue, NO_FLOOR } from "../../trust/floors/ord
 import { buildIndex } from "../index/build-index.ts";
 import type { PermissionIndex } from "../index/permission-index.ts";
 import { SnapshotRefused } from "../snapshot/snapshot-failure.ts";
-import { type SnapshotPosition, comparePositions } from "../snapshot/snapshot-version.ts";
+import { type SnapshotPosition, comparePositions, consistencyToken } from "../snapshot/snapshot-version.ts";
 import type { SnapshotStatement } from "../snapshot/statement.ts";
 import { type VerifiedStatement, verifyStatement } from "../snapshot/verify-statement.ts";
 import type { ActiveSnapshot, SnapshotRejection, SnapshotState, SnapshotStoreEvent } from "./active-snapshot.ts";
@@ -160,6 +160,7 @@ class DurableSnapshotStore implements SnapshotStore {
         statement,
         index,
         keyId,
+        consistencyToken: consistencyToken(statement, statement.contentHash),
         verifiedMonotonicMs: clock.monotonic() - ageMs,
         verifiedAtMs: clock.now() - ageMs,
       };
@@ -223,6 +224,7 @@ class DurableSnapshotStore implements SnapshotStore {
         statement,
         index,
         keyId,
+        consistencyToken: consistencyToken(statement, statement.contentHash),
         verifiedMonotonicMs: clock.monotonic(),
         verifiedAtMs: clock.now(),
       };

@@ -15,6 +15,7 @@ import {
   type PackReceiptReport,
   PackReceiptReportSchema,
   SnapshotReceiptReportSchema,
+  SurfaceDifferenceSchema,
 } from "../../../api/gen/conductor/federation/v1alpha1/facts_pb.ts";
 import { PackInstalled } from "../../../api/kinds/pack-installed.ts";
 import { PackReceipt } from "../../../api/kinds/pack-receipt.ts";
@@ -284,6 +285,38 @@ describe("snapshot acknowledgement (R-6.4)", () => {
       lastRejected: { version: "e1.s3.0", reasonCode: "SIGNATURE_INVALID" },
     });
     expect(await acknowledged()).toEqual([version, false, "False", "Rejected"]);
+  });
+
+  it("W10: Compliant follows what the tenant compared, never its acknowledgement, and no tenant decides how large it gets", async () => {
+    const compliant = async () =>
+      findCondition((await management.cluster.get(PermissionSnapshot, key)).status?.conditions, "Compliant");
+    expect(await compliant()).toBeUndefined();
+    const surfaceHash = digestOf("surface");
+    const difference = {
+      subject: "User ada",
+      where: "cluster-wide",
+      rule: "delete nodes in *",
+      binding: "ClusterRoleBinding x",
+    };
+    const excess = Array.from({ length: 60 }, () => create(SurfaceDifferenceSchema, difference));
+    await send({ surfaceHash, excess, excessTotal: 60 });
+    expect(await compliant()).toMatchObject({
+      status: "False",
+      reason: "DriftDetected",
+      message: expect.stringContaining(
+        "60 rights beyond the snapshot, 0 missing; beyond: User ada: delete nodes in * cluster-wide by ClusterRoleBinding x",
+      ),
+    });
+    const { status } = await management.cluster.get(PermissionSnapshot, key);
+    expect(status).toMatchObject({ driftDetected: true, surfaceHash, excessTotal: 60 });
+    expect(status?.excess).toHaveLength(50);
+    await send({ surfaceHash: digestOf("other"), provisioningStatus: "2 roles and bindings stand" });
+    expect(await compliant()).toMatchObject({ status: "True", reason: "DriftAbsent" });
+    expect((await management.cluster.get(PermissionSnapshot, key)).status).toMatchObject({
+      driftDetected: false,
+      excess: [],
+      localProvisioningStatus: "2 roles and bindings stand",
+    });
   });
 
   it("does not write for being seen again within a minute", async () => {

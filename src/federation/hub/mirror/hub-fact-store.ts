@@ -74,8 +74,8 @@ async function storeSnapshotReceipt(
   const snapshot = await ifPresent(options.cluster.get(PermissionSnapshot, key));
   if (snapshot === undefined)
     throw new FactRefused("SNAPSHOT_UNKNOWN", `PermissionSnapshot ${key.namespace}/${key.name} does not exist`);
-  const { fields, condition } = acknowledgeSnapshot(snapshot, report, rfc3339Seconds(options.clock.now()));
+  const { fields, conditions } = acknowledgeSnapshot(snapshot, report, rfc3339Seconds(options.clock.now()));
   await fence.hold();
-  const content = { fields, conditions: [condition], unchanged: true } as const;
+  const content = { fields, conditions, unchanged: true } as const;
   await applyStatus(options, PermissionSnapshot, snapshot, content, FIELD_MANAGERS.hub);
 }

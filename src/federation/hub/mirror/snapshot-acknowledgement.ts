@@ -1,12 +1,24 @@
-import type { SnapshotReceiptReport } from "../../../api/gen/conductor/federation/v1alpha1/facts_pb.ts";
+import type {
+  SnapshotReceiptReport,
+  SurfaceDifference,
+} from "../../../api/gen/conductor/federation/v1alpha1/facts_pb.ts";
 import type { ConditionUpdate } from "../../../api/conditions.ts";
 import type { PermissionSnapshot, PermissionSnapshotStatus } from "../../../api/kinds/permission-snapshot.ts";
 
 /** What the hub says in a snapshot's status about its tenant (R-6.4). */
 export interface SnapshotAcknowledgement {
-  readonly fields: Pick<PermissionSnapshotStatus, "lastAckedVersion" | "lastSeen" | "drift">;
-  readonly condition: ConditionUpdate;
+  readonly fields: Pick<PermissionSnapshotStatus, "lastAckedVersion" | "lastSeen" | "drift"> & SurfaceStatus;
+  readonly conditions: readonly ConditionUpdate[];
 }
+
+/** What the tenant says of its own RBAC (permissions §10.5); nothing before its first comparison. */
+type SurfaceStatus = Pick<
+  PermissionSnapshotStatus,
+  "driftDetected" | "surfaceHash" | "excess" | "excessTotal" | "missing" | "missingTotal" | "localProvisioningStatus"
+>;
+
+/** Differences told in the message of a condition. */
+const MAX_TOLD = 3;
 
 /** `lastSeen` alone is not worth a write more often than this, milliseconds (R-4.22). */
 export const LAST_SEEN_INTERVAL_MS = 60_000;
@@ -31,9 +43,58 @@ export function acknowledgeSnapshot(
       ...(lastAckedVersion === undefined ? {} : { lastAckedVersion }),
       lastSeen: quietly(snapshot.status?.lastSeen, nowText),
       drift: lastAckedVersion !== version,
+      ...surfaceStatus(report),
     },
-    condition: condition(snapshot, report, { current, acked }),
+    conditions: [condition(snapshot, report, { current, acked }), ...compliance(report)],
   };
+}
+
+function surfaceStatus(report: SnapshotReceiptReport): SurfaceStatus {
+  const { surfaceHash, excess, excessTotal, missing, missingTotal, provisioningStatus } = report;
+  const provisioning = provisioningStatus === "" ? {} : { localProvisioningStatus: clip(provisioningStatus, 4096) };
+  if (surfaceHash === "") return provisioning;
+  const listed = (differences: readonly SurfaceDifference[]) => differences.slice(0, MAX_LISTED).map(listedDifference);
+  return {
+    ...provisioning,
+    driftDetected: excessTotal + missingTotal > 0,
+    surfaceHash: clip(surfaceHash, 71),
+    excess: listed(excess),
+    excessTotal: Math.min(excessTotal, MAX_COUNT),
+    missing: listed(missing),
+    missingTotal: Math.min(missingTotal, MAX_COUNT),
+  };
+}
+
+function listedDifference({ subject, where, rule, binding }: SurfaceDifference) {
+  const right = { subject: clip(subject), where: clip(where), rule: clip(rule) };
+  return binding === "" ? right : { ...right, binding: clip(binding) };
+}
+
+/** What a tenant sends is bounded here again: nobody else's word decides how large our objects are. */
+function clip(text: string, max = 1_024): string {
+  return text.slice(0, max);
+}
+
+/** As many as the schema takes. */
+const MAX_LISTED = 50;
+const MAX_COUNT = 2 ** 31 - 1;
+
+function compliance(report: SnapshotReceiptReport): readonly ConditionUpdate[] {
+  if (report.surfaceHash === "") return [];
+  const { excess, missing, excessTotal, missingTotal } = report;
+  const type = "Compliant";
+  if (excessTotal + missingTotal === 0)
+    return [
+      { type, status: "True", reason: "DriftAbsent", message: "the cluster's RBAC grants what the snapshot does" },
+    ];
+  const told = [
+    ...excess
+      .slice(0, MAX_TOLD)
+      .map(({ subject, where, rule, binding }) => `beyond: ${subject}: ${rule} ${where} by ${binding}`),
+    ...missing.slice(0, MAX_TOLD).map(({ subject, where, rule }) => `missing: ${subject}: ${rule} ${where}`),
+  ];
+  const message = clip(`${excessTotal} rights beyond the snapshot, ${missingTotal} missing; ${told.join("; ")}`, 4_096);
+  return [{ type, status: "False", reason: "DriftDetected", message }];
 }
 
 function condition(

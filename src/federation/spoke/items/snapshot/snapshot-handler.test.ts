@@ -16,6 +16,7 @@ import { ruleOf } from "../../../../permissions/rules/rule.ts";
 import type { SnapshotContent } from "../../../../permissions/snapshot/content.ts";
 import { type SnapshotStore, openSnapshotStore } from "../../../../permissions/store/snapshot-store.ts";
 import { decodeEnvelope } from "../../../../trust/dsse.ts";
+import { SurfaceFacts } from "../../rbac/surface-facts.ts";
 import type { FactOutbox, ItemContext, ItemOutcome } from "../../ports.ts";
 import { SnapshotHandler } from "./snapshot-handler.ts";
 import { ENVELOPE_ANNOTATION } from "./snapshot-mirror.ts";
@@ -93,7 +94,14 @@ beforeAll(async () => {
       return Promise.resolve();
     },
   };
-  handler = new SnapshotHandler({ clusterId: "tenant-1", cluster: tenant.cluster, store, facts, ...common });
+  handler = new SnapshotHandler({
+    clusterId: "tenant-1",
+    cluster: tenant.cluster,
+    store,
+    facts,
+    surface: new SurfaceFacts(),
+    ...common,
+  });
 });
 
 afterAll(async () => {

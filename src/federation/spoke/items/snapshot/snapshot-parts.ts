@@ -3,6 +3,7 @@ import type { Log } from "../../../../base/log.ts";
 import type { Cluster } from "../../../../cluster/cluster.ts";
 import type { SnapshotStore } from "../../../../permissions/store/snapshot-store.ts";
 import type { FactOutbox } from "../../ports.ts";
+import type { SurfaceFacts } from "../../rbac/surface-facts.ts";
 
 /** What the handler of permission snapshots works with. */
 export interface SnapshotParts {
@@ -12,6 +13,8 @@ export interface SnapshotParts {
   readonly cluster: Cluster;
   readonly store: SnapshotStore;
   readonly facts: Pick<FactOutbox, "snapshotReceipt" | "audit">;
+  /** What is known of the cluster's own RBAC; told with every report. */
+  readonly surface: SurfaceFacts;
   readonly clock: Clock;
   readonly log: Log;
 }

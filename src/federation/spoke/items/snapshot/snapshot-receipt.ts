@@ -1,5 +1,8 @@
 import { create } from "@bufbuild/protobuf";
-import { RejectedSnapshotSchema } from "../../../../api/gen/conductor/federation/v1alpha1/facts_pb.ts";
+import {
+  RejectedSnapshotSchema,
+  SurfaceDifferenceSchema,
+} from "../../../../api/gen/conductor/federation/v1alpha1/facts_pb.ts";
 import {
   PermissionSnapshotReceipt,
   type PermissionSnapshotReceiptStatus,
@@ -27,6 +30,7 @@ export async function acknowledge(parts: SnapshotParts): Promise<void> {
   const { store } = parts;
   const { current } = store;
   const { degraded, lastRejection } = store.state();
+  const { report, provisioning } = parts.surface;
   await parts.facts.snapshotReceipt({
     snapshotVersion: current?.statement.version ?? "",
     epoch: BigInt(current?.statement.epoch ?? 0),
@@ -37,6 +41,12 @@ export async function acknowledge(parts: SnapshotParts): Promise<void> {
     degradedReason: degraded ? (lastRejection?.code ?? "") : "",
     acknowledgedUnixMs: BigInt(Date.parse(receipt.spec.acknowledgedAt ?? "") || 0),
     lastVerifiedUnixMs: BigInt(Math.round(current?.verifiedAtMs ?? 0)),
+    surfaceHash: report?.surfaceHash ?? "",
+    excess: (report?.excess ?? []).map((difference) => create(SurfaceDifferenceSchema, difference)),
+    excessTotal: report?.excessTotal ?? 0,
+    missing: (report?.missing ?? []).map((difference) => create(SurfaceDifferenceSchema, difference)),
+    missingTotal: report?.missingTotal ?? 0,
+    provisioningStatus: provisioning,
     ...(lastRejection !== undefined && {
       lastRejected: create(RejectedSnapshotSchema, {
         version: lastRejection.version,

@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file conductor/federation/v1alpha1/facts.proto.
  */
 export const file_conductor_federation_v1alpha1_facts: GenFile = /*@__PURE__*/
-  fileDesc("Ciljb25kdWN0b3IvZmVkZXJhdGlvbi92MWFscGhhMS9mYWN0cy5wcm90bxIdY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEieQoQRGVwbG95ZWRSZXNvdXJjZRITCgthcGlfdmVyc2lvbhgBIAEoCRIMCgRraW5kGAIgASgJEhEKCW5hbWVzcGFjZRgDIAEoCRIMCgRuYW1lGAQgASgJEgsKA3VpZBgFIAEoCRIUCgxjb250ZW50X2hhc2gYBiABKAkivQIKD0RyaWZ0ZWRSZXNvdXJjZRJBCghyZXNvdXJjZRgBIAEoCzIvLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLkRlcGxveWVkUmVzb3VyY2USRQoGY2hhbmdlGAIgASgOMjUuY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuRHJpZnRlZFJlc291cmNlLkNoYW5nZRINCgVwYXRocxgDIAMoCRIUCgxsYXN0X21hbmFnZXIYBCABKAkSGgoSZmlyc3Rfc2Vlbl91bml4X21zGAUgASgDIl8KBkNoYW5nZRIWChJDSEFOR0VfVU5TUEVDSUZJRUQQABISCg5DSEFOR0VfTUlTU0lORxABEhMKD0NIQU5HRV9NT0RJRklFRBACEhQKEENIQU5HRV9OT1RfT1dORUQQAyL7BAoRUGFja1JlY2VpcHRSZXBvcnQSFAoMcmVjZWlwdF9uYW1lGAEgASgJEhYKDnJlcG9ydF92ZXJzaW9uGAIgASgEEhgKEGNsdXN0ZXJfcGFja19yZWYYAyABKAkSDwoHdmVyc2lvbhgEIAEoCRIOCgZzZXJpYWwYBSABKAQSFwoPbWFuaWZlc3RfZGlnZXN0GAYgASgJEhUKCHZlcmlmaWVkGAcgASgISACIAQESIgoadmVyaWZpY2F0aW9uX2ZhaWxlZF9yZWFzb24YCCABKAkSFAoMZHJpZnRfc3RhdHVzGAkgASgJEhUKDWRyaWZ0X3N1bW1hcnkYCiABKAkSSQoRZHJpZnRlZF9yZXNvdXJjZXMYCyADKAsyLi5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5EcmlmdGVkUmVzb3VyY2USIAoYbGFzdF9kcmlmdF9jaGVja191bml4X21zGAwgASgDEksKEmRlcGxveWVkX3Jlc291cmNlcxgNIAMoCzIvLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLkRlcGxveWVkUmVzb3VyY2USEwoLcmJhY19kaWdlc3QYDiABKAkSHQoVY2x1c3Rlcl9zY29wZWRfZGlnZXN0GA8gASgJEhcKD3dvcmtsb2FkX2RpZ2VzdBgQIAEoCRIOCgZrZXlfaWQYESABKAkSEwoLcmVjZWlwdF91aWQYEiABKAkSGgoScmVjZWlwdF9nZW5lcmF0aW9uGBMgASgDEg8KB3JlbW92ZWQYFCABKAgSFgoOZGVsaXZlcnlfc3RhdGUYFSABKAlCCwoJX3ZlcmlmaWVkIswCChVTbmFwc2hvdFJlY2VpcHRSZXBvcnQSFgoOcmVwb3J0X3ZlcnNpb24YASABKAQSGAoQc25hcHNob3RfdmVyc2lvbhgCIAEoCRINCgVlcG9jaBgDIAEoBBIQCghzZXF1ZW5jZRgEIAEoBBIUCgxjb250ZW50X2hhc2gYBSABKAkSFwoPa2V5X2ZpbmdlcnByaW50GAYgASgJEhMKC3N5bmNfc3RhdHVzGAcgASgJEhcKD2RlZ3JhZGVkX3JlYXNvbhgIIAEoCRIcChRhY2tub3dsZWRnZWRfdW5peF9tcxgJIAEoAxIdChVsYXN0X3ZlcmlmaWVkX3VuaXhfbXMYCiABKAMSRgoNbGFzdF9yZWplY3RlZBgLIAEoCzIvLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLlJlamVjdGVkU25hcHNob3QiTAoQUmVqZWN0ZWRTbmFwc2hvdBIPCgd2ZXJzaW9uGAEgASgJEhMKC3JlYXNvbl9jb2RlGAIgASgJEhIKCmF0X3VuaXhfbXMYAyABKAMi7gMKC0RyaWZ0UmVwb3J0EhMKC3NpZ25hbF9uYW1lGAEgASgJEhYKDnJlcG9ydF92ZXJzaW9uGAIgASgEEhMKC2RyaWZ0X2NsYXNzGAMgASgJEhYKDmFmZmVjdGVkX2dyb3VwGAQgASgJEhUKDWFmZmVjdGVkX2tpbmQYBSABKAkSGgoSYWZmZWN0ZWRfbmFtZXNwYWNlGAYgASgJEhUKDWFmZmVjdGVkX25hbWUYByABKAkSEAoIZGVjbGFyZWQYCCABKAkSEAoIb2JzZXJ2ZWQYCSABKAkSDgoGcmVhc29uGAogASgJEkkKEWRyaWZ0ZWRfcmVzb3VyY2VzGAsgAygLMi4uY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuRHJpZnRlZFJlc291cmNlEhgKEG9ic2VydmVkX3VuaXhfbXMYDCABKAMSDwoHaGVhbHRoeRgNIAEoCBIZChFwYWNrX2luc3RhbmNlX3JlZhgOIAEoCRIaChJsYXN0X2NvcnJlY3Rpb25faWQYDyABKAkSHwoXbGFzdF9jb3JyZWN0aW9uX2FwcGxpZWQYECABKAgSHQoVbGFzdF9jb3JyZWN0aW9uX2Vycm9yGBEgASgJEhoKEmNvbnNlY3V0aXZlX2NoZWNrcxgSIAEoDSKgAQoLRHJpZnRVcGRhdGUSEwoLc2lnbmFsX25hbWUYASABKAkSFgoOY29ycmVsYXRpb25faWQYAiABKAkSDQoFc3RhdGUYAyABKAkSGgoSZXNjYWxhdGlvbl9jb3VudGVyGAQgASgNEhYKDmNvcnJlY3Rpb25fcmVmGAUgASgJEhAKCHRlcm1pbmFsGAYgASgIEg8KB21lc3NhZ2UYByABKAki/QEKFUNhcGFiaWxpdHlEZWNsYXJhdGlvbhIWCg5yZXBvcnRfdmVyc2lvbhgBIAEoBBIVCg1hZ2VudF92ZXJzaW9uGAIgASgJEhQKDGFnZW50X2xlYWRlchgDIAEoCRI/CgxjYXBhYmlsaXRpZXMYBCADKAsyKS5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5DYXBhYmlsaXR5Eh8KF3RhbG9zX3ZlcnNpb25zX29ic2VydmVkGAUgAygJEiQKHGt1YmVybmV0ZXNfdmVyc2lvbnNfb2JzZXJ2ZWQYBiADKAkSFwoPc2ltdWxhdGVkX25vZGVzGAcgASgIIkAKCkNhcGFiaWxpdHkSDAoEbmFtZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhMKC2Rlc2NyaXB0aW9uGAMgASgJIk8KDUZhY3RSZWplY3Rpb24SCwoDc2VxGAEgASgEEjEKBG5hY2sYAiABKAsyIy5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5OYWNrIk4KCkF1ZGl0RXZlbnQSEAoIc2VxdWVuY2UYASABKAQSDQoFZXZlbnQYAiABKAwSDAoEaGFzaBgDIAEoDBIRCglwcmV2X2hhc2gYBCABKAwiWwoPQXVkaXRFdmVudEJhdGNoEg0KBWVwb2NoGAEgASgEEjkKBmV2ZW50cxgCIAMoCzIpLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLkF1ZGl0RXZlbnQiuQEKDUF1ZGl0RXZlbnRBY2sSDQoFZXBvY2gYASABKAQSFQoNYWNrZWRfdGhyb3VnaBgCIAEoBBJDCghyZWplY3RlZBgDIAMoCzIxLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLlJlamVjdGVkQXVkaXRFdmVudBI9CgdtaXNzaW5nGAQgAygLMiwuY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuU2VxdWVuY2VSYW5nZSI0ChJSZWplY3RlZEF1ZGl0RXZlbnQSEAoIc2VxdWVuY2UYASABKAQSDAoEY29kZRgCIAEoCSIpCg1TZXF1ZW5jZVJhbmdlEgwKBGZyb20YASABKAQSCgoCdG8YAiABKARiBnByb3RvMw", [file_conductor_federation_v1alpha1_desired]);
+  fileDesc("Ciljb25kdWN0b3IvZmVkZXJhdGlvbi92MWFscGhhMS9mYWN0cy5wcm90bxIdY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEieQoQRGVwbG95ZWRSZXNvdXJjZRITCgthcGlfdmVyc2lvbhgBIAEoCRIMCgRraW5kGAIgASgJEhEKCW5hbWVzcGFjZRgDIAEoCRIMCgRuYW1lGAQgASgJEgsKA3VpZBgFIAEoCRIUCgxjb250ZW50X2hhc2gYBiABKAkivQIKD0RyaWZ0ZWRSZXNvdXJjZRJBCghyZXNvdXJjZRgBIAEoCzIvLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLkRlcGxveWVkUmVzb3VyY2USRQoGY2hhbmdlGAIgASgOMjUuY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuRHJpZnRlZFJlc291cmNlLkNoYW5nZRINCgVwYXRocxgDIAMoCRIUCgxsYXN0X21hbmFnZXIYBCABKAkSGgoSZmlyc3Rfc2Vlbl91bml4X21zGAUgASgDIl8KBkNoYW5nZRIWChJDSEFOR0VfVU5TUEVDSUZJRUQQABISCg5DSEFOR0VfTUlTU0lORxABEhMKD0NIQU5HRV9NT0RJRklFRBACEhQKEENIQU5HRV9OT1RfT1dORUQQAyL7BAoRUGFja1JlY2VpcHRSZXBvcnQSFAoMcmVjZWlwdF9uYW1lGAEgASgJEhYKDnJlcG9ydF92ZXJzaW9uGAIgASgEEhgKEGNsdXN0ZXJfcGFja19yZWYYAyABKAkSDwoHdmVyc2lvbhgEIAEoCRIOCgZzZXJpYWwYBSABKAQSFwoPbWFuaWZlc3RfZGlnZXN0GAYgASgJEhUKCHZlcmlmaWVkGAcgASgISACIAQESIgoadmVyaWZpY2F0aW9uX2ZhaWxlZF9yZWFzb24YCCABKAkSFAoMZHJpZnRfc3RhdHVzGAkgASgJEhUKDWRyaWZ0X3N1bW1hcnkYCiABKAkSSQoRZHJpZnRlZF9yZXNvdXJjZXMYCyADKAsyLi5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5EcmlmdGVkUmVzb3VyY2USIAoYbGFzdF9kcmlmdF9jaGVja191bml4X21zGAwgASgDEksKEmRlcGxveWVkX3Jlc291cmNlcxgNIAMoCzIvLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLkRlcGxveWVkUmVzb3VyY2USEwoLcmJhY19kaWdlc3QYDiABKAkSHQoVY2x1c3Rlcl9zY29wZWRfZGlnZXN0GA8gASgJEhcKD3dvcmtsb2FkX2RpZ2VzdBgQIAEoCRIOCgZrZXlfaWQYESABKAkSEwoLcmVjZWlwdF91aWQYEiABKAkSGgoScmVjZWlwdF9nZW5lcmF0aW9uGBMgASgDEg8KB3JlbW92ZWQYFCABKAgSFgoOZGVsaXZlcnlfc3RhdGUYFSABKAlCCwoJX3ZlcmlmaWVkIrEEChVTbmFwc2hvdFJlY2VpcHRSZXBvcnQSFgoOcmVwb3J0X3ZlcnNpb24YASABKAQSGAoQc25hcHNob3RfdmVyc2lvbhgCIAEoCRINCgVlcG9jaBgDIAEoBBIQCghzZXF1ZW5jZRgEIAEoBBIUCgxjb250ZW50X2hhc2gYBSABKAkSFwoPa2V5X2ZpbmdlcnByaW50GAYgASgJEhMKC3N5bmNfc3RhdHVzGAcgASgJEhcKD2RlZ3JhZGVkX3JlYXNvbhgIIAEoCRIcChRhY2tub3dsZWRnZWRfdW5peF9tcxgJIAEoAxIdChVsYXN0X3ZlcmlmaWVkX3VuaXhfbXMYCiABKAMSRgoNbGFzdF9yZWplY3RlZBgLIAEoCzIvLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLlJlamVjdGVkU25hcHNob3QSFAoMc3VyZmFjZV9oYXNoGAwgASgJEkAKBmV4Y2VzcxgNIAMoCzIwLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLlN1cmZhY2VEaWZmZXJlbmNlEhQKDGV4Y2Vzc190b3RhbBgOIAEoDRJBCgdtaXNzaW5nGA8gAygLMjAuY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuU3VyZmFjZURpZmZlcmVuY2USFQoNbWlzc2luZ190b3RhbBgQIAEoDRIbChNwcm92aXNpb25pbmdfc3RhdHVzGBEgASgJIlIKEVN1cmZhY2VEaWZmZXJlbmNlEg8KB3N1YmplY3QYASABKAkSDQoFd2hlcmUYAiABKAkSDAoEcnVsZRgDIAEoCRIPCgdiaW5kaW5nGAQgASgJIkwKEFJlamVjdGVkU25hcHNob3QSDwoHdmVyc2lvbhgBIAEoCRITCgtyZWFzb25fY29kZRgCIAEoCRISCgphdF91bml4X21zGAMgASgDIu4DCgtEcmlmdFJlcG9ydBITCgtzaWduYWxfbmFtZRgBIAEoCRIWCg5yZXBvcnRfdmVyc2lvbhgCIAEoBBITCgtkcmlmdF9jbGFzcxgDIAEoCRIWCg5hZmZlY3RlZF9ncm91cBgEIAEoCRIVCg1hZmZlY3RlZF9raW5kGAUgASgJEhoKEmFmZmVjdGVkX25hbWVzcGFjZRgGIAEoCRIVCg1hZmZlY3RlZF9uYW1lGAcgASgJEhAKCGRlY2xhcmVkGAggASgJEhAKCG9ic2VydmVkGAkgASgJEg4KBnJlYXNvbhgKIAEoCRJJChFkcmlmdGVkX3Jlc291cmNlcxgLIAMoCzIuLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLkRyaWZ0ZWRSZXNvdXJjZRIYChBvYnNlcnZlZF91bml4X21zGAwgASgDEg8KB2hlYWx0aHkYDSABKAgSGQoRcGFja19pbnN0YW5jZV9yZWYYDiABKAkSGgoSbGFzdF9jb3JyZWN0aW9uX2lkGA8gASgJEh8KF2xhc3RfY29ycmVjdGlvbl9hcHBsaWVkGBAgASgIEh0KFWxhc3RfY29ycmVjdGlvbl9lcnJvchgRIAEoCRIaChJjb25zZWN1dGl2ZV9jaGVja3MYEiABKA0ioAEKC0RyaWZ0VXBkYXRlEhMKC3NpZ25hbF9uYW1lGAEgASgJEhYKDmNvcnJlbGF0aW9uX2lkGAIgASgJEg0KBXN0YXRlGAMgASgJEhoKEmVzY2FsYXRpb25fY291bnRlchgEIAEoDRIWCg5jb3JyZWN0aW9uX3JlZhgFIAEoCRIQCgh0ZXJtaW5hbBgGIAEoCBIPCgdtZXNzYWdlGAcgASgJIv0BChVDYXBhYmlsaXR5RGVjbGFyYXRpb24SFgoOcmVwb3J0X3ZlcnNpb24YASABKAQSFQoNYWdlbnRfdmVyc2lvbhgCIAEoCRIUCgxhZ2VudF9sZWFkZXIYAyABKAkSPwoMY2FwYWJpbGl0aWVzGAQgAygLMikuY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuQ2FwYWJpbGl0eRIfChd0YWxvc192ZXJzaW9uc19vYnNlcnZlZBgFIAMoCRIkChxrdWJlcm5ldGVzX3ZlcnNpb25zX29ic2VydmVkGAYgAygJEhcKD3NpbXVsYXRlZF9ub2RlcxgHIAEoCCJACgpDYXBhYmlsaXR5EgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCRITCgtkZXNjcmlwdGlvbhgDIAEoCSJPCg1GYWN0UmVqZWN0aW9uEgsKA3NlcRgBIAEoBBIxCgRuYWNrGAIgASgLMiMuY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuTmFjayJOCgpBdWRpdEV2ZW50EhAKCHNlcXVlbmNlGAEgASgEEg0KBWV2ZW50GAIgASgMEgwKBGhhc2gYAyABKAwSEQoJcHJldl9oYXNoGAQgASgMIlsKD0F1ZGl0RXZlbnRCYXRjaBINCgVlcG9jaBgBIAEoBBI5CgZldmVudHMYAiADKAsyKS5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5BdWRpdEV2ZW50IrkBCg1BdWRpdEV2ZW50QWNrEg0KBWVwb2NoGAEgASgEEhUKDWFja2VkX3Rocm91Z2gYAiABKAQSQwoIcmVqZWN0ZWQYAyADKAsyMS5jb25kdWN0b3IuZmVkZXJhdGlvbi52MWFscGhhMS5SZWplY3RlZEF1ZGl0RXZlbnQSPQoHbWlzc2luZxgEIAMoCzIsLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLlNlcXVlbmNlUmFuZ2UiNAoSUmVqZWN0ZWRBdWRpdEV2ZW50EhAKCHNlcXVlbmNlGAEgASgEEgwKBGNvZGUYAiABKAkiKQoNU2VxdWVuY2VSYW5nZRIMCgRmcm9tGAEgASgEEgoKAnRvGAIgASgEYgZwcm90bzM", [file_conductor_federation_v1alpha1_desired]);
 
 /**
  * One object of a pack on the tenant (resources-seam §0.5).
@@ -412,6 +412,48 @@ export type SnapshotReceiptReport = Message<"conductor.federation.v1alpha1.Snaps
    * @generated from field: conductor.federation.v1alpha1.RejectedSnapshot last_rejected = 11;
    */
   lastRejected?: RejectedSnapshot | undefined;
+
+  /**
+   * Digest of what the cluster's own RBAC grants governed subjects; empty before the first comparison.
+   *
+   * @generated from field: string surface_hash = 12;
+   */
+  surfaceHash: string;
+
+  /**
+   * Rights of governed subjects beyond the snapshot; at most 50.
+   *
+   * @generated from field: repeated conductor.federation.v1alpha1.SurfaceDifference excess = 13;
+   */
+  excess: SurfaceDifference[];
+
+  /**
+   * Rights beyond the snapshot, listed or not.
+   *
+   * @generated from field: uint32 excess_total = 14;
+   */
+  excessTotal: number;
+
+  /**
+   * Rights that the snapshot grants and the cluster does not; at most 50.
+   *
+   * @generated from field: repeated conductor.federation.v1alpha1.SurfaceDifference missing = 15;
+   */
+  missing: SurfaceDifference[];
+
+  /**
+   * Missing rights, listed or not.
+   *
+   * @generated from field: uint32 missing_total = 16;
+   */
+  missingTotal: number;
+
+  /**
+   * What the agent says of the roles and bindings it materialises, for people.
+   *
+   * @generated from field: string provisioning_status = 17;
+   */
+  provisioningStatus: string;
 };
 
 /**
@@ -420,6 +462,48 @@ export type SnapshotReceiptReport = Message<"conductor.federation.v1alpha1.Snaps
  */
 export const SnapshotReceiptReportSchema: GenMessage<SnapshotReceiptReport> = /*@__PURE__*/
   messageDesc(file_conductor_federation_v1alpha1_facts, 3);
+
+/**
+ * One right by which a cluster's own RBAC differs from its snapshot (permissions §10.5).
+ *
+ * @generated from message conductor.federation.v1alpha1.SurfaceDifference
+ */
+export type SurfaceDifference = Message<"conductor.federation.v1alpha1.SurfaceDifference"> & {
+  /**
+   * `ServiceAccount ns/name`, `User name` or `Group name`.
+   *
+   * @generated from field: string subject = 1;
+   */
+  subject: string;
+
+  /**
+   * `cluster-wide` or the namespaces.
+   *
+   * @generated from field: string where = 2;
+   */
+  where: string;
+
+  /**
+   * What may be done, in words.
+   *
+   * @generated from field: string rule = 3;
+   */
+  rule: string;
+
+  /**
+   * The binding that gives it; empty for what is missing.
+   *
+   * @generated from field: string binding = 4;
+   */
+  binding: string;
+};
+
+/**
+ * Describes the message conductor.federation.v1alpha1.SurfaceDifference.
+ * Use `create(SurfaceDifferenceSchema)` to create a new message.
+ */
+export const SurfaceDifferenceSchema: GenMessage<SurfaceDifference> = /*@__PURE__*/
+  messageDesc(file_conductor_federation_v1alpha1_facts, 4);
 
 /**
  * A refused snapshot.
@@ -454,7 +538,7 @@ export type RejectedSnapshot = Message<"conductor.federation.v1alpha1.RejectedSn
  * Use `create(RejectedSnapshotSchema)` to create a new message.
  */
 export const RejectedSnapshotSchema: GenMessage<RejectedSnapshot> = /*@__PURE__*/
-  messageDesc(file_conductor_federation_v1alpha1_facts, 4);
+  messageDesc(file_conductor_federation_v1alpha1_facts, 5);
 
 /**
  * Drift seen (healthy=false) or gone (healthy=true). The hub owns the DriftSignal; the agent reports facts (§9.3). Key: signal_name.
@@ -594,7 +678,7 @@ export type DriftReport = Message<"conductor.federation.v1alpha1.DriftReport"> &
  * Use `create(DriftReportSchema)` to create a new message.
  */
 export const DriftReportSchema: GenMessage<DriftReport> = /*@__PURE__*/
-  messageDesc(file_conductor_federation_v1alpha1_facts, 5);
+  messageDesc(file_conductor_federation_v1alpha1_facts, 6);
 
 /**
  * State of a DriftSignal, for the agent's status.
@@ -657,7 +741,7 @@ export type DriftUpdate = Message<"conductor.federation.v1alpha1.DriftUpdate"> &
  * Use `create(DriftUpdateSchema)` to create a new message.
  */
 export const DriftUpdateSchema: GenMessage<DriftUpdate> = /*@__PURE__*/
-  messageDesc(file_conductor_federation_v1alpha1_facts, 6);
+  messageDesc(file_conductor_federation_v1alpha1_facts, 7);
 
 /**
  * What this agent is (conductor §10.3). Key: the cluster.
@@ -720,7 +804,7 @@ export type CapabilityDeclaration = Message<"conductor.federation.v1alpha1.Capab
  * Use `create(CapabilityDeclarationSchema)` to create a new message.
  */
 export const CapabilityDeclarationSchema: GenMessage<CapabilityDeclaration> = /*@__PURE__*/
-  messageDesc(file_conductor_federation_v1alpha1_facts, 7);
+  messageDesc(file_conductor_federation_v1alpha1_facts, 8);
 
 /**
  * One capability.
@@ -755,7 +839,7 @@ export type Capability = Message<"conductor.federation.v1alpha1.Capability"> & {
  * Use `create(CapabilitySchema)` to create a new message.
  */
 export const CapabilitySchema: GenMessage<Capability> = /*@__PURE__*/
-  messageDesc(file_conductor_federation_v1alpha1_facts, 8);
+  messageDesc(file_conductor_federation_v1alpha1_facts, 9);
 
 /**
  * The hub will never store this fact; the agent drops it and shows why.
@@ -783,7 +867,7 @@ export type FactRejection = Message<"conductor.federation.v1alpha1.FactRejection
  * Use `create(FactRejectionSchema)` to create a new message.
  */
 export const FactRejectionSchema: GenMessage<FactRejection> = /*@__PURE__*/
-  messageDesc(file_conductor_federation_v1alpha1_facts, 9);
+  messageDesc(file_conductor_federation_v1alpha1_facts, 10);
 
 /**
  * One audit event. The canonical JSON in `event` is what the chain hashes; the numbers beside it are for routing.
@@ -825,7 +909,7 @@ export type AuditEvent = Message<"conductor.federation.v1alpha1.AuditEvent"> & {
  * Use `create(AuditEventSchema)` to create a new message.
  */
 export const AuditEventSchema: GenMessage<AuditEvent> = /*@__PURE__*/
-  messageDesc(file_conductor_federation_v1alpha1_facts, 10);
+  messageDesc(file_conductor_federation_v1alpha1_facts, 11);
 
 /**
  * Consecutive audit events; at most 100 and 256 KiB.
@@ -853,7 +937,7 @@ export type AuditEventBatch = Message<"conductor.federation.v1alpha1.AuditEventB
  * Use `create(AuditEventBatchSchema)` to create a new message.
  */
 export const AuditEventBatchSchema: GenMessage<AuditEventBatch> = /*@__PURE__*/
-  messageDesc(file_conductor_federation_v1alpha1_facts, 11);
+  messageDesc(file_conductor_federation_v1alpha1_facts, 12);
 
 /**
  * Answer to batches, cumulative.
@@ -895,7 +979,7 @@ export type AuditEventAck = Message<"conductor.federation.v1alpha1.AuditEventAck
  * Use `create(AuditEventAckSchema)` to create a new message.
  */
 export const AuditEventAckSchema: GenMessage<AuditEventAck> = /*@__PURE__*/
-  messageDesc(file_conductor_federation_v1alpha1_facts, 12);
+  messageDesc(file_conductor_federation_v1alpha1_facts, 13);
 
 /**
  * One refused event.
@@ -923,7 +1007,7 @@ export type RejectedAuditEvent = Message<"conductor.federation.v1alpha1.Rejected
  * Use `create(RejectedAuditEventSchema)` to create a new message.
  */
 export const RejectedAuditEventSchema: GenMessage<RejectedAuditEvent> = /*@__PURE__*/
-  messageDesc(file_conductor_federation_v1alpha1_facts, 13);
+  messageDesc(file_conductor_federation_v1alpha1_facts, 14);
 
 /**
  * Inclusive range of sequence numbers.
@@ -951,5 +1035,5 @@ export type SequenceRange = Message<"conductor.federation.v1alpha1.SequenceRange
  * Use `create(SequenceRangeSchema)` to create a new message.
  */
 export const SequenceRangeSchema: GenMessage<SequenceRange> = /*@__PURE__*/
-  messageDesc(file_conductor_federation_v1alpha1_facts, 14);
+  messageDesc(file_conductor_federation_v1alpha1_facts, 15);
 

@@ -377,6 +377,57 @@ describe("FleetService", () => {
   });
 });
 
+/** First message of a stream, which is then left. */
+async function firstOf<T>(open: (signal: AbortSignal) => AsyncIterable<T>): Promise<T> {
+  const leave = new AbortController();
+  try {
+    for await (const message of open(leave.signal)) return message;
+  } finally {
+    leave.abort();
+  }
+  throw new Error("the stream ended before its first message");
+}
+
+describe("a watch that was lost", () => {
+  it("goes on with agents that differ from what the caller has: ages and measurements do not count", async () => {
+    const before = connected();
+    view.set(before);
+    const [agent] = (await fleet.listAgents({})).agents;
+    view.set({ ...before, rttMs: 9, queuedBytes: 5, lastSeenMs: Date.now() + 1_000 });
+    const have = [
+      { key: TENANT, revision: agent?.revision ?? "" },
+      { key: "gone", revision: "x" },
+    ];
+    const same = await firstOf((signal) => fleet.watchAgents({ have }, { signal }));
+    expect(same).toMatchObject({ agents: [], removed: ["gone"] });
+    view.set(connected({ connected: false }));
+    const changed = await firstOf((signal) => fleet.watchAgents({ have }, { signal }));
+    expect(changed.agents).toMatchObject([{ cluster: TENANT, connected: false }]);
+    view.set(connected());
+  });
+
+  it("goes on with receipts by their version, which every replica knows", async () => {
+    const [receipt] = (await receipts.listReceipts({})).receipts;
+    const key = `${receipt?.cluster}/${receipt?.name}`;
+    const same = await firstOf((signal) =>
+      receipts.watchReceipts({ have: [{ key, revision: receipt?.revision ?? "" }] }, { signal }),
+    );
+    expect(same).toMatchObject({ receipts: [], removed: [] });
+    const differs = await firstOf((signal) =>
+      receipts.watchReceipts(
+        {
+          have: [
+            { key, revision: "0" },
+            { key: `${TENANT}/gone`, revision: "1" },
+          ],
+        },
+        { signal },
+      ),
+    );
+    expect(differs).toMatchObject({ receipts: [{ name: receipt?.name }], removed: [`${TENANT}/gone`] });
+  });
+});
+
 describe("who may call the internal port", () => {
   it("refuses a tenant's certificates: they are of other CAs", async () => {
     const tenant = trust.tenants.get(TENANT);

@@ -13,6 +13,7 @@ import type { FederationStatus, RunnerConfig } from "../../api/kinds/runner-conf
 import { NAMESPACES, snapshotName } from "../../api/names.ts";
 import type { AgentView, IndexPositionView, RefusedIndexView } from "../../federation/hub/hub-view.ts";
 import type { DesiredIndex } from "../../federation/hub/ports.ts";
+import { agentRevision } from "./agent-revision.ts";
 import { openDrift } from "./drift-row.ts";
 import type { FleetSources } from "./fleet-sources.ts";
 import type { ItemLevels } from "./item-levels.ts";
@@ -27,7 +28,7 @@ export function agentRow(sources: FleetSources, levels: ItemLevels, cluster: str
   const index = sources.desired.current(cluster);
   const snapshot = sources.snapshots.get({ namespace: NAMESPACES.seam, name: snapshotName(cluster) });
   const connected = view?.connected === true || elsewhere !== undefined;
-  return create(AgentSchema, {
+  const row = create(AgentSchema, {
     cluster,
     connected,
     sessionId: (elsewhere === undefined ? view?.sessionId : recorded?.sessionId) ?? "",
@@ -52,6 +53,8 @@ export function agentRow(sources: FleetSources, levels: ItemLevels, cluster: str
     ...member("held", view?.held === undefined ? undefined : heldState(view.held)),
     ...member("certificateNotAfter", timestamp(view?.certificateNotAfterMs)),
   });
+  row.revision = agentRevision(row);
+  return row;
 }
 
 const NO_ITEMS = { desired: 0, received: 0, verified: 0, applied: 0, healthy: 0, quarantined: 0 };

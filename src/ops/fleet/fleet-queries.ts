@@ -8,6 +8,7 @@ import {
   type ListItemsRequest,
   type RetryItemResponse,
   RetryItemResponseSchema,
+  type WatchAgentsRequest,
   type WatchAgentsResponse,
   WatchAgentsResponseSchema,
 } from "../../api/gen/conductor/fleet/v1alpha1/fleet_pb.ts";
@@ -15,6 +16,7 @@ import { GrpcStatusError, Status } from "../../api/grpc/status-error.ts";
 import { NAMESPACES, snapshotName, tenantNamespace } from "../../api/names.ts";
 import type { Clock } from "../../base/clock.ts";
 import { coalescedChanges } from "../watch/coalesced-changes.ts";
+import { resumedFrom } from "../watch/resumed.ts";
 import { agentRow } from "./agent-row.ts";
 import { driftRow } from "./drift-row.ts";
 import { explainItem } from "./explain.ts";
@@ -53,9 +55,13 @@ export class FleetQueries {
       .map((cluster) => agentRow(this.#sources, this.#levels, cluster));
   }
 
-  /** All agents first, then each change, coalesced. */
-  async *watchAgents(clusters: readonly string[], signal: AbortSignal): AsyncGenerator<WatchAgentsResponse> {
-    let known = new Set<string>();
+  /** All agents first, or those that differ from what the caller has; then each change, coalesced. @throws GrpcStatusError */
+  async *watchAgents(
+    { clusters, have }: Pick<WatchAgentsRequest, "clusters" | "have">,
+    signal: AbortSignal,
+  ): AsyncGenerator<WatchAgentsResponse> {
+    const resumed = resumedFrom(have);
+    let known = new Set<string>(resumed.keys());
     for await (const changed of coalescedChanges(
       (listener) => this.#sources.subscribe(listener),
       this.#clock,
@@ -64,8 +70,10 @@ export class FleetQueries {
       const agents = this.agents(clusters);
       const present = new Set(agents.map(({ cluster }) => cluster));
       const removed = [...known].filter((cluster) => !present.has(cluster));
-      const sent = agents.filter(({ cluster }) => !known.has(cluster) || changed.has(cluster));
       const first = changed.size === 0;
+      const sent = agents.filter(({ cluster, revision }) =>
+        first ? resumed.get(cluster) !== revision : !known.has(cluster) || changed.has(cluster),
+      );
       known = present;
       if (first || sent.length > 0 || removed.length > 0)
         yield create(WatchAgentsResponseSchema, { agents: sent, removed });

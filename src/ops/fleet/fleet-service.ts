@@ -6,7 +6,7 @@ import type { FleetQueries } from "./fleet-queries.ts";
 export function fleetService(queries: FleetQueries): GrpcService {
   return implementService(FleetService, {
     listAgents: ({ clusters }) => ({ agents: [...queries.agents(clusters)] }),
-    watchAgents: ({ clusters }, { signal }) => queries.watchAgents(clusters, signal),
+    watchAgents: (request, { signal }) => queries.watchAgents(request, signal),
     listItems: (request) => ({ items: [...queries.items(request)] }),
     explainItem: (request) => queries.explain(request),
     retryItem: (request) => queries.retry(request),

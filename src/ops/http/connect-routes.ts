@@ -10,7 +10,7 @@ export function connectRoutes(fleet: FleetQueries, receipts: ReceiptQueries): (r
   return (router) => {
     router.service(FleetService, {
       listAgents: ({ clusters }) => answer(() => ({ agents: [...fleet.agents(clusters)] })),
-      watchAgents: ({ clusters }, { signal }) => fleet.watchAgents(clusters, signal),
+      watchAgents: (request, { signal }) => fleet.watchAgents(request, signal),
       listItems: (request) => answer(() => ({ items: [...fleet.items(request)] })),
       explainItem: (request) => answer(() => fleet.explain(request)),
       retryItem: () => {

@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import {
   type Receipt,
   type WatchReceiptsResponse,
+  type WatchedRow,
   WatchReceiptsResponseSchema,
 } from "../../api/gen/conductor/fleet/v1alpha1/fleet_pb.ts";
 import { GrpcStatusError, Status } from "../../api/grpc/status-error.ts";
@@ -11,6 +12,7 @@ import { keyOf, keyText } from "../../api/object.ts";
 import type { Clock } from "../../base/clock.ts";
 import { BY_CLUSTER, type FleetSources } from "../fleet/fleet-sources.ts";
 import { coalescedChanges } from "../watch/coalesced-changes.ts";
+import { resumedFrom } from "../watch/resumed.ts";
 import { receiptRow } from "./receipt-row.ts";
 
 /** Which receipts; empty members mean all. */
@@ -51,8 +53,12 @@ export class ReceiptQueries {
       .sort((a, b) => compare(a.cluster, b.cluster) || compare(a.name, b.name));
   }
 
-  /** All receipts first, then each change, coalesced. */
-  async *watch(filter: ReceiptFilter, signal: AbortSignal): AsyncGenerator<WatchReceiptsResponse> {
+  /** All receipts first, or those that differ from what the caller has; then each change, coalesced. @throws GrpcStatusError */
+  async *watch(
+    filter: ReceiptFilter & { readonly have: readonly WatchedRow[] },
+    signal: AbortSignal,
+  ): AsyncGenerator<WatchReceiptsResponse> {
+    const resumed = resumedFrom(filter.have);
     let known = new Map<string, PackReceipt>();
     const changes = coalescedChanges(
       (listener) => this.#sources.receipts.subscribe(({ object }) => listener(keyText(keyOf(object)))),
@@ -63,8 +69,12 @@ export class ReceiptQueries {
     for await (const changed of changes) {
       void changed; // which keys changed is known better from the versions held
       const present = new Map(this.#matching(filter).map((mirror) => [keyText(keyOf(mirror)), mirror]));
-      const receipts = [...present].flatMap(([key, mirror]) => (known.get(key) === mirror ? [] : [receiptRow(mirror)]));
-      const removed = [...known].filter(([key]) => !present.has(key)).map(([, mirror]) => removedName(mirror));
+      const differs = ([key, mirror]: readonly [string, PackReceipt]): boolean =>
+        first ? resumed.get(nameOf(mirror)) !== mirror.metadata.resourceVersion : known.get(key) !== mirror;
+      const receipts = [...present].filter(differs).map(([, mirror]) => receiptRow(mirror));
+      const removed = first
+        ? [...missing(resumed, present)]
+        : [...known].filter(([key]) => !present.has(key)).map(([, mirror]) => nameOf(mirror));
       known = present;
       if (first || receipts.length > 0 || removed.length > 0)
         yield create(WatchReceiptsResponseSchema, { receipts, removed });
@@ -83,7 +93,13 @@ function isOfPack({ metadata, spec }: PackReceipt, pack: string): boolean {
   return spec.clusterPackRef === pack || metadata.name === `${pack}-${spec.targetClusterRef}`;
 }
 
-function removedName(mirror: PackReceipt): string {
+/** Names the caller has that are not there any more. */
+function missing(resumed: ReadonlyMap<string, string>, present: ReadonlyMap<string, PackReceipt>): readonly string[] {
+  const names = new Set([...present.values()].map(nameOf));
+  return [...resumed.keys()].filter((name) => !names.has(name));
+}
+
+function nameOf(mirror: PackReceipt): string {
   return `${mirror.spec.targetClusterRef}/${mirror.metadata.name}`;
 }
 

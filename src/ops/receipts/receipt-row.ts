@@ -29,6 +29,7 @@ export function receiptRow(mirror: PackReceipt): Receipt {
     driftSummary: status?.driftSummary ?? "",
     resources: spec.deployedResources?.length ?? 0,
     manifestDigest: spec.manifestDigest ?? "",
+    revision: metadata.resourceVersion ?? "",
     ...member("verified", status?.verified),
     ...member("lastDriftCheckAt", timestamp(status?.lastDriftCheckAt)),
     ...member("mirroredAt", timestamp(mirroredAtMs(mirror))),

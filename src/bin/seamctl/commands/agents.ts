@@ -8,6 +8,7 @@ import { withFleet } from "../clients.ts";
 import { type CommandContext, type ReadOptions, withRead } from "../context.ts";
 import { follow } from "../follow.ts";
 import { ageOf, messageJson } from "../output.ts";
+import { WatchedRows } from "../watched-rows.ts";
 import { type Column, TableStream, renderTable } from "../table.ts";
 
 /** Columns of an agent, for `agents` and for the live table of `up`. */
@@ -81,10 +82,13 @@ export function agentsCommand(program: Command, context: CommandContext): void {
           return;
         }
         const table = new TableStream();
+        const rows = new WatchedRows();
         await follow(
           context,
-          () => client.watchAgents({ clusters: [...clusters] }, { signal: context.signal }),
+          () => client.watchAgents({ clusters: [...clusters], have: rows.have }, { signal: context.signal }),
           (change) => {
+            for (const { cluster, revision } of change.agents) rows.shown(cluster, revision);
+            for (const cluster of change.removed) rows.removed(cluster);
             if (options.output === "json") return context.output.out(messageJson(WatchAgentsResponseSchema, change));
             if (change.agents.length > 0)
               context.output.out(table.print(agentColumns(context.clock.now()), change.agents));

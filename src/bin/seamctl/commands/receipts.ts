@@ -9,6 +9,7 @@ import { withReceipts } from "../clients.ts";
 import { type CommandContext, type ReadOptions, withRead } from "../context.ts";
 import { follow } from "../follow.ts";
 import { ageOf, enumWords, messageJson } from "../output.ts";
+import { WatchedRows } from "../watched-rows.ts";
 import { type Column, TableStream, renderTable } from "../table.ts";
 
 /** Name of a level as people say it. */
@@ -64,10 +65,13 @@ export function receiptsCommand(program: Command, context: CommandContext): void
             return;
           }
           const table = new TableStream();
+          const rows = new WatchedRows();
           await follow(
             context,
-            () => client.watchReceipts(filter, { signal: context.signal }),
+            () => client.watchReceipts({ ...filter, have: rows.have }, { signal: context.signal }),
             (change) => {
+              for (const { cluster, name, revision } of change.receipts) rows.shown(`${cluster}/${name}`, revision);
+              for (const name of change.removed) rows.removed(name);
               if (options.output === "json")
                 return context.output.out(messageJson(WatchReceiptsResponseSchema, change));
               if (change.receipts.length > 0)

@@ -97,7 +97,7 @@ export const WatchAgentsRequestSchema: GenMessage<WatchAgentsRequest> = /*@__PUR
  */
 export type WatchedRow = Message<"conductor.fleet.v1alpha1.WatchedRow"> & {
   /**
-   * Cluster of an agent, or `cluster/name` of a receipt.
+   * Cluster of an agent, `cluster/name` of a receipt.
    *
    * @generated from field: string key = 1;
    */
@@ -314,7 +314,7 @@ export type Agent = Message<"conductor.fleet.v1alpha1.Agent"> & {
   lastDisconnect: string;
 
   /**
-   * Changes with everything here but ages and measurements (last_seen, rtt_ms, queued_bytes, audit counters); the same on every replica.
+   * Names the content of this row but ages and measurements (last_seen, rtt_ms, queued_bytes, audit counters). For WatchedRow.
    *
    * @generated from field: string revision = 24;
    */
@@ -1238,7 +1238,7 @@ export type Receipt = Message<"conductor.fleet.v1alpha1.Receipt"> & {
   manifestDigest: string;
 
   /**
-   * Changes with everything here but mirrored_at and last_drift_check_at; the same on every replica.
+   * Changes with the receipt; the same on every replica. For WatchedRow.
    *
    * @generated from field: string revision = 16;
    */

@@ -79,7 +79,7 @@ export interface HubLimits {
 
 /** Defaults. */
 export const DEFAULT_HUB_LIMITS: HubLimits = {
-  connections: { maxConnections: 10_000 },
+  connections: { maxConnections: 10_000, overheadBytesPerSecond: 128 * 1024 },
   admission: { perSecond: 250, burst: 250 },
   perCluster: { perSecond: 0.5, burst: 5 },
   lameDuckMs: 20_000,

@@ -26,6 +26,8 @@ import { Turns } from "./turns.ts";
 /** A running hub replica. */
 export interface Hub {
   readonly port: number;
+  /** Authenticated connections on 9443, with or without a stream. */
+  readonly connections: number;
   /** For operators: fleet service, status page, metrics. */
   readonly view: HubView;
   /** Health of the services on 9443; the hub marks its own. */
@@ -192,6 +194,9 @@ export async function startHub(options: HubOptions): Promise<Hub> {
 
   return {
     port: started.port,
+    get connections() {
+      return started.connections;
+    },
     health,
     closed,
     send: (cluster, key, message) => hosts.get(cluster)?.respond(key, message),

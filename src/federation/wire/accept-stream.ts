@@ -43,7 +43,14 @@ export function federationService(options: FederationServiceOptions): GrpcServic
             peer,
             accept: (generation, listener) => {
               const connection = options.connection(peer);
-              return new StreamPipe(call, { generation, peer }, serverEndings(call, connection), listener);
+              const counted: PipeListener = {
+                ...listener,
+                received: (bytes) => {
+                  connection?.received(bytes.length);
+                  listener.received(bytes);
+                },
+              };
+              return new StreamPipe(call, { generation, peer }, serverEndings(call, connection), counted);
             },
           });
         };
@@ -65,8 +72,6 @@ function serverEndings(
     destroy: () => {
       connection?.destroy();
     },
-    onHangUp: (listener) => {
-      connection?.onClosed(listener);
-    },
+    onHangUp: (listener) => connection?.onClosed(listener) ?? (() => {}),
   };
 }

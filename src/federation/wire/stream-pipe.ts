@@ -15,10 +15,10 @@ export interface StreamEndings {
   /** Destroys the socket beneath. */
   destroy(): void;
   /**
-   * Calls back when the connection is gone. Set by the server, whose library reports its own last word as a cancellation long before
+   * Calls back when the connection is gone; returns the way to stop. Set by the server, whose library reports its own last word as a cancellation long before
    * the bytes have left: what ends a finishing stream there is the peer hanging up, or the linger time.
    */
-  readonly onHangUp?: (listener: () => void) => void;
+  readonly onHangUp?: (listener: () => void) => () => void;
 }
 
 /** A pipe over one grpc-js stream. If either half fails or ends, the whole is destroyed (lessons §1.4). */
@@ -28,6 +28,7 @@ export class StreamPipe implements WirePipe {
   readonly #stream: RawStream;
   readonly #endings: StreamEndings;
   readonly #listener: PipeListener;
+  readonly #offHangUp: (() => void) | undefined;
   #ending: NodeJS.Timeout | undefined;
   #endReason: string | undefined;
   #closed = false;
@@ -55,7 +56,7 @@ export class StreamPipe implements WirePipe {
     stream.once("cancelled", () => this.#over("the stream was cancelled or its connection ended"));
     stream.on("error", (error: Error) => this.#over(error.message));
     stream.once("close", () => this.#over("the stream closed"));
-    endings.onHangUp?.(() => this.#ended("the connection ended"));
+    this.#offHangUp = endings.onHangUp?.(() => this.#ended("the connection ended"));
   }
 
   get bytesReceived(): number {
@@ -104,6 +105,7 @@ export class StreamPipe implements WirePipe {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#ending);
+    this.#offHangUp?.();
     this.#stream.off("data", this.#onData);
     this.#stream.off("drain", this.#onDrain);
     // Let the library discard what still arrives, so that its own end is seen and nothing is kept.

@@ -2,8 +2,10 @@ import type { TokenRate } from "../../base/token-bucket.ts";
 
 /** Limits of one listener. */
 export interface ConnectionLimits {
-  /** Most connections open or in handshake at once. */
+  /** Most authenticated connections. */
   readonly maxConnections: number;
+  /** Most connections in handshake; one more ends the oldest of them, which an honest peer has long left behind. */
+  readonly maxHandshakes: number;
   /** New connections admitted to the TLS handshake. */
   readonly accept: TokenRate;
   /** Time for the TLS handshake, milliseconds (lessons §1.5). */
@@ -16,6 +18,11 @@ export interface ConnectionLimits {
   readonly stopGraceMs: number;
   /** Largest message either way, bytes. */
   readonly maxMessageBytes: number;
+  /**
+   * Bytes a second a connection may send beyond its messages: pings, settings, headers, resets. More is a flood, whatever its kind;
+   * Infinity does not look.
+   */
+  readonly overheadBytesPerSecond: number;
   /** Calls at once on one connection (conductor §4.3). */
   readonly maxConcurrentCalls: number;
 }
@@ -23,14 +30,19 @@ export interface ConnectionLimits {
 /** Defaults; 1000 connections is conductor §4.3. */
 export const DEFAULT_CONNECTION_LIMITS: ConnectionLimits = {
   maxConnections: 1_000,
+  maxHandshakes: 1_000,
   accept: { perSecond: 500, burst: 500 },
   handshakeMs: 10_000,
   firstCallMs: 20_000,
   recheckMs: 5_000,
   stopGraceMs: 1_000,
   maxMessageBytes: 4 * 1024 * 1024,
+  overheadBytesPerSecond: Infinity,
   maxConcurrentCalls: 100,
 };
+
+/** HTTP/2 memory of one connection, MiB: bounds headers, queued frames and unread data of a hostile peer. */
+export const SESSION_MEMORY_MIB = 16;
 
 /** HTTP/2 ping interval and the time its answer may take, milliseconds (lessons §1.6). */
 export const KEEPALIVE_PING_MS = 20_000;

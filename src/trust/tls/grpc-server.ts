@@ -11,6 +11,7 @@ import {
   DEFAULT_CONNECTION_LIMITS,
   KEEPALIVE_PING_MS,
   KEEPALIVE_TIMEOUT_MS,
+  SESSION_MEMORY_MIB,
 } from "./connection-limits.ts";
 import { type Authentication, type TlsConnection, startTlsListener } from "./tls-listener.ts";
 import type { TlsSource } from "./tls-material.ts";
@@ -65,6 +66,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     "grpc.max_receive_message_length": limits.maxMessageBytes,
     "grpc.max_send_message_length": limits.maxMessageBytes,
     "grpc.max_concurrent_streams": limits.maxConcurrentCalls,
+    "grpc-node.max_session_memory": SESSION_MEMORY_MIB,
   });
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const transport = new AbortController();

@@ -1,5 +1,5 @@
 import { type X509Certificate, createHash, hkdfSync } from "node:crypto";
-import { type AddressInfo, type Socket, createServer } from "node:net";
+import { type AddressInfo, Socket, createServer } from "node:net";
 import { type TLSSocket, createServer as createTlsServer } from "node:tls";
 import type { Principal } from "../../api/grpc/principal.ts";
 import type { Clock } from "../../base/clock.ts";
@@ -22,10 +22,12 @@ export interface TlsConnection {
   readonly principal: Principal | undefined;
   /** Destroys the socket at once, never gracefully (lessons §1.6). Why is the caller's to log. */
   destroy(): void;
-  /** Calls `listener` when the socket is closed. */
-  onClosed(listener: () => void): void;
+  /** Calls `listener` when the socket is closed. Returns the way to stop. */
+  onClosed(listener: () => void): () => void;
   /** Says that the peer made a call: ends the first-call deadline. */
   called(): void;
+  /** Says that a message of so many bytes came: what else a peer sends counts as overhead. */
+  received(bytes: number): void;
 }
 
 /** Options of {@link startTlsListener}. */
@@ -72,6 +74,10 @@ const REFUSED_TOTAL = "tls_connections_refused_total";
 const SESSION_SECONDS = 86_400;
 /** Parts in which live connections are authenticated again within one interval. */
 const RECHECK_SLICES = 16;
+/** Time over which a flood is told from a burst, milliseconds. */
+const FLOOD_WINDOW_MS = 1_000;
+/** What framing adds to a message on its way, bytes: gRPC prefix, HTTP/2 frames and TLS records of a small one. */
+const MESSAGE_OVERHEAD_BYTES = 96;
 const DEFAULT_PROTOCOLS = ["h2"] as const;
 /** Gauge of open connections. */
 const CONNECTIONS = "tls_connections";
@@ -88,6 +94,8 @@ export async function startTlsListener(options: TlsListenerOptions): Promise<Tls
   const log = options.log.child({ listener: `${options.address}:${options.port}` });
   const bucket = new TokenBucket(limits.accept, clock.monotonic());
   const sockets = new Set<Socket>();
+  /** In handshake, oldest first. */
+  const handshaking = new Set<Socket>();
   const live = new Map<string, LiveConnection>();
   const peers = new WeakMap<object, string>();
 
@@ -124,12 +132,14 @@ export async function startTlsListener(options: TlsListenerOptions): Promise<Tls
 
   tlsServer.on("tlsClientError", (error, socket) => {
     // A socket that has ended no longer knows its address; the one beneath it was remembered at accept.
-    const beneath: unknown = Reflect.get(socket, "_parent");
-    const peer = (typeof beneath === "object" && beneath !== null ? peers.get(beneath) : undefined) ?? peerOf(socket);
+    const beneath = socketBeneath(socket);
+    const peer = (beneath === undefined ? undefined : peers.get(beneath)) ?? peerOf(socket);
     refuse(socket, peer, handshakeFailure(error), errorMessage(error));
   });
   tlsServer.on("secureConnection", (socket) => {
     const peer = peerOf(socket);
+    const beneath = socketBeneath(socket);
+    if (beneath !== undefined) handshaking.delete(beneath);
     socket.on("error", (error) => log.debug({ peer, err: error }, "connection failed"));
     const verdict = admit(socket, options);
     if (!verdict.ok) {
@@ -153,7 +163,7 @@ export async function startTlsListener(options: TlsListenerOptions): Promise<Tls
   const server = createServer({ noDelay: true }, (socket) => {
     const peer = peerOf(socket);
     socket.on("error", (error) => log.debug({ peer, err: error }, "connection failed"));
-    if (sockets.size >= limits.maxConnections) {
+    if (live.size >= limits.maxConnections) {
       refuse(socket, peer, "TooManyConnections", `at most ${limits.maxConnections} connections`);
       return;
     }
@@ -161,9 +171,16 @@ export async function startTlsListener(options: TlsListenerOptions): Promise<Tls
       refuse(socket, peer, "AcceptRate", `at most ${limits.accept.perSecond} new connections per second`);
       return;
     }
+    const [oldest] = handshaking;
+    if (oldest !== undefined && handshaking.size >= limits.maxHandshakes)
+      refuse(oldest, peerOf(oldest), "HandshakeCrowded", `at most ${limits.maxHandshakes} connections in handshake`);
     sockets.add(socket);
+    handshaking.add(socket);
     peers.set(socket, peer);
-    socket.once("close", () => sockets.delete(socket));
+    socket.once("close", () => {
+      sockets.delete(socket);
+      handshaking.delete(socket);
+    });
     tlsServer.emit("connection", socket);
   });
 
@@ -187,6 +204,14 @@ export async function startTlsListener(options: TlsListenerOptions): Promise<Tls
       recheckOne(next.value);
     }
   };
+  const floodSeconds = FLOOD_WINDOW_MS / 1000;
+  const findFloods = (): void => {
+    for (const connection of live.values()) {
+      const bytes = connection.overheadSince();
+      if (bytes > limits.overheadBytesPerSecond * floodSeconds)
+        connection.destroyFor("Flood", `${bytes} bytes that are no messages within ${floodSeconds} s`);
+    }
+  };
   const stopAccepting = (): void => {
     if (server.listening) server.close();
   };
@@ -200,9 +225,12 @@ export async function startTlsListener(options: TlsListenerOptions): Promise<Tls
   server.on("error", (error) => log.error({ err: error }, "listener failed"));
   const timer = setInterval(recheckSlice, limits.recheckMs / RECHECK_SLICES);
   timer.unref();
+  const floodTimer = limits.overheadBytesPerSecond === Infinity ? undefined : setInterval(findFloods, FLOOD_WINDOW_MS);
+  floodTimer?.unref();
   const closed = new Promise<void>((resolve) => {
     server.once("close", () => {
       clearInterval(timer);
+      clearInterval(floodTimer);
       unsubscribe();
       tlsServer.close();
       resolve();
@@ -233,6 +261,10 @@ class LiveConnection implements TlsConnection {
   readonly principal: Principal | undefined;
   readonly #socket: TLSSocket;
   readonly #refuse: (reason: string, detail: string) => void;
+  readonly #closedListeners = new Set<() => void>();
+  /** Bytes read from the socket that were no message, at the last look; and bytes of messages since the connection began. */
+  #overhead = 0;
+  #messages = 0;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -262,8 +294,21 @@ class LiveConnection implements TlsConnection {
     this.#timer = undefined;
   }
 
-  onClosed(listener: () => void): void {
-    this.#socket.once("close", listener);
+  received(bytes: number): void {
+    this.#messages += bytes + MESSAGE_OVERHEAD_BYTES;
+  }
+
+  /** Bytes beyond messages since it was last asked. */
+  overheadSince(): number {
+    const overhead = this.#socket.bytesRead - this.#messages;
+    const since = overhead - this.#overhead;
+    this.#overhead = overhead;
+    return since;
+  }
+
+  onClosed(listener: () => void): () => void {
+    this.#closedListeners.add(listener);
+    return () => this.#closedListeners.delete(listener);
   }
 
   destroy(): void {
@@ -277,6 +322,8 @@ class LiveConnection implements TlsConnection {
 
   release(): void {
     this.called();
+    for (const listener of this.#closedListeners) listener();
+    this.#closedListeners.clear();
   }
 }
 
@@ -329,6 +376,12 @@ function handshakeFailure(error: Error): string {
     default:
       return "HandshakeFailed";
   }
+}
+
+/** The TCP socket that a TLS socket was made of. */
+function socketBeneath(socket: TLSSocket): Socket | undefined {
+  const beneath: unknown = Reflect.get(socket, "_parent");
+  return beneath instanceof Socket ? beneath : undefined;
 }
 
 function peerOf(socket: Socket): string {

@@ -224,6 +224,8 @@ export class HubSession {
         ProtocolError_Code.INVALID,
         `envelope session_id: "${pipe.sessionId}", found "${clip(envelope.sessionId)}"`,
       );
+    if (envelope.term !== 0n)
+      return violation(ProtocolError_Code.INVALID, `envelope term: 0 from an agent, found ${envelope.term}`);
     const early = phase !== "live" && name !== "hello" && !ends;
     if (early && !(phase === "loading" && name === "heartBeat"))
       return violation(

@@ -1,4 +1,9 @@
-import type { ClusterOutcome, ObjectOutcome, Simulation } from "../../governance/simulation/simulate.ts";
+import {
+  type ClusterOutcome,
+  type ObjectOutcome,
+  type Simulation,
+  isRefused,
+} from "../../governance/simulation/simulate.ts";
 import { type ContentChanges, isUnchanged } from "../../permissions/reach/compare-content.ts";
 import { placeText } from "../../permissions/reach/compare-reach.ts";
 import { subjectText } from "../../permissions/reach/subject-reach.ts";
@@ -47,7 +52,7 @@ function verdictText({ change, before, after }: ObjectOutcome): string {
   if (change === "removed") return "-";
   if (after === undefined) return "-";
   const was = before !== undefined && before.reason !== after.reason ? ` (was ${before.reason})` : "";
-  return `${after.ok ? "" : "refused: "}${after.reason}${was}`;
+  return `${isRefused(after) ? "refused: " : ""}${after.reason}${was}`;
 }
 
 function objectsText(objects: readonly ObjectOutcome[], refused: Proposal["refused"]): string {
@@ -66,7 +71,7 @@ function objectsText(objects: readonly ObjectOutcome[], refused: Proposal["refus
   const notes = [
     ...refused.map(({ object, at, message }) => `${object} (${at}): ${message}`),
     ...objects.flatMap(({ object, after }) =>
-      after === undefined || (after.ok && !NOTABLE.has(after.reason))
+      after === undefined || (!isRefused(after) && !NOTABLE.has(after.reason))
         ? []
         : [`${object}: ${after.reason}: ${after.message}`],
     ),

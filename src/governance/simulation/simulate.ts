@@ -72,8 +72,13 @@ export function changesDecisions({ clusters }: Simulation): boolean {
 /** Objects of the proposal that are refused, and objects that it makes refused. */
 export function refusedObjects({ objects }: Simulation): readonly ObjectOutcome[] {
   return objects.filter(({ change, before, after }) =>
-    change === "affected" ? before?.ok === true && after?.ok === false : after?.ok === false,
+    change === "affected" ? before?.ok === true && isRefused(after) : isRefused(after),
   );
+}
+
+/** A suspended profile is not provisioned, and that is what was asked for. */
+export function isRefused(verdict: OutcomeVerdict | undefined): boolean {
+  return verdict !== undefined && !verdict.ok && verdict.reason !== "Suspended";
 }
 
 /** True when somebody may do more than before. */

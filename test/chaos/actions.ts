@@ -15,7 +15,7 @@ import { type PackModel, randomVersion, versionText, writeVersion } from "./pack
 const PERMISSION_SET = "hello-reader";
 const PACKS = ["alpha", "bravo", "charlie"];
 /** Longest time one intent may need through killed processes, milliseconds. */
-const INTENT_MS = 60_000;
+const INTENT_MS = 300_000;
 const AGAIN_MS = 150;
 
 /** What people do to a mesh while it is being killed. Intents on management are tried until they took effect, so the model is exact. */

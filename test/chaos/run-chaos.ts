@@ -1,6 +1,7 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../src/base/clock.ts";
+import { errorMessage } from "../../src/base/errors.ts";
 import { SeededRandom, integerBetween } from "../../src/base/random.ts";
 import { MeshProcess, until } from "../support/mesh-process.ts";
 import { ChaosActions } from "./actions.ts";
@@ -54,6 +55,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     const acting = repeat(stop.signal, async () => {
       await actions.act();
       await systemClock.sleep(integerBetween(random, 20, 300), stop.signal);
+    }).catch((error: unknown) => {
+      faults.push(`nobody could work any more: ${errorMessage(error)}`);
     });
     const sampling = repeat(stop.signal, async () => {
       await monotone.sample(mesh);

@@ -24,15 +24,37 @@ interface Blob {
   checked: boolean;
 }
 
+/** Everything an agent's store holds. */
+export interface AgentStoreCopy {
+  readonly items: Map<string, ItemRecord>;
+  readonly blobs: Map<string, Blob>;
+  readonly facts: Map<string, { version: bigint; pending: boolean }>;
+  readonly storeId: string;
+  readonly auditEpoch: bigint;
+  readonly auditEvents: Map<bigint, string>;
+  readonly auditLast: bigint;
+  readonly auditAcked: bigint;
+  readonly index: StoredIndex | undefined;
+  readonly term: bigint;
+  readonly revocationSerial: bigint;
+  readonly remembered: Set<string> | undefined;
+}
+
 /** The durable store of one simulated agent: survives crashes, changes only by whole transactions, and watches its own invariants. */
 export class AgentStore {
   readonly cluster: string;
-  readonly items: Map<string, ItemRecord> = new Map();
-  readonly blobs: Map<string, Blob> = new Map();
+  items: Map<string, ItemRecord> = new Map();
+  blobs: Map<string, Blob> = new Map();
   /** Newest report version of each key, and whether it waits. */
-  readonly facts: Map<string, { version: bigint; pending: boolean }> = new Map();
-  readonly auditEpoch = 1_767_225_600n;
-  readonly auditEvents: Map<bigint, string> = new Map();
+  facts: Map<string, { version: bigint; pending: boolean }> = new Map();
+  storeId: string;
+  auditEpoch = 1_767_225_600n;
+  auditEvents: Map<bigint, string> = new Map();
+  /** Every event that was durable here and is not lost with a disk; empty unless {@link remember} is called. */
+  remembered: Set<string> | undefined = undefined;
+  /** Copies taken before each of the last transactions, while {@link tearing}. */
+  #undo: AgentStoreCopy[] = [];
+  #tearing = 0;
   auditLast = 0n;
   auditAcked = 0n;
   index: StoredIndex | undefined = undefined;
@@ -44,19 +66,70 @@ export class AgentStore {
   /** Called when one side's audit numbers do not follow from the other's: a store was lost. */
   onLoss: (write: SpokeWrite) => void = () => {};
 
-  constructor(cluster: string) {
+  constructor(cluster: string, storeId = `store-${cluster}`) {
     this.cluster = cluster;
+    this.storeId = storeId;
   }
 
   /** One transaction. */
   commit(writes: readonly SpokeWrite[]): void {
+    this.#keep();
     for (const write of writes) this.#write(write);
+  }
+
+  /** From now on the disk may lose its last `transactions` although it said they were safe. */
+  tearing(transactions: number): void {
+    this.#tearing = transactions;
+  }
+
+  /** The machine lost power: the last transactions are gone. Nothing unless the disk was {@link tearing}. */
+  tear(): void {
+    const copy = this.#undo[0];
+    this.#tearing = 0;
+    this.#undo = [];
+    if (copy !== undefined) this.restore(copy);
+  }
+
+  /** What a backup holds. */
+  copy(): AgentStoreCopy {
+    return {
+      items: new Map(this.items),
+      blobs: new Map([...this.blobs].map(([digest, blob]) => [digest, { ...blob }])),
+      facts: new Map([...this.facts].map(([key, fact]) => [key, { ...fact }])),
+      storeId: this.storeId,
+      auditEpoch: this.auditEpoch,
+      auditEvents: new Map(this.auditEvents),
+      auditLast: this.auditLast,
+      auditAcked: this.auditAcked,
+      index: this.index,
+      term: this.term,
+      revocationSerial: this.revocationSerial,
+      remembered: this.remembered === undefined ? undefined : new Set(this.remembered),
+    };
+  }
+
+  /** The store is what a backup held. */
+  restore(copy: AgentStoreCopy): void {
+    Object.assign(this, copyOf(copy));
+  }
+
+  /** The disk is gone: a new store, with another id and numbering. */
+  wipe(atMs: number): void {
+    const empty = new AgentStore(this.cluster, `${this.storeId}'`);
+    this.restore({ ...empty.copy(), auditEpoch: this.auditEpoch + BigInt(1 + Math.trunc(atMs)) });
+    if (this.remembered === undefined) this.remembered = new Set();
+  }
+
+  #keep(): void {
+    if (this.#tearing === 0) return;
+    this.#undo.push(this.copy());
+    if (this.#undo.length > this.#tearing) this.#undo.shift();
   }
 
   /** What a new process reads back. */
   record(): SpokeRecord {
     return {
-      storeId: `store-${this.cluster}`,
+      storeId: this.storeId,
       index: this.index,
       term: this.term,
       revocationSerial: this.revocationSerial,
@@ -82,6 +155,7 @@ export class AgentStore {
 
   /** The outbox takes a new report of a key. */
   putFact(name: string): { readonly key: string; readonly version: bigint } {
+    this.#keep();
     const key = `packReceiptReport/${name}`;
     const version = (this.facts.get(key)?.version ?? 0n) + 1n;
     this.facts.set(key, { version, pending: true });
@@ -104,7 +178,11 @@ export class AgentStore {
 
   /** Appends audit events. */
   appendAudit(count: number, text: string): bigint {
-    for (let i = 0; i < count; i++) this.auditEvents.set(++this.auditLast, `${text}/${i}`);
+    this.#keep();
+    for (let i = 0; i < count; i++) {
+      this.auditEvents.set(++this.auditLast, `${text}/${i}`);
+      this.remembered?.add(`${text}/${i}`);
+    }
     return this.auditLast;
   }
 
@@ -199,9 +277,10 @@ export class AgentStore {
           this.auditEvents.delete(sequence);
         this.auditAcked = write.through;
         return;
-      case "AdvanceAudit":
+      case "MoveAudit":
         this.onLoss(write);
-        this.auditLast = write.last;
+        this.auditEvents = new Map([...this.auditEvents].map(([sequence, text]) => [sequence + write.by, text]));
+        this.auditLast += write.by;
         return;
       case "AppendAuditGap":
         this.onLoss(write);
@@ -228,6 +307,18 @@ export class AgentStore {
     }
     this.items.set(key, record);
   }
+}
+
+/** A copy that the store may change without changing the backup. */
+function copyOf(copy: AgentStoreCopy): AgentStoreCopy {
+  return {
+    ...copy,
+    items: new Map(copy.items),
+    blobs: new Map([...copy.blobs].map(([digest, blob]) => [digest, { ...blob }])),
+    facts: new Map([...copy.facts].map(([key, fact]) => [key, { ...fact }])),
+    auditEvents: new Map(copy.auditEvents),
+    remembered: copy.remembered === undefined ? undefined : new Set(copy.remembered),
+  };
 }
 
 function positionOf(index: StoredIndex | undefined): { epoch: number; sequence: number } {

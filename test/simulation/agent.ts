@@ -15,14 +15,14 @@ import type { HandlerPhase, SpokeEffect } from "../../src/federation/session/spo
 import type { SpokeEvent } from "../../src/federation/session/spoke/events.ts";
 import { ITEM_LEVELS, type ItemLevel, type SpokeWrite } from "../../src/federation/session/spoke/record.ts";
 import { SpokeSession } from "../../src/federation/session/spoke/spoke-session.ts";
-import { AgentStore } from "./agent-store.ts";
+import { AgentStore, type AgentStoreCopy } from "./agent-store.ts";
 import { type BlobWorld, KEYS, KEY_IDS } from "./desired-state.ts";
 import type { ItemNack } from "../../src/federation/spoke/ports.ts";
 import type { Hub } from "./hub.ts";
 import { Link, type LinkEnd, Wire } from "./link.ts";
 import { Process } from "./process.ts";
 import { Tenant } from "./tenant.ts";
-import { START_WALL_MS, type World, must } from "./world.ts";
+import { EffectRate, START_WALL_MS, type World, must } from "./world.ts";
 
 type SpokeReady = Ready<SpokeWrite, SpokeEffect>;
 
@@ -36,6 +36,12 @@ export class Agent {
   readonly cluster: string;
   readonly store: AgentStore;
   readonly tenant: Tenant;
+  /** The last backup of the store. */
+  #backup: AgentStoreCopy | undefined = undefined;
+  /** Told apart from another agent with the same certificate. */
+  readonly #twin: string;
+  #retired = false;
+  readonly #rate: EffectRate;
   readonly wire = new Wire();
   readonly #world: World;
   readonly #hub: Hub;
@@ -59,14 +65,18 @@ export class Agent {
   busyFrames = 0;
   handlersRun = 0;
 
-  constructor(world: World, hub: Hub, cluster: string, blobs: BlobWorld) {
+  /** `twin`: not empty for a second agent with the certificate of another one. */
+  constructor(world: World, hub: Hub, cluster: string, blobs: BlobWorld, twin = "") {
     this.#world = world;
     this.#process = new Process(world);
     this.#hub = hub;
     this.cluster = cluster;
-    this.store = new AgentStore(cluster);
+    this.#twin = twin;
+    this.#rate = new EffectRate(`${cluster}${twin}`);
+    this.store = new AgentStore(cluster, `store-${cluster}${twin}`);
     this.tenant = new Tenant(cluster, blobs);
-    this.store.onLoss = (write) => must(false, `${cluster}: ${write.type} though neither side lost its store`);
+    this.store.onLoss = (write) =>
+      must(hub.store(cluster).lenient, `${cluster}: ${write.type} though neither side lost its store`);
     this.store.onAcknowledged = (write) => hub.checkAcknowledged(cluster, write);
   }
 
@@ -86,7 +96,7 @@ export class Agent {
     this.#session = new SpokeSession({
       cluster: this.cluster,
       agentVersion: this.#agentVersion,
-      instanceId: `${this.cluster}-${this.#process.incarnation}`,
+      instanceId: `${this.cluster}${this.#twin}-${this.#process.incarnation}`,
       keys: KEYS,
       trustedKeyIds: KEY_IDS,
       random: new SeededRandom(world.between(1, 2 ** 30)),
@@ -103,6 +113,61 @@ export class Agent {
     this.#dieAfter = boundaries;
     if (boundaries === 0) this.#die();
     else this.#process.after(5_000, () => this.#die()); // an idle process meets no boundary
+  }
+
+  /** A backup of the store is taken. */
+  backup(): void {
+    this.#backup = this.store.copy();
+  }
+
+  /** The machine is set up anew from the last backup, or from nothing. */
+  restore(): void {
+    const backup = this.#backup;
+    this.#world.trace(this.cluster, () => `is set up anew from ${backup === undefined ? "nothing" : "a backup"}`);
+    this.#losesStore();
+    this.crash(0);
+    if (backup === undefined) this.store.wipe(this.#world.nowMs);
+    else this.store.restore(backup);
+  }
+
+  /** The machine loses power at the `boundaries`-th commit or effect, and its disk with it the last `transactions`. */
+  tear(boundaries: number, transactions: number): void {
+    if (this.#session === undefined) return;
+    this.#losesStore();
+    this.store.tearing(transactions);
+    this.crash(boundaries);
+  }
+
+  /** A second agent with this certificate, from a copy of this one's store or from its own. */
+  twin(blobs: BlobWorld, copied: boolean): Agent {
+    const twin = new Agent(this.#world, this.#hub, this.cluster, blobs, "'");
+    if (copied) twin.store.restore(this.store.copy());
+    else twin.store.wipe(this.#world.nowMs);
+    twin.store.remembered = undefined;
+    for (const agent of [this, twin]) agent.#losesStore();
+    if (copied) this.#hub.store(this.cluster).forked = true;
+    return twin;
+  }
+
+  /** The agent is switched off for good. */
+  retire(): void {
+    this.#retired = true;
+    this.#die();
+  }
+
+  /** No crash is left over: one that was to come comes now. */
+  settle(): void {
+    if (this.#dieAfter !== Infinity) this.#die();
+  }
+
+  /** Everything on the tenant reports its state once more. */
+  reportAll(): void {
+    for (const key of this.store.facts.keys()) this.fact(key.slice("packReceiptReport/".length));
+  }
+
+  #losesStore(): void {
+    this.tenant.outlivesAgent = true;
+    this.#hub.store(this.cluster).lenient = true;
   }
 
   /** SIGSTOP: nothing is handled until then. */
@@ -146,7 +211,8 @@ export class Agent {
   }
 
   #die(): void {
-    if (this.#session === undefined) return;
+    const session = this.#session;
+    if (session === undefined) return;
     this.#world.trace(this.cluster, () => "crashes");
     this.#process.end();
     this.#session = undefined;
@@ -156,7 +222,9 @@ export class Agent {
     this.requests.clear();
     for (const link of this.#links.values()) link.agentGone("agent crashed", this.#world.chance(0.3));
     this.#links.clear();
-    this.#world.after(this.#world.between(50, 3_000), () => this.boot());
+    this.store.tear();
+    this.#world.coverage.add(session.counters);
+    if (!this.#retired) this.#world.after(this.#world.between(50, 3_000), () => this.boot());
   }
 
   #event(make: () => SpokeEvent): void {
@@ -173,10 +241,11 @@ export class Agent {
       if (incarnation !== this.#process.incarnation || this.#boundary()) return;
     }
     if (ready.persist.length > 0 || ready.afterPersist.length > 0) this.#readys.push(ready);
-    const view = session.view(this.#world.nowMs - this.#bootMs, this.#wallMs());
+    this.#rate.add(this.#world.nowMs, ready.afterPersist.length);
+    const { queuedBytes } = session;
     must(
-      view.queuedBytes <= QUEUED_BYTES + IN_FLIGHT_BYTES + MAX_FRAME_BYTES,
-      `${this.cluster}: ${view.queuedBytes} bytes queued and in flight`,
+      queuedBytes <= QUEUED_BYTES + IN_FLIGHT_BYTES + MAX_FRAME_BYTES,
+      `${this.cluster}: ${queuedBytes} bytes queued and in flight`,
     );
     this.#scheduleTick(session);
     this.#work();
@@ -324,7 +393,7 @@ export class Agent {
         world.trace(this.cluster, () => `channel ${effect.connected ? "connected" : `degraded: ${effect.reason}`}`);
         return;
       case "AuditRefused":
-        must(false, `${this.cluster}: the sink refused audit numbers`);
+        must(this.#hub.store(this.cluster).forked, `${this.cluster}: the sink refused audit numbers`);
         return;
       case "DriftUpdated":
       case "FactRefused":

@@ -36,6 +36,7 @@ export type Poison = "none" | "verify" | "apply" | "healthy";
 export class BlobWorld {
   readonly #bodies: Map<string, Uint8Array> = new Map();
   readonly #poison: Map<string, Poison> = new Map();
+  readonly #order: Map<string, number> = new Map();
   /** Bodies that are delivered altered. */
   readonly corrupt: Set<string> = new Set();
 
@@ -46,6 +47,7 @@ export class BlobWorld {
     const digest = digestOf(body);
     this.#bodies.set(digest, body);
     this.#poison.set(digest, poison);
+    this.#order.set(digest, this.#order.size + 1);
     return { digest, size: body.length };
   }
 
@@ -56,6 +58,11 @@ export class BlobWorld {
     const altered = Buffer.from(body);
     altered[0] = (altered[0] ?? 0) ^ 1;
     return altered;
+  }
+
+  /** Order in which bodies were made: the serial that content carries itself. */
+  orderOf(digest: string): number {
+    return this.#order.get(digest) ?? 0;
   }
 
   /** What the body does. */
@@ -71,6 +78,7 @@ export class DesiredState {
   readonly #items: Map<string, IndexItem> = new Map();
   readonly #floors: Map<string, IndexRevocation> = new Map();
   #revocations = 0;
+  #epoch = 1;
   #sequence = 0;
   #bodies = 0;
   #current: DesiredIndex | undefined = undefined;
@@ -130,13 +138,21 @@ export class DesiredState {
     return revocation;
   }
 
+  /** The store of the numbering was lost: everything stands in a new epoch, at its first sequence. */
+  newEpoch(): void {
+    this.#epoch++;
+    this.#sequence = 0;
+    this.#first = undefined;
+    for (const [key, item] of this.#items) this.#items.set(key, { ...item, version: 1 });
+  }
+
   /** Signs what stands, by the hub's clock. */
   sign(wallMs: number): DesiredIndex {
     this.#sequence++;
     const document: IndexDocument = {
       _type: "FederationIndex/v1",
       cluster: this.cluster,
-      epoch: 1,
+      epoch: this.#epoch,
       sequence: this.#sequence,
       issuedAt: rfc3339(wallMs),
       expiresAt: rfc3339(wallMs + INDEX_LIFE_MS),

@@ -15,14 +15,30 @@ import { must } from "./world.ts";
 /** Name of a report that the simulated hub refuses for good. */
 export const REFUSED_FACT = "never-stored";
 
+/** An audit.gap record as simulated agents write it. */
+const GAP = /^gap (\d+) to (\d+)\//;
+
+/** What the sink holds of one log. */
+export interface AuditLogCopy {
+  readonly events: Map<bigint, string>;
+  /** Ranges that gap records close; inclusive. */
+  readonly closed: (readonly [bigint, bigint])[];
+  /** Highest contiguous number, closed ones included. */
+  through: bigint;
+  highest: bigint;
+}
+
 /** What lasts behind the hub for one tenant: facts, item levels, audit, revocations, ownership. */
 export class HubStore {
   readonly cluster: string;
   readonly facts: Map<string, bigint> = new Map();
   readonly levels: Map<string, ItemReport> = new Map();
-  readonly audit: Map<bigint, string> = new Map();
-  auditThrough = 0n;
-  auditHighest = 0n;
+  /** The sink, by epoch of the agent's log. */
+  readonly #audits: Map<bigint, AuditLogCopy> = new Map();
+  /** True once an agent's store was restored or lost, or two agents have one certificate: what is reported may go back. */
+  lenient = false;
+  /** True once two copies of one agent's store were at work: numbers mean two events. */
+  forked = false;
   term = 0n;
   pending: RevocationPush[] = [];
   #serial = 0n;
@@ -54,7 +70,10 @@ export class HubStore {
         const { receiptName, reportVersion } = fact.payload.value;
         if (receiptName === REFUSED_FACT) return { kind: "refused", reason: "REFUSED", detail: "not for this hub" };
         const before = this.facts.get(fact.key) ?? 0n;
-        must(reportVersion >= before, `${this.cluster}: ${fact.key} is stored at ${reportVersion} after ${before}`);
+        must(
+          this.lenient || reportVersion >= before,
+          `${this.cluster}: ${fact.key} is stored at ${reportVersion} after ${before}`,
+        );
         this.facts.set(fact.key, reportVersion);
         return { kind: "stored" };
       }
@@ -64,21 +83,58 @@ export class HubStore {
     }
   }
 
-  /** Insert-if-absent on the number; equal numbers must have equal events. */
+  /** Insert-if-absent on the number; equal numbers must have equal events. A gap record closes the numbers it names. */
   append(batch: AuditEventBatch): AuditAppendResult {
-    for (const event of batch.events) {
-      const text = Buffer.from(event.event).toString();
-      const before = this.audit.get(event.sequence);
-      must(before === undefined || before === text, `${this.cluster}: audit number ${event.sequence} means two events`);
-      this.audit.set(event.sequence, text);
-      if (event.sequence > this.auditHighest) this.auditHighest = event.sequence;
+    const log = this.audit(batch.epoch);
+    const rejected: { sequence: bigint; code: string }[] = [];
+    for (const { sequence, event } of batch.events) {
+      const text = Buffer.from(event).toString();
+      const before = log.events.get(sequence);
+      if (before !== undefined && before !== text) {
+        must(this.forked, `${this.cluster}: audit number ${sequence} means two events`);
+        rejected.push({ sequence, code: "CONFLICT" });
+        continue;
+      }
+      log.events.set(sequence, text);
+      if (sequence > log.highest) log.highest = sequence;
+      const gap = GAP.exec(text);
+      if (gap !== null) log.closed.push([BigInt(gap[1] ?? 0), BigInt(gap[2] ?? 0)]);
     }
-    while (this.audit.has(this.auditThrough + 1n)) this.auditThrough++;
-    return { ...this.position(), rejected: [] };
+    for (;;) {
+      const next = log.through + 1n;
+      const closed = log.closed.find(([from, to]) => from <= next && next <= to);
+      if (closed !== undefined) log.through = closed[1];
+      else if (log.events.has(next)) log.through = next;
+      else break;
+    }
+    return { ...this.position(batch.epoch), rejected };
   }
 
-  position(): AuditSinkPosition {
-    return { contiguousThrough: this.auditThrough, highest: this.auditHighest };
+  /** What is stored of one log. */
+  audit(epoch: bigint): AuditLogCopy {
+    let log = this.#audits.get(epoch);
+    if (log === undefined) {
+      log = { events: new Map(), closed: [], through: 0n, highest: 0n };
+      this.#audits.set(epoch, log);
+    }
+    return log;
+  }
+
+  /** Every event stored, of every log. */
+  auditTexts(): Set<string> {
+    return new Set([...this.#audits.values()].flatMap((log) => [...log.events.values()]));
+  }
+
+  position(epoch: bigint): AuditSinkPosition {
+    const { through, highest } = this.audit(epoch);
+    return { contiguousThrough: through, highest };
+  }
+
+  /** The disks of sink and item levels are gone. */
+  lose(): void {
+    this.#audits.clear();
+    this.levels.clear();
+    this.lenient = true;
   }
 
   /** An agent takes something for stored: it must be. */
@@ -86,22 +142,23 @@ export class HubStore {
     if (write.type === "AcknowledgeFact") {
       const refused = write.key === `packReceiptReport/${REFUSED_FACT}`;
       must(
-        refused || (this.facts.get(write.key) ?? 0n) >= write.reportVersion,
+        refused || this.lenient || (this.facts.get(write.key) ?? 0n) >= write.reportVersion,
         `${this.cluster}: ${write.key}@${write.reportVersion} is acknowledged and not stored`,
       );
     }
-    if (write.type === "AcknowledgeAudit")
-      must(
-        write.through <= this.auditThrough,
-        `${this.cluster}: audit is acknowledged through ${write.through}, stored through ${this.auditThrough}`,
-      );
+    if (write.type !== "AcknowledgeAudit") return;
+    const { through } = this.audit(write.epoch);
+    must(
+      write.through <= through,
+      `${this.cluster}: audit is acknowledged through ${write.through}, stored through ${through}`,
+    );
   }
 
   #item(report: ItemReport): void {
     const key = itemKey(report);
     const before = this.levels.get(key);
     must(
-      before === undefined || report.version >= before.version,
+      this.lenient || before === undefined || report.version >= before.version,
       `${this.cluster}: ${key} is recorded at version ${report.version} after ${before?.version ?? 0n}`,
     );
     this.levels.set(key, report);

@@ -11,13 +11,20 @@ import { type Frame, payloadCase } from "../../src/federation/session/frame.ts";
 import type { HubEffect } from "../../src/federation/session/hub/effects.ts";
 import type { HubEvent } from "../../src/federation/session/hub/events.ts";
 import { HubSession } from "../../src/federation/session/hub/hub-session.ts";
-import { IN_FLIGHT_BYTES, MAX_FRAME_BYTES, QUEUED_BYTES } from "../../src/federation/session/limits.ts";
+import {
+  AUDIT_IN_FLIGHT,
+  IN_FLIGHT_BYTES,
+  MAX_FRAME_BYTES,
+  MAX_SERVED_FETCHES,
+  QUEUED_BYTES,
+  WINDOW_FRAMES,
+} from "../../src/federation/session/limits.ts";
 import type { SpokeWrite } from "../../src/federation/session/spoke/record.ts";
 import type { DesiredState } from "./desired-state.ts";
 import { HubStore } from "./hub-store.ts";
 import type { Link, LinkEnd } from "./link.ts";
 import { Process } from "./process.ts";
-import { START_WALL_MS, SimulationFailure, type World, must } from "./world.ts";
+import { EffectRate, START_WALL_MS, SimulationFailure, type World, must } from "./world.ts";
 
 /** One tenant as the hub's process sees it; gone with the process. */
 interface Served {
@@ -26,7 +33,11 @@ interface Served {
   readonly pins: Map<string, Uint8Array>;
   generation: number;
   tickAtMs: number;
+  readonly rate: EffectRate;
 }
+
+/** Facts a session may have waiting: one per unacknowledged frame, and as many revocations that Hello told of. */
+const MAX_WAITING_FACTS = 2 * WINDOW_FRAMES;
 
 /** The simulated hub: one real machine per tenant, a shell around them, stores that survive, and a process that does not. */
 export class Hub {
@@ -36,6 +47,8 @@ export class Hub {
   readonly stores: Map<string, HubStore> = new Map();
   readonly #served: Map<string, Served> = new Map();
   #bootMs = 0;
+  /** Boundaries (effects and stores) until the process dies; Infinity: it lives. */
+  #dieAfter = Infinity;
   /** One agent at a time, so that the others wait. */
   #compares = new Turns<string>(1);
   /** While true, stores fail now and then. */
@@ -71,6 +84,7 @@ export class Hub {
 
   boot(): void {
     this.#process.start();
+    this.#dieAfter = Infinity;
     this.#bootMs = this.#world.nowMs - this.#world.between(0, 1000);
     this.#world.trace("hub", () => `boots (process ${this.#process.incarnation})`);
     for (const [cluster, state] of this.#desired) {
@@ -87,18 +101,40 @@ export class Hub {
         pins: new Map(),
         generation: 0,
         tickAtMs: Infinity,
+        rate: new EffectRate(`the hub for ${cluster}`),
       });
       this.#step(cluster, { type: "DesiredChanged", desired: state.current });
       this.#step(cluster, { type: "RevocationsChanged", pending: this.store(cluster).pending });
     }
   }
 
-  /** kill -9, and up again after a while. */
-  crash(): void {
+  /** kill -9 at the `boundaries`-th effect or store from now, and up again after a while. */
+  crash(boundaries: number): void {
     if (!this.#process.alive) return;
+    this.#dieAfter = boundaries;
+    if (boundaries === 0) this.#die();
+    else this.#process.after(3_000, () => this.#die()); // an idle process meets no boundary
+  }
+
+  /** No crash is left over: one that was to come comes now. */
+  settle(): void {
+    if (this.#dieAfter !== Infinity) this.#die();
+  }
+
+  /** The disks under one tenant's records are gone; the process with them. */
+  lose(cluster: string): void {
+    this.crash(0);
+    this.#world.trace("hub", () => `loses what it stored of ${cluster}`);
+    this.store(cluster).lose();
+  }
+
+  #die(): void {
+    if (!this.#process.alive) return;
+    this.#dieAfter = Infinity;
     this.#world.trace("hub", () => "crashes");
     this.#process.end();
     const silent = this.#world.chance(0.3);
+    for (const { session } of this.#served.values()) this.#world.coverage.add(session.counters);
     for (const served of this.#served.values())
       for (const link of served.links.values()) link.hubGone("hub crashed", silent);
     this.#served.clear();
@@ -167,13 +203,28 @@ export class Hub {
     if (served === undefined) return;
     const { session } = served;
     const ready = session.step(event, this.#world.nowMs - this.#bootMs, this.wallMs);
-    const { queuedBytes } = session.view();
+    served.rate.add(this.#world.nowMs, ready.afterPersist.length);
+    const { queuedBytes, waitingFacts, waitingAudits } = session;
     must(
       queuedBytes <= QUEUED_BYTES + IN_FLIGHT_BYTES + MAX_FRAME_BYTES,
       `hub: ${queuedBytes} bytes queued and in flight for ${cluster}`,
     );
+    must(waitingFacts <= MAX_WAITING_FACTS, `hub: ${waitingFacts} facts of ${cluster} wait to be stored`);
+    must(waitingAudits <= AUDIT_IN_FLIGHT, `hub: ${waitingAudits} audit batches of ${cluster} wait to be stored`);
+    must(served.pins.size <= MAX_SERVED_FETCHES, `hub: ${served.pins.size} bodies are pinned for ${cluster}`);
     this.#scheduleTick(cluster, served);
-    for (const effect of ready.afterPersist) this.#effect(cluster, served, effect);
+    const { incarnation } = this.#process;
+    for (const effect of ready.afterPersist) {
+      this.#effect(cluster, served, effect);
+      if (incarnation !== this.#process.incarnation || this.#boundary()) return;
+    }
+  }
+
+  /** A place where the process may die. */
+  #boundary(): boolean {
+    if (--this.#dieAfter > 0) return false;
+    this.#die();
+    return true;
   }
 
   #scheduleTick(cluster: string, served: Served): void {
@@ -229,9 +280,10 @@ export class Hub {
         this.#process.after(world.between(1, 25), () => {
           const fails = this.failing && world.chance(0.6);
           const outcome = fails ? ({ kind: "failed" } as const) : this.store(cluster).store(fact);
+          if (this.#boundary()) return; // stored, and nobody hears of it
           this.#step(cluster, { type: "FactStored", token, outcome });
           if (fact.kind === "revocation" && !fails)
-            this.#step(cluster, { type: "RevocationsChanged", pending: this.store(cluster).pending });
+            this.#event(cluster, () => ({ type: "RevocationsChanged", pending: this.store(cluster).pending }));
         });
         return;
       }
@@ -241,6 +293,7 @@ export class Hub {
           // A sink may store and then fail to say so.
           const stored = this.failing && world.chance(0.3) ? undefined : this.store(cluster).append(batch);
           const result = this.failing && world.chance(0.3) ? undefined : stored;
+          if (this.#boundary()) return;
           this.#step(cluster, { type: "AuditStored", token, result });
         });
         return;
@@ -292,7 +345,7 @@ export class Hub {
           sessionId: `${cluster}-${this.#process.incarnation}-${generation}`,
           term: store.term,
           replica: "hub-0",
-          audit: store.position(),
+          audit: store.position(hello.audit?.epoch ?? 0n),
           itemLevels: [...store.levels.values()],
           endpoints: [],
         },

@@ -21,7 +21,15 @@ export class Wire {
   partitioned = false;
   /** Extra delay of every frame, milliseconds. */
   slowMs = 0;
+  /** What a broken middlebox does to some frames. */
+  mangles: Mangling | undefined = undefined;
 }
+
+/** Ways to break a stream that TCP would never break. */
+export type Mangling = "duplicate" | "drop" | "reorder";
+
+/** Share of frames that are mangled. */
+const MANGLED = 0.1;
 
 interface Direction {
   to: LinkEnd | undefined;
@@ -29,6 +37,8 @@ interface Direction {
   readonly queue: (() => void)[];
   inFlight: number;
   blocked: boolean;
+  /** A frame that goes after the next one. */
+  held: (() => void) | undefined;
   /** No frame arrives before the one sent before it. */
   lastArrivalMs: number;
 }
@@ -43,8 +53,8 @@ export class Link {
   constructor(world: World, wire: Wire, agent: LinkEnd, hub: LinkEnd) {
     this.#world = world;
     this.#wire = wire;
-    this.#up = { to: hub, from: agent, queue: [], inFlight: 0, blocked: false, lastArrivalMs: 0 };
-    this.#down = { to: agent, from: hub, queue: [], inFlight: 0, blocked: false, lastArrivalMs: 0 };
+    this.#up = { to: hub, from: agent, queue: [], inFlight: 0, blocked: false, held: undefined, lastArrivalMs: 0 };
+    this.#down = { to: agent, from: hub, queue: [], inFlight: 0, blocked: false, held: undefined, lastArrivalMs: 0 };
   }
 
   /** The agent writes. */
@@ -82,14 +92,22 @@ export class Link {
 
   #send(direction: Direction, envelope: Envelope, bytes: number): void {
     direction.inFlight++;
-    this.#arrive(direction, () => {
+    const mangling = this.#wire.mangles;
+    const mangled = mangling !== undefined && this.#world.chance(MANGLED) ? mangling : undefined;
+    const arrives = (): void => {
       direction.inFlight--;
       if (direction.blocked && direction.inFlight <= HIGH_WATER_FRAMES / 2) {
         direction.blocked = false;
         direction.from?.drained();
       }
+      if (mangled === "drop") return;
       direction.to?.frame(envelope, bytes);
-    });
+      if (mangled === "duplicate") direction.to?.frame(envelope, bytes);
+    };
+    const { held } = direction;
+    direction.held = mangled === "reorder" && held === undefined ? arrives : undefined;
+    if (direction.held === undefined) this.#arrive(direction, arrives);
+    if (held !== undefined) this.#arrive(direction, held);
     if (direction.blocked || direction.inFlight < HIGH_WATER_FRAMES) return;
     direction.blocked = true;
     direction.from?.blocked();

@@ -20,9 +20,11 @@ const startedMs = performance.now();
 let events = 0;
 let slowestMs = 0;
 let failures = 0;
+const coverage = new Map<string, number>();
 for (let seed = first; seed < first + count; seed++) {
   const result = simulate(seed, { size, traced: values.trace });
   events += result.events;
+  for (const [name, times] of result.coverage) coverage.set(name, (coverage.get(name) ?? 0) + times);
   slowestMs = Math.max(slowestMs, result.convergedMs);
   if (values.trace) console.log(result.transcript);
   if (result.failure === undefined) continue;
@@ -40,4 +42,5 @@ console.log(
   `${count} seeds from ${first}, ${size.agents} agents, ${size.actions} actions: ${failures} failed; ` +
     `${events} events in ${seconds.toFixed(1)} s; slowest convergence ${(slowestMs / 1000).toFixed(0)} s virtual`,
 );
+console.log([...coverage].map(([name, times]) => `${name} ${times}`).join(", "));
 process.exitCode = failures === 0 ? 0 : 1;

@@ -1,4 +1,5 @@
 import { SeededRandom, integerBetween } from "../../src/base/random.ts";
+import type { Mangling } from "./link.ts";
 
 /** One thing that is done to the world, at a time. `agent` counts from 0. */
 export type Action =
@@ -19,6 +20,30 @@ export type Action =
   | { readonly atMs: number; readonly do: "ask"; readonly agent: number }
   | { readonly atMs: number; readonly do: "crash"; readonly agent: number; readonly boundaries: number }
   | { readonly atMs: number; readonly do: "upgrade"; readonly agent: number }
+  | { readonly atMs: number; readonly do: "backup"; readonly agent: number }
+  | { readonly atMs: number; readonly do: "restore"; readonly agent: number }
+  | {
+      readonly atMs: number;
+      readonly do: "tear";
+      readonly agent: number;
+      readonly boundaries: number;
+      readonly transactions: number;
+    }
+  | {
+      readonly atMs: number;
+      readonly do: "twin";
+      readonly agent: number;
+      readonly forMs: number;
+      readonly copied: boolean;
+    }
+  | { readonly atMs: number; readonly do: "hubLoses"; readonly agent: number; readonly epoch: boolean }
+  | {
+      readonly atMs: number;
+      readonly do: "mangle";
+      readonly agent: number;
+      readonly forMs: number;
+      readonly how: Mangling;
+    }
   | { readonly atMs: number; readonly do: "freeze"; readonly agent: number; readonly forMs: number }
   | { readonly atMs: number; readonly do: "partition"; readonly agent: number; readonly forMs: number }
   | {
@@ -34,7 +59,7 @@ export type Action =
   | { readonly atMs: number; readonly do: "flaky"; readonly agent: number; readonly forMs: number }
   | { readonly atMs: number; readonly do: "agentClock"; readonly agent: number; readonly byMs: number }
   | { readonly atMs: number; readonly do: "hubClock"; readonly byMs: number }
-  | { readonly atMs: number; readonly do: "hubCrash" }
+  | { readonly atMs: number; readonly do: "hubCrash"; readonly boundaries: number }
   | { readonly atMs: number; readonly do: "hubFreeze"; readonly forMs: number }
   | { readonly atMs: number; readonly do: "hubFails"; readonly forMs: number }
   | { readonly atMs: number; readonly do: "ownershipMoves"; readonly forMs: number };
@@ -75,17 +100,35 @@ const WEIGHTS: readonly (readonly [Action["do"], number])[] = [
   ["hubFreeze", 1],
   ["hubFails", 3],
   ["ownershipMoves", 1],
+  ["mangle", 2],
 ];
+
+/** What happens besides in one run of {@link DISASTER_EVERY}: somebody loses what was durable, or two agents are one. */
+const DISASTERS: readonly (readonly [Action["do"], number])[] = [
+  ["backup", 4],
+  ["restore", 3],
+  ["tear", 5],
+  ["twin", 2],
+  ["hubLoses", 2],
+];
+/** The other runs keep every invariant at its strictest. */
+const DISASTER_EVERY = 3;
+
+/** True for an action after which what was durable may be gone. */
+export function isDisaster(kind: Action["do"]): boolean {
+  return DISASTERS.some(([disaster]) => disaster === kind);
+}
 
 /** The schedule of a seed, in the order of time. The same seed and size give the same schedule. */
 export function scheduleOf(seed: number, size: ScheduleSize): Action[] {
   const random = new SeededRandom(seed ^ 0x5eed);
-  const total = WEIGHTS.reduce((sum, [, weight]) => sum + weight, 0);
+  const weights = random.next() < 1 / DISASTER_EVERY ? [...WEIGHTS, ...DISASTERS] : WEIGHTS;
+  const total = weights.reduce((sum, [, weight]) => sum + weight, 0);
   const actions: Action[] = [];
   for (let i = 0; i < size.actions; i++) {
     let pick = integerBetween(random, 1, total);
     let kind: Action["do"] = "change";
-    for (const [candidate, weight] of WEIGHTS) {
+    for (const [candidate, weight] of weights) {
       pick -= weight;
       kind = candidate;
       if (pick <= 0) break;
@@ -126,7 +169,17 @@ function actionOf(kind: Action["do"], atMs: number, random: SeededRandom, size: 
     case "hubClock":
       return { atMs, do: kind, byMs: between(-6 * 3_600_000, 6 * 3_600_000) };
     case "hubCrash":
-      return { atMs, do: kind };
+      return { atMs, do: kind, boundaries: chance(0.4) ? 0 : between(1, 40) };
+    case "tear":
+      return { atMs, do: kind, agent, boundaries: between(1, 25), transactions: between(1, 4) };
+    case "twin":
+      return { atMs, do: kind, agent, forMs: between(5_000, 90_000), copied: chance(0.5) };
+    case "hubLoses":
+      return { atMs, do: kind, agent, epoch: chance(0.5) };
+    case "mangle": {
+      const how = (["duplicate", "drop", "reorder"] as const)[between(0, 2)] ?? "drop";
+      return { atMs, do: kind, agent, forMs: between(1_000, 20_000), how };
+    }
     case "hubFreeze":
       return { atMs, do: kind, forMs: chance(0.3) ? between(60_000, 120_000) : between(500, 10_000) };
     case "hubFails":
@@ -138,6 +191,8 @@ function actionOf(kind: Action["do"], atMs: number, random: SeededRandom, size: 
     case "revoke":
     case "ask":
     case "upgrade":
+    case "backup":
+    case "restore":
     case "reset":
     case "evict":
     case "replay":

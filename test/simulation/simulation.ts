@@ -4,7 +4,7 @@ import { Agent } from "./agent.ts";
 import { checkConverged } from "./convergence.ts";
 import { BlobWorld, DesiredState, type Poison } from "./desired-state.ts";
 import { Hub } from "./hub.ts";
-import { type Action, DEFAULT_SIZE, type ScheduleSize, scheduleOf } from "./schedule.ts";
+import { type Action, DEFAULT_SIZE, type ScheduleSize, isDisaster, scheduleOf } from "./schedule.ts";
 import { World, must } from "./world.ts";
 
 /** Virtual time from the end of all faults to convergence, at most: retry backoff reaches five minutes. */
@@ -23,6 +23,8 @@ export interface RunResult {
   readonly events: number;
   /** Virtual time from the end of faults to convergence, milliseconds. */
   readonly convergedMs: number;
+  /** What the machines counted. */
+  readonly coverage: ReadonlyMap<string, number>;
 }
 
 /** Options of {@link simulate}. */
@@ -58,6 +60,9 @@ class Run {
   readonly #agents: Agent[] = [];
   readonly #hub: Hub;
   readonly #losesPushes: boolean;
+  readonly #twins: Set<Agent> = new Set();
+  /** Somebody loses what was durable. */
+  #disaster = false;
   #events = 0;
   #convergedMs = 0;
   #healed = false;
@@ -78,6 +83,7 @@ class Run {
       transcript: this.#world.transcript,
       events: this.#events,
       convergedMs: this.#convergedMs,
+      coverage: this.#world.coverage.counts,
     };
   }
 
@@ -87,6 +93,8 @@ class Run {
       this.#change(state, 2, false, false);
       state.sign(this.#hub.wallMs);
     }
+    this.#disaster = schedule.some((action) => isDisaster(action.do));
+    for (const agent of this.#agents) if (this.#disaster) agent.store.remembered = new Set();
     this.#hub.boot();
     for (const agent of this.#agents) world.after(world.between(0, 500), () => agent.boot());
     for (const action of schedule) world.after(action.atMs, () => this.#act(action));
@@ -95,6 +103,10 @@ class Run {
     this.#heal();
     this.#converge(endMs);
     this.#stayQuiet();
+    for (const agent of this.#agents) {
+      world.coverage.add(agent.session?.counters ?? {});
+      world.coverage.add(this.#hub.session(agent.cluster)?.counters ?? {});
+    }
   }
 
   #act(action: Action): void {
@@ -102,7 +114,7 @@ class Run {
     world.trace("world", () => `${action.do} ${JSON.stringify(action)}`);
     switch (action.do) {
       case "hubCrash":
-        this.#hub.crash();
+        this.#hub.crash(action.boundaries);
         return;
       case "hubClock":
         this.#hub.skewMs = action.byMs;
@@ -164,6 +176,29 @@ class Run {
       case "upgrade":
         agent.upgrade();
         return;
+      case "backup":
+        agent.backup();
+        return;
+      case "restore":
+        agent.restore();
+        return;
+      case "tear":
+        agent.tear(action.boundaries, action.transactions);
+        return;
+      case "twin": {
+        const twin = agent.twin(this.#blobs, action.copied);
+        this.#twins.add(twin);
+        twin.boot();
+        world.after(action.forMs, () => this.#retire(twin));
+        return;
+      }
+      case "hubLoses":
+        this.#loseHubStore(state, agent, action.epoch);
+        return;
+      case "mangle":
+        agent.wire.mangles = action.how;
+        world.after(action.forMs, () => (agent.wire.mangles = undefined));
+        return;
       case "freeze":
         agent.freeze(action.forMs);
         return;
@@ -206,11 +241,28 @@ class Run {
     }
   }
 
+  #retire(twin: Agent): void {
+    if (this.#twins.delete(twin)) twin.retire();
+  }
+
+  /** What the sink had and the agent has no more is lost, and said so by a gap record. */
+  #loseHubStore(state: DesiredState, agent: Agent, epoch: boolean): void {
+    const gone = this.#hub.store(state.cluster).auditTexts();
+    const held = new Set(agent.store.auditEvents.values());
+    for (const text of gone) if (!held.has(text)) agent.store.remembered?.delete(text);
+    this.#hub.lose(state.cluster);
+    agent.tenant.outlivesAgent = true;
+    if (!epoch) return;
+    state.newEpoch();
+    this.#publish(state);
+  }
+
   /** Signs and announces; drops tombstones that the agent acknowledged, as the index builder does. */
   #publish(state: DesiredState): void {
     const { levels } = this.#hub.store(state.cluster);
     for (const item of state.items) {
-      if (item.deleted !== true) continue;
+      // Tombstones stand for a day: whoever is set up anew from a younger backup still meets them.
+      if (item.deleted !== true || this.#disaster) continue;
       const report = levels.get(itemKey(item));
       if (report !== undefined && Number(report.version) === item.version && report.level === 4)
         state.drop(itemKey(item));
@@ -233,7 +285,12 @@ class Run {
     this.#hub.failing = false;
     this.#hub.moving = false;
     this.#blobs.corrupt.clear();
+    for (const twin of this.#twins) this.#retire(twin);
+    this.#hub.settle();
     for (const agent of this.#agents) {
+      agent.settle();
+      if (this.#hub.store(agent.cluster).lenient) agent.reportAll();
+      agent.wire.mangles = undefined;
       agent.skewMs = 0;
       agent.wire.partitioned = false;
       agent.wire.slowMs = 0;

@@ -14,9 +14,13 @@ export class Tenant {
   readonly #verified: Set<string> = new Set();
   /** Highest version whose effect ever took place, tombstones included. */
   readonly #highest: Map<string, number> = new Map();
+  /** Order of the content in force. */
+  readonly #order: Map<string, number> = new Map();
   /** Serials of revocations in force. */
   readonly revoked: Set<bigint> = new Set();
   readonly #floors: Map<string, number> = new Map();
+  /** True once the agent's store was restored or lost: it may then ask for what was in force before. */
+  outlivesAgent = false;
   /** While true, handlers fail now and then, retryably. */
   flaky = false;
 
@@ -32,22 +36,26 @@ export class Tenant {
       return { class: Nack_Class.BUSY, retryable: true, reason: "FLAKY", detail: "the API server did not answer" };
     if (this.#blobs.poisonOf(item.digest) === phase)
       return { class: Nack_Class.INVALID, retryable: false, reason: "POISON", detail: `refused in ${phase}` };
+    // What a tenant has in force outlives the agent's store: handlers refuse what is older, as receipts and snapshot floors make them.
+    if (this.outlivesAgent && phase !== "healthy" && this.#isBehind(key, item)) return behind(key, item.version);
     const id = `${key}@${item.version}`;
     switch (phase) {
       case "verify":
         this.#verified.add(id);
         return undefined;
       case "apply":
-        must(this.#verified.has(id), `${this.cluster}: ${id} is applied without being verified`);
-        this.#rise(key, item.version);
+        must(this.outlivesAgent || this.#verified.has(id), `${this.cluster}: ${id} is applied without being verified`);
+        this.#rise(key, item);
+        this.#order.set(key, this.#blobs.orderOf(item.digest));
         this.applied.set(key, { version: item.version, digest: item.digest });
         return undefined;
       case "healthy":
-        must(this.applied.get(key)?.version === item.version, `${this.cluster}: ${id} is observed and not in force`);
+        if (this.outlivesAgent && this.applied.get(key)?.digest !== item.digest) return behind(key, item.version);
+        must(this.applied.get(key)?.digest === item.digest, `${this.cluster}: ${id} is observed and not in force`);
         return undefined;
       case "remove":
         must(item.deleted === true, `${this.cluster}: ${id} is removed without a tombstone`);
-        this.#rise(key, item.version);
+        this.#rise(key, item);
         this.applied.delete(key);
         return undefined;
     }
@@ -63,9 +71,20 @@ export class Tenant {
     return this.#floors.get(`${target}/${name}`) ?? 0;
   }
 
-  #rise(key: string, version: number): void {
-    const highest = this.#highest.get(key) ?? 0;
-    must(version >= highest, `${this.cluster}: ${key} takes effect at version ${version} after ${highest}`);
-    this.#highest.set(key, version);
+  /** By the order that the content itself carries: index versions begin anew with an epoch. */
+  #isBehind(key: string, item: IndexItem): boolean {
+    return item.deleted !== true && this.#blobs.orderOf(item.digest) < (this.#order.get(key) ?? 0);
   }
+
+  #rise(key: string, item: IndexItem): void {
+    if (this.outlivesAgent) return;
+    const highest = this.#highest.get(key) ?? 0;
+    must(item.version >= highest, `${this.cluster}: ${key} takes effect at version ${item.version} after ${highest}`);
+    this.#highest.set(key, item.version);
+  }
+}
+
+function behind(key: string, version: number): ItemNack {
+  const detail = `${key}@${version} is older than what is in force`;
+  return { class: Nack_Class.UNTRUSTED, retryable: false, reason: "ROLLBACK_REJECTED", detail };
 }

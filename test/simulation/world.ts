@@ -10,6 +10,33 @@ export function must(condition: boolean, message: string): asserts condition {
   if (!condition) throw new SimulationFailure(message);
 }
 
+/** Effects that one machine may hand to its shell within a second of virtual time: far more than any burst has. */
+export const EFFECTS_PER_SECOND = 2_000;
+
+/** Counts what a machine does per second of virtual time: more than {@link EFFECTS_PER_SECOND} is a livelock. */
+export class EffectRate {
+  readonly #who: string;
+  #second = -1;
+  #count = 0;
+  /** Most effects in one second so far. */
+  highest = 0;
+
+  constructor(who: string) {
+    this.#who = who;
+  }
+
+  add(nowMs: number, effects: number): void {
+    const second = Math.trunc(nowMs / 1000);
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#count = 0;
+    }
+    this.#count += effects;
+    if (this.#count > this.highest) this.highest = this.#count;
+    must(this.#count <= EFFECTS_PER_SECOND, `livelock: ${this.#who} has ${this.#count} effects within one second`);
+  }
+}
+
 interface Scheduled {
   readonly atMs: number;
   readonly order: number;
@@ -19,9 +46,20 @@ interface Scheduled {
 /** Wall clock at the start of every run, Unix milliseconds. */
 export const START_WALL_MS = Date.UTC(2026, 0, 1);
 
+/** How often the machines did what they count: says which paths a set of runs has met. */
+export class Coverage {
+  readonly counts: Map<string, number> = new Map();
+
+  add(counters: object): void {
+    for (const [name, count] of Object.entries(counters))
+      if (typeof count === "number") this.counts.set(name, (this.counts.get(name) ?? 0) + count);
+  }
+}
+
 /** Virtual time, seeded chance and the transcript of one run. Everything that happens is an event in the heap. */
 export class World {
   readonly random: SeededRandom;
+  readonly coverage: Coverage = new Coverage();
   readonly #heap: Scheduled[] = [];
   readonly #lines: string[] = [];
   readonly #traced: boolean;

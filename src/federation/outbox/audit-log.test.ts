@@ -76,18 +76,44 @@ describe("audit log", () => {
     expect(log.auditCursor()).toMatchObject({ firstHeld: 6n, last: 5n, backlogBytes: 0n });
   });
 
-  it("continues after numbers the hub has seen and explains the hole", () => {
+  it("moves what it holds behind numbers the hub has seen, with a chain and records of dropped events that are right there", () => {
+    const log = store({ capBytes: 20_000, reserveBytes: 2_000 });
+    let last = 0n;
+    for (let i = 0; i < 400; i++) last = log.appendAudit(event(`${i}`.padStart(60, "x")), i % 10 !== 0, 0);
+    const before = all(log);
+    log.apply([{ type: "MoveAudit", epoch: EPOCH, by: 1_000n }], 0);
+    log.apply([{ type: "MoveAudit", epoch: EPOCH - 1n, by: 1_000n }], 0);
+    const after = all(log);
+    expect(after.map(({ sequence }) => sequence - 1_000n)).toEqual(before.map(({ sequence }) => sequence));
+    expect(log.auditCursor()).toMatchObject({ ackedThrough: 0n, firstHeld: 1_001n, last: last + 1_000n });
+    let next = 1_001n;
+    let previous: Uint8Array = CHAIN_START;
+    for (const { sequence, event: bytes, hash, prevHash } of after) {
+      expect(sequence).toBe(next);
+      expect(Buffer.from(prevHash).equals(previous)).toBe(true);
+      expect(Buffer.from(hash).equals(auditHash(prevHash, sequence, bytes))).toBe(true);
+      const parsed = parseAuditEvent(bytes);
+      const range = closedRange(parsed);
+      next = (range?.to ?? sequence) + 1n;
+      previous = range === undefined ? hash : Buffer.from(String(parsed["lastHash"]), "hex");
+    }
+    expect(log.appendAudit(event("next"), false, 0)).toBe(last + 1_001n);
+    expect(all(log).at(-1)?.prevHash).toEqual(previous);
+  });
+
+  it("explains a hole", () => {
     const log = store();
     log.appendAudit(event("a"), false, 0);
     log.apply(
       [
-        { type: "AdvanceAudit", epoch: EPOCH, last: 9n },
+        { type: "MoveAudit", epoch: EPOCH, by: 9n },
         { type: "AppendAuditGap", epoch: EPOCH, from: 2n, to: 9n },
       ],
       Date.UTC(2026, 0, 1),
     );
-    const [gap] = log.loadAudit(EPOCH, 2n, 10, 1 << 20);
-    expect(gap?.sequence).toBe(10n);
+    const [moved, gap] = log.loadAudit(EPOCH, 2n, 10, 1 << 20);
+    expect([moved?.sequence, Buffer.from(moved?.event ?? [])]).toEqual([10n, event("a")]);
+    expect(gap?.sequence).toBe(11n);
     expect(closedRange(parseAuditEvent(gap?.event ?? new Uint8Array()))).toEqual({ from: 2n, to: 9n });
   });
 

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { rfc3339 } from "../../base/clock.ts";
 import { SeamError } from "../../base/errors.ts";
-import { auditHash, droppedEvent, gapEvent } from "../audit/audit-chain.ts";
+import { auditHash, closedRange, droppedEvent, gapEvent, parseAuditEvent } from "../audit/audit-chain.ts";
 import type { AuditCursor } from "../session/spoke/record.ts";
 import { type Row, bigintOf, bytesOf, prepareBigint } from "./row.ts";
 
@@ -58,7 +58,8 @@ export class AuditLog {
         "INSERT INTO audit (sequence, through, event, hash, prev_hash, class) VALUES (?, ?, ?, ?, ?, ?)",
       ),
       advance: db.prepare("UPDATE meta SET audit_last = ?, audit_last_hash = ?"),
-      jump: db.prepare("UPDATE meta SET audit_last = ?"),
+      held: prepareBigint(db, "SELECT sequence, through, event, prev_hash, class FROM audit ORDER BY sequence"),
+      clear: db.prepare("DELETE FROM audit"),
       acknowledge: db.prepare("UPDATE meta SET audit_acked = max(audit_acked, ?)"),
       sizeThrough: prepareBigint(
         db,
@@ -133,10 +134,31 @@ export class AuditLog {
     this.#insert(gapEvent({ from, to }, "lost", rfc3339(nowMs)), KEEP);
   }
 
-  /** The hub has stored numbers this log never assigned: continue after `last`. */
-  advance(epoch: bigint, last: bigint): void {
+  /**
+   * The hub has stored numbers this log never assigned: everything held gets numbers higher by `by`, and the chain is made anew from where
+   * it stood. The chain then breaks where the restored log begins, as it should.
+   */
+  move(epoch: bigint, by: bigint): void {
     const meta = this.#meta();
-    if (epoch === meta.epoch && last > meta.last) this.#statements.jump.run(last);
+    if (epoch !== meta.epoch || by <= 0n) return;
+    const rows = this.#statements.held.all() as Row[];
+    this.#statements.clear.run();
+    let lastHash = meta.lastHash;
+    let previous: Uint8Array | undefined;
+    for (const row of rows) {
+      const sequence = bigintOf(row, "sequence") + by;
+      const through = bigintOf(row, "through") + by;
+      const kind = Number(bigintOf(row, "class"));
+      const prevHash = previous ?? bytesOf(row, "prev_hash");
+      const event = kind === DROPPED ? movedRange(bytesOf(row, "event"), by) : bytesOf(row, "event");
+      const hash = auditHash(prevHash, sequence, event);
+      this.#statements.insert.run(sequence, through, event, hash, prevHash, kind);
+      previous = kind === DROPPED ? chainedHash(event) : hash;
+      lastHash = previous;
+    }
+    this.#statements.advance.run(meta.last + by, lastHash);
+    this.#bytes = this.#measure();
+    this.#judge();
   }
 
   /** Every number up to `through` is stored by a hub. */
@@ -256,4 +278,17 @@ export class AuditLog {
       dropped: bigintOf(row, "audit_dropped"),
     };
   }
+}
+
+/** A record of dropped events that speaks for numbers higher by `by`. */
+function movedRange(event: Uint8Array, by: bigint): Uint8Array {
+  const record = parseAuditEvent(event);
+  const range = closedRange(record);
+  if (range === undefined) return event;
+  return droppedEvent({ from: range.from + by, to: range.to + by }, chainedHash(event), String(record["time"]));
+}
+
+/** The hash at which the chain goes on after a record of dropped events. */
+function chainedHash(event: Uint8Array): Uint8Array {
+  return Buffer.from(String(parseAuditEvent(event)["lastHash"]), "hex");
 }

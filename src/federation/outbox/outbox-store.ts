@@ -328,8 +328,8 @@ export class OutboxStore {
       case "AcknowledgeAudit":
         this.#audit.acknowledge(write.epoch, write.through);
         return;
-      case "AdvanceAudit":
-        this.#audit.advance(write.epoch, write.last);
+      case "MoveAudit":
+        this.#audit.move(write.epoch, write.by);
         return;
       case "AppendAuditGap":
         this.#audit.appendGap(write.epoch, write.from, write.to, nowMs);

@@ -15,7 +15,7 @@ import type { Ready } from "../ready.ts";
 import { soonestAfter } from "../soonest.ts";
 import { type Violation, violation } from "../violation.ts";
 import { Carrier } from "./carrier.ts";
-import { zeroCounters } from "./counters.ts";
+import { type HubCounters, zeroCounters } from "./counters.ts";
 import type { HubEffect } from "./effects.ts";
 import type { HubEvent, LoadedSession } from "./events.ts";
 import { helloFault } from "./hello-check.ts";
@@ -93,6 +93,27 @@ export class HubSession {
     return this.#carrier.occupied;
   }
 
+  /** Bytes queued and in flight. */
+  get queuedBytes(): number {
+    const { pipe } = this.#carrier;
+    return (pipe?.queue.bytes ?? 0) + (pipe?.sending.bytes ?? 0);
+  }
+
+  /** Facts that are not durable yet. */
+  get waitingFacts(): number {
+    return this.#lanes.facts.length;
+  }
+
+  /** Audit batches that are not durable yet. */
+  get waitingAudits(): number {
+    return this.#lanes.audit.length;
+  }
+
+  /** Counts of this session's life, for metrics. */
+  get counters(): Readonly<HubCounters> {
+    return this.#counters;
+  }
+
   /** Applies one event. `persist` is always empty on this side. */
   step(event: HubEvent, nowMs: number, wallMs: number): Ready<never, HubEffect> {
     const step: HubStep = { nowMs, wallMs, out: [] };
@@ -133,7 +154,7 @@ export class HubSession {
       auditBacklogEvents: this.#heartbeat?.auditBacklogEvents ?? 0n,
       auditBacklogBytes: this.#heartbeat?.auditBacklogBytes ?? 0n,
       auditStoredThrough: audit.storedThrough,
-      queuedBytes: (pipe?.queue.bytes ?? 0) + (pipe?.sending.bytes ?? 0),
+      queuedBytes: this.queuedBytes,
       needsResync,
       degradedReasons: this.#heartbeat?.degradedReasons ?? [],
       lastDisconnect,

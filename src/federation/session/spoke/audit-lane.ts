@@ -22,6 +22,9 @@ export class AuditLane {
   #inFlight = 0;
   /** Last gap that was recorded: the same hole is said once per process. */
   #gapTo = 0n;
+  /** Numbers up to this one are of before the log was moved, by so many. */
+  #movedBehind = 0n;
+  #movedBy = 0n;
 
   constructor(tokens: Tokens, counters: SpokeCounters, cursor: AuditCursor) {
     this.#tokens = tokens;
@@ -49,7 +52,9 @@ export class AuditLane {
       this.#loading = 0;
       return;
     }
-    if (last > this.#cursor.last) this.#cursor = { ...this.#cursor, last, backlogBytes };
+    // What was appended while the log was being moved is told with its number of before.
+    const now = last <= this.#movedBehind ? last + this.#movedBy : last;
+    if (now > this.#cursor.last) this.#cursor = { ...this.#cursor, last: now, backlogBytes };
   }
 
   /** A session is live: go on after what the hub has. */
@@ -58,16 +63,15 @@ export class AuditLane {
     const { epoch } = this.#cursor;
     const resume = welcome.auditResumeSequence;
     const highest = maximum(welcome.auditHighestSequence, resume);
-    if (highest > this.#cursor.last) {
-      step.persist.push({ type: "AdvanceAudit", epoch, last: highest });
-      this.#cursor = { ...this.#cursor, last: highest };
-    }
+    if (highest > this.#cursor.last) this.#moveBehind(highest, step);
     this.#acknowledge(resume, step);
     const { firstHeld } = this.#cursor;
     const hole = minimum(firstHeld - 1n, this.#cursor.last);
     if (resume < hole && hole > this.#gapTo && resume + 1n < firstHeld) {
       step.persist.push({ type: "AppendAuditGap", epoch, from: resume + 1n, to: hole });
       this.#gapTo = hole;
+      // The record takes a number of its own, and must not wait for the next event to be sent.
+      this.#cursor = { ...this.#cursor, last: this.#cursor.last + 1n };
     }
     this.#next = maximum(resume + 1n, firstHeld);
   }
@@ -141,6 +145,19 @@ export class AuditLane {
       maxEvents: AUDIT_BATCH_EVENTS,
       maxBytes: AUDIT_BATCH_BYTES,
     });
+  }
+
+  /**
+   * The hub has numbers that this log never gave: an old backup was restored. Events that wait under such numbers are others than
+   * those the hub has, so they move behind them; one that was sent before the backup was restored comes twice, with one event id.
+   */
+  #moveBehind(highest: bigint, step: SpokeStep): void {
+    const { epoch, ackedThrough, firstHeld, last, backlogBytes } = this.#cursor;
+    const by = highest - ackedThrough;
+    step.persist.push({ type: "MoveAudit", epoch, by });
+    this.#cursor = { epoch, ackedThrough, firstHeld: firstHeld + by, last: last + by, backlogBytes };
+    this.#movedBehind = highest;
+    this.#movedBy = by;
   }
 
   #acknowledge(through: bigint, step: SpokeStep): void {

@@ -110,7 +110,7 @@ export type SpokeWrite =
   | { readonly type: "AcknowledgeFact"; readonly key: string; readonly reportVersion: bigint }
   /** The sink holds every number up to `through`; records up to it may go. */
   | { readonly type: "AcknowledgeAudit"; readonly epoch: bigint; readonly through: bigint }
-  /** The hub has stored numbers this log never assigned (an old backup was restored): continue after `last`. */
-  | { readonly type: "AdvanceAudit"; readonly epoch: bigint; readonly last: bigint }
+  /** The hub has stored numbers this log never assigned (an old backup was restored): whatever is held gets numbers higher by `by`. */
+  | { readonly type: "MoveAudit"; readonly epoch: bigint; readonly by: bigint }
   /** Numbers `from`…`to` are gone for good: append an `audit.gap` record that says so (R-4.38). */
   | { readonly type: "AppendAuditGap"; readonly epoch: bigint; readonly from: bigint; readonly to: bigint };

@@ -11,7 +11,7 @@ import type { Ready } from "../ready.ts";
 import { soonestAfter } from "../soonest.ts";
 import { type Violation, violation } from "../violation.ts";
 import { Carrier } from "./carrier.ts";
-import { zeroCounters } from "./counters.ts";
+import { type SpokeCounters, zeroCounters } from "./counters.ts";
 import type { SpokeEffect } from "./effects.ts";
 import type { SpokeEvent } from "./events.ts";
 import { helloMessage } from "./hello-message.ts";
@@ -54,6 +54,17 @@ export class SpokeSession {
   /** True while a session is live. */
   get connected(): boolean {
     return this.#carrier.live !== undefined;
+  }
+
+  /** Bytes queued and in flight. */
+  get queuedBytes(): number {
+    const { pipe } = this.#carrier;
+    return (pipe?.queue.bytes ?? 0) + (pipe?.sending.bytes ?? 0);
+  }
+
+  /** Counts of this process's life, for metrics. */
+  get counters(): Readonly<SpokeCounters> {
+    return this.#counters;
   }
 
   /** Progress of one item (`kind/name`), for `explain`. */
@@ -102,7 +113,7 @@ export class SpokeSession {
       pendingFacts: facts.length,
       audit: audit.cursor,
       revocationSerial: revocations.serial,
-      queuedBytes: (pipe?.queue.bytes ?? 0) + (pipe?.sending.bytes ?? 0),
+      queuedBytes: this.queuedBytes,
       lastEnd,
       counters: this.#counters,
     };

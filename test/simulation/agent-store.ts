@@ -7,7 +7,6 @@ import {
 } from "../../src/api/gen/conductor/federation/v1alpha1/facts_pb.ts";
 import { digestOf } from "../../src/base/digest.ts";
 import { itemKey } from "../../src/federation/index/index-document.ts";
-import { parseIndex } from "../../src/federation/index/parse-index.ts";
 import type { LoadedFact } from "../../src/federation/session/spoke/events.ts";
 import {
   ITEM_LEVELS,
@@ -16,6 +15,7 @@ import {
   type SpokeWrite,
   type StoredIndex,
 } from "../../src/federation/session/spoke/record.ts";
+import { storedDocument } from "./stored-document.ts";
 import { must } from "./world.ts";
 
 interface Blob {
@@ -62,6 +62,9 @@ export class AgentStore {
   revocationSerial = 0n;
   /** Called for each acknowledgement of a fact or of audit, to compare with what the hub holds. */
   onAcknowledged: (write: SpokeWrite) => void = () => {};
+
+  /** False for an event that was stored and is on a lost disk: nobody can have it any more. */
+  isStored: (epoch: bigint, sequence: bigint) => boolean = () => true;
 
   /** Called when one side's audit numbers do not follow from the other's: a store was lost. */
   onLoss: (write: SpokeWrite) => void = () => {};
@@ -273,8 +276,10 @@ export class AgentStore {
         must(write.through > this.auditAcked, `${this.cluster}: audit acknowledgement goes down`);
         must(write.through <= this.auditLast, `${this.cluster}: audit acknowledgement beyond the log`);
         this.onAcknowledged(write);
-        for (let sequence = this.auditAcked + 1n; sequence <= write.through; sequence++)
+        for (let sequence = this.auditAcked + 1n; sequence <= write.through; sequence++) {
+          if (!this.isStored(write.epoch, sequence)) this.remembered?.delete(this.auditEvents.get(sequence) ?? "");
           this.auditEvents.delete(sequence);
+        }
         this.auditAcked = write.through;
         return;
       case "MoveAudit":
@@ -323,7 +328,5 @@ function copyOf(copy: AgentStoreCopy): AgentStoreCopy {
 
 function positionOf(index: StoredIndex | undefined): { epoch: number; sequence: number } {
   if (index === undefined) return { epoch: 0, sequence: 0 };
-  const parsed = parseIndex(index.body);
-  must(parsed.ok, "the stored index cannot be read");
-  return parsed.document;
+  return storedDocument(index);
 }

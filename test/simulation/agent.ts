@@ -5,7 +5,6 @@ import type { Envelope } from "../../src/api/gen/conductor/federation/v1alpha1/f
 import { digestOf } from "../../src/base/digest.ts";
 import { SeededRandom } from "../../src/base/random.ts";
 import { itemKey } from "../../src/federation/index/index-document.ts";
-import { parseIndex } from "../../src/federation/index/parse-index.ts";
 import { forEachBody } from "../../src/federation/index/plan-index.ts";
 import { frameEnvelope } from "../../src/federation/session/encode-frame.ts";
 import { type Frame, payloadCase } from "../../src/federation/session/frame.ts";
@@ -21,6 +20,7 @@ import type { ItemNack } from "../../src/federation/spoke/ports.ts";
 import type { Hub } from "./hub.ts";
 import { Link, type LinkEnd, Wire } from "./link.ts";
 import { Process } from "./process.ts";
+import { storedDocument } from "./stored-document.ts";
 import { Tenant } from "./tenant.ts";
 import { EffectRate, START_WALL_MS, type World, must } from "./world.ts";
 
@@ -77,6 +77,10 @@ export class Agent {
     this.tenant = new Tenant(cluster, blobs);
     this.store.onLoss = (write) =>
       must(hub.store(cluster).lenient, `${cluster}: ${write.type} though neither side lost its store`);
+    this.store.isStored = (epoch, sequence) => {
+      const { events, closed } = hub.store(cluster).audit(epoch);
+      return events.has(sequence) || closed.some(([from, to]) => from <= sequence && sequence <= to);
+    };
     this.store.onAcknowledged = (write) => hub.checkAcknowledged(cluster, write);
   }
 
@@ -490,9 +494,8 @@ export class Agent {
   /** Nothing of an index takes effect before its revocation floors are in force (R-4.51). */
   #checkFloors(phase: string, key: string): void {
     const stored = this.store.index;
-    const parsed = phase === "healthy" || stored === undefined ? undefined : parseIndex(stored.body);
-    if (parsed?.ok !== true) return;
-    for (const { target, name, floor } of parsed.document.revocations)
+    if (phase === "healthy" || stored === undefined) return;
+    for (const { target, name, floor } of storedDocument(stored).revocations)
       must(
         this.tenant.floor(target, name) >= floor,
         `${this.cluster}: ${phase} of ${key} before floor ${floor} of ${target}/${name} is in force`,

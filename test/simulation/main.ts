@@ -1,46 +1,69 @@
+import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import { describeAction, DEFAULT_SIZE, scheduleOf } from "./schedule.ts";
-import { shrink } from "./shrink.ts";
+import { runSeeds, type SeedTotals } from "./run-seeds.ts";
+import type { ScheduleSize } from "./schedule.ts";
+import { seedReport } from "./seed-report.ts";
 import { simulate } from "./simulation.ts";
 
-/** `node test/simulation/main.ts --seeds N [--seed K] [--agents A] [--actions M] [--trace]`: runs seeds K … K+N-1. */
+const USAGE = `npm run simulate -- [--seeds N] [--seed K] [--threads T] [--agents A --actions M] [--trace]
+
+  --seeds N     how many seeds, from --seed on                 (1000)
+  --seed K      the first one                                  (1)
+  --threads T   threads that share the work                    (all cores)
+  --agents A    agents in every run, instead of 1 to 4 by the seed
+  --actions M   actions in every run, instead of a number by the seed
+  --trace       prints the transcript of the seed --seed and nothing else
+
+A seed that fails prints the smallest schedule that still fails, and its transcript. The same seed always does the same.`;
+
 const { values } = parseArgs({
   options: {
     seeds: { type: "string", default: "1000" },
     seed: { type: "string", default: "1" },
-    agents: { type: "string", default: String(DEFAULT_SIZE.agents) },
-    actions: { type: "string", default: String(DEFAULT_SIZE.actions) },
+    threads: { type: "string", default: String(availableParallelism()) },
+    agents: { type: "string" },
+    actions: { type: "string" },
     trace: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
   },
 });
-const size = { agents: Number(values.agents), actions: Number(values.actions), spanMs: DEFAULT_SIZE.spanMs };
+const size: ScheduleSize | undefined =
+  values.agents === undefined && values.actions === undefined
+    ? undefined
+    : { agents: Number(values.agents ?? "4"), actions: Number(values.actions ?? "36"), spanMs: 120_000 };
+const options = size === undefined ? {} : { size };
 const first = Number(values.seed);
-const count = Number(values.seeds);
-const startedMs = performance.now();
-let events = 0;
-let slowestMs = 0;
-let failures = 0;
-const coverage = new Map<string, number>();
-for (let seed = first; seed < first + count; seed++) {
-  const result = simulate(seed, { size, traced: values.trace });
-  events += result.events;
-  for (const [name, times] of result.coverage) coverage.set(name, (coverage.get(name) ?? 0) + times);
-  slowestMs = Math.max(slowestMs, result.convergedMs);
-  if (values.trace) console.log(result.transcript);
-  if (result.failure === undefined) continue;
-  failures++;
-  console.log(`seed ${seed}: ${result.failure}`);
-  const schedule = shrink(seed, size, scheduleOf(seed, size));
-  const smallest = simulate(seed, { size, schedule, traced: true });
-  console.log(`smallest schedule (${schedule.length} actions): ${smallest.failure ?? "does not fail any more"}`);
-  console.log(schedule.map(describeAction).join("\n"));
-  if (!values.trace) console.log(smallest.transcript.split("\n").slice(-80).join("\n"));
-  if (failures >= 3) break;
+/** Least time between two lines of progress, milliseconds. */
+const PROGRESS_MS = 10_000;
+
+if (values.help) console.log(USAGE);
+else if (values.trace) trace();
+else await run(Number(values.seeds));
+
+function trace(): void {
+  const result = simulate(first, { ...options, traced: true });
+  console.log(result.transcript);
+  console.log(result.failure === undefined ? `seed ${first} holds` : seedReport(result, options));
+  process.exitCode = result.failure === undefined ? 0 : 1;
 }
-const seconds = (performance.now() - startedMs) / 1000;
-console.log(
-  `${count} seeds from ${first}, ${size.agents} agents, ${size.actions} actions: ${failures} failed; ` +
-    `${events} events in ${seconds.toFixed(1)} s; slowest convergence ${(slowestMs / 1000).toFixed(0)} s virtual`,
-);
-console.log([...coverage].map(([name, times]) => `${name} ${times}`).join(", "));
-process.exitCode = failures === 0 ? 0 : 1;
+
+async function run(count: number): Promise<void> {
+  const startedMs = performance.now();
+  let saidMs = startedMs;
+  const seconds = (): number => (performance.now() - startedMs) / 1000;
+  const onProgress = ({ seeds, reports }: SeedTotals): void => {
+    if (performance.now() - saidMs < PROGRESS_MS) return;
+    saidMs = performance.now();
+    const left = ((count - seeds) / seeds) * seconds();
+    console.log(`${seeds} of ${count} seeds, ${reports.length} failed, about ${Math.ceil(left)} s to go`);
+  };
+  const totals = await runSeeds({ first, count, threads: Number(values.threads), options, onProgress });
+  for (const report of totals.reports) console.log(`\n${report}`);
+  console.log(
+    `${totals.seeds} seeds from ${first}: ${totals.reports.length} failed; ${totals.events} events in ` +
+      `${seconds().toFixed(1)} s; slowest convergence ${(totals.slowestMs / 1000).toFixed(0)} s virtual`,
+  );
+  const counts = [...totals.coverage].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  console.log(`met: ${counts.map(([name, times]) => `${name} ${times}`).join(", ")}`);
+  process.exitCode = totals.reports.length === 0 ? 0 : 1;
+}

@@ -4,7 +4,7 @@ import { Agent } from "./agent.ts";
 import { checkConverged } from "./convergence.ts";
 import { BlobWorld, DesiredState, type Poison } from "./desired-state.ts";
 import { Hub } from "./hub.ts";
-import { type Action, DEFAULT_SIZE, type ScheduleSize, isDisaster, scheduleOf } from "./schedule.ts";
+import { type Action, type ScheduleSize, isDisaster, scheduleOf, sizeOf } from "./schedule.ts";
 import { World, must } from "./world.ts";
 
 /** Virtual time from the end of all faults to convergence, at most: retry backoff reaches five minutes. */
@@ -38,9 +38,14 @@ export interface RunOptions {
   readonly traced?: boolean;
 }
 
+/** How much happens in the run of a seed. */
+export function sizeIn(seed: number, options: RunOptions): ScheduleSize {
+  return options.size ?? sizeOf(seed);
+}
+
 /** Runs one seed: the same seed and options always do the same. */
 export function simulate(seed: number, options: RunOptions = {}): RunResult {
-  const size = options.size ?? DEFAULT_SIZE;
+  const size = sizeIn(seed, options);
   const run = new Run(seed, size, options);
   try {
     run.execute(options.schedule ?? scheduleOf(seed, size));

@@ -123,7 +123,9 @@ export class HubStore {
 
   /** Every event stored, of every log. */
   auditTexts(): Set<string> {
-    return new Set([...this.#audits.values()].flatMap((log) => [...log.events.values()]));
+    const texts = new Set<string>();
+    for (const { events } of this.#audits.values()) for (const text of events.values()) texts.add(text);
+    return texts;
   }
 
   position(epoch: bigint): AuditSinkPosition {

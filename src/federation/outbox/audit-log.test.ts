@@ -93,9 +93,9 @@ describe("audit log", () => {
       expect(Buffer.from(prevHash).equals(previous)).toBe(true);
       expect(Buffer.from(hash).equals(auditHash(prevHash, sequence, bytes))).toBe(true);
       const parsed = parseAuditEvent(bytes);
-      const range = closedRange(parsed);
-      next = (range?.to ?? sequence) + 1n;
-      previous = range === undefined ? hash : Buffer.from(String(parsed["lastHash"]), "hex");
+      const { lastHash } = parsed;
+      next = (closedRange(parsed)?.to ?? sequence) + 1n;
+      previous = typeof lastHash === "string" ? Buffer.from(lastHash, "hex") : hash;
     }
     expect(log.appendAudit(event("next"), false, 0)).toBe(last + 1_001n);
     expect(all(log).at(-1)?.prevHash).toEqual(previous);

@@ -284,11 +284,13 @@ export class AuditLog {
 function movedRange(event: Uint8Array, by: bigint): Uint8Array {
   const record = parseAuditEvent(event);
   const range = closedRange(record);
-  if (range === undefined) return event;
-  return droppedEvent({ from: range.from + by, to: range.to + by }, chainedHash(event), String(record["time"]));
+  const { time } = record;
+  if (range === undefined || typeof time !== "string") return event;
+  return droppedEvent({ from: range.from + by, to: range.to + by }, chainedHash(event), time);
 }
 
 /** The hash at which the chain goes on after a record of dropped events. */
 function chainedHash(event: Uint8Array): Uint8Array {
-  return Buffer.from(String(parseAuditEvent(event)["lastHash"]), "hex");
+  const { lastHash } = parseAuditEvent(event);
+  return Buffer.from(typeof lastHash === "string" ? lastHash : "", "hex");
 }

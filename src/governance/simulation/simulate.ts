@@ -1,7 +1,8 @@
 import { type ContentChanges, compareContents, isUnchanged } from "../../permissions/reach/compare-content.ts";
-import type { SnapshotContent } from "../../permissions/snapshot/content.ts";
+import { type EncodedContent, type SnapshotContent, encodeContent } from "../../permissions/snapshot/content.ts";
 import type { ProfileVerdict } from "../../permissions/validation/validate-rbac-profile.ts";
 import type { Verdict } from "../../permissions/validation/verdict.ts";
+import { managementContent } from "../rbac/management-rbac.ts";
 import { PermissionEngine, type PermissionView, type PermissionWorld } from "../snapshots/permission-engine.ts";
 import {
   type PermissionObject,
@@ -45,7 +46,7 @@ export interface ClusterOutcome {
 export interface Simulation {
   readonly objects: readonly ObjectOutcome[];
   readonly clusters: readonly ClusterOutcome[];
-  /** Clusters that get a snapshot, before or after. */
+  /** Clusters that get a snapshot, before or after, and the management cluster. */
   readonly clustersTotal: number;
 }
 
@@ -56,12 +57,23 @@ export function simulate(found: PermissionWorld, changes: readonly ProposedChang
   const next = proposedWorld(world, changes);
   const before = new PermissionEngine().compute(world);
   const after = new PermissionEngine().compute(next);
-  const clusters = [...new Set([...before.snapshots.keys(), ...after.snapshots.keys()])].sort();
+  const { managementCluster } = world;
+  const [held, now] = [contentsOf(before, managementCluster), contentsOf(after, managementCluster)];
+  const clusters = [...new Set([...held.keys(), ...now.keys()])].sort();
   return {
     objects: objectOutcomes(world, next, before, after, changes),
-    clusters: clusters.flatMap((cluster) => clusterOutcome(cluster, before, after, nowMs)),
+    clusters: clusters.flatMap((cluster) => clusterOutcome(cluster, held.get(cluster), now.get(cluster), nowMs)),
     clustersTotal: clusters.length,
   };
+}
+
+type Computed = EncodedContent & { readonly content: SnapshotContent };
+
+/** What is granted on each cluster: snapshots, and what is materialised on the management cluster, which has none. */
+function contentsOf(view: PermissionView, managementCluster: string): ReadonlyMap<string, Computed> {
+  const contents = new Map<string, Computed>(view.snapshots);
+  const content = managementContent(view, managementCluster);
+  return contents.set(managementCluster, { content, ...encodeContent(content) });
 }
 
 /** True when somebody may do more or less, or somebody is suspended or resumed. */
@@ -90,11 +102,10 @@ export function gainsAnything({ clusters }: Simulation): boolean {
 
 function clusterOutcome(
   cluster: string,
-  before: PermissionView,
-  after: PermissionView,
+  held: Computed | undefined,
+  next: Computed | undefined,
   nowMs: number,
 ): readonly ClusterOutcome[] {
-  const [held, next] = [before.snapshots.get(cluster), after.snapshots.get(cluster)];
   if (held?.contentHash === next?.contentHash) return [];
   const either = held?.content ?? next?.content;
   if (either === undefined) return [];

@@ -16,7 +16,9 @@ import { Debounce } from "../index/debounce.ts";
 import { providerReachability } from "../identity/provider-reachability.ts";
 import { ClusterPolicies } from "../policies/cluster-policies.ts";
 import { startPermissionCaches } from "./permission-caches.ts";
-import type { Verdict } from "../../permissions/validation/verdict.ts";
+import type { ProfileVerdict } from "../../permissions/validation/validate-rbac-profile.ts";
+import { type Verdict, objectText, refused } from "../../permissions/validation/verdict.ts";
+import { startManagementRbac } from "../rbac/management-rbac.ts";
 import { type Judged, type PermissionView, PermissionEngine, objectKey } from "./permission-engine.ts";
 import {
   writeBindingStatus,
@@ -183,7 +185,10 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
     statusOf(
       caches.profiles,
       (now) => now.profiles,
-      (profile, verdict, now) => writeProfileStatus(parts, profile, verdict, versionsOf(profile, now)),
+      (profile, verdict, now) => {
+        const failure = managementRbac.failure(objectKey(profile.metadata));
+        return writeProfileStatus(parts, profile, materialised(profile, verdict, failure), versionsOf(profile, now));
+      },
     ),
     [],
   );
@@ -248,12 +253,29 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
       if (before?.providers.get(key) !== entry) providers.enqueue(keyOfObject(entry.object));
     for (const [key, entry] of now.bindings)
       if (before?.bindings.get(key) !== entry) bindings.enqueue(keyOfObject(entry.object));
+    managementRbac.wake();
     log.debug(
       { clusters: now.snapshots.size, recomputed: now.recomputed.size, durationMs: clock.monotonic() - started },
       "permissions computed",
     );
   };
 
+  const managementRbac = startManagementRbac({
+    cluster,
+    managementCluster,
+    view: () => view,
+    changed: (keys) => {
+      for (const key of keys) {
+        const judged = view?.profiles.get(key);
+        if (judged !== undefined) profiles.enqueue(keyOfObject(judged.object));
+      }
+    },
+    assertFenced: options.assertFenced ?? (() => {}),
+    clock,
+    random,
+    log,
+    signal,
+  });
   const unsubscribe = options.revocations?.subscribe((name) => snapshots.enqueue({ name }));
   if (unsubscribe !== undefined) signal.addEventListener("abort", unsubscribe, { once: true });
   const debounce = new Debounce({ quietMs: QUIET_MS, maxMs: MAX_WAIT_MS, clock, signal, fire: compute });
@@ -305,8 +327,22 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
         (each) => each.closed,
       ),
       reconciling,
+      managementRbac.closed,
     ]).then(() => {}),
   };
+}
+
+/** The verdict of a profile whose roles and bindings do not stand on the management cluster (permissions §7.3 step 10). */
+function materialised(profile: RBACProfile, verdict: ProfileVerdict, failure: string | undefined): ProfileVerdict {
+  if (!verdict.ok || failure === undefined) return verdict;
+  const check = {
+    check: "RBACMaterialized",
+    object: objectText("RBACProfile", profile.metadata),
+    field: "spec",
+    expected: `its roles and bindings on the management cluster, found: ${failure}`,
+    remedy: "it is tried again every 30 s",
+  };
+  return { ...verdict, ...refused("RBACMaterializationFailed", [check], verdict.warnings) };
 }
 
 /** `namespace/name` of the policy and the sets that a profile names. */

@@ -14,12 +14,19 @@ const PARALLEL = 8;
 /** Most failures that are kept with their text. */
 const MAX_FAILURES = 20;
 
+/** One object that could not be brought to the plan. */
+export interface RbacFailure {
+  /** `Kind namespace/name`. */
+  readonly object: string;
+  readonly message: string;
+}
+
 /** What a pass did. */
 export interface RbacOutcome {
   readonly written: number;
   readonly removed: number;
   /** Objects that could not be written or removed, with why; at most 20 are named. */
-  readonly failed: readonly string[];
+  readonly failed: readonly RbacFailure[];
   readonly failures: number;
 }
 
@@ -28,7 +35,7 @@ export interface RbacOutcome {
  * cannot be written never keeps the others back; what failed is tried again with the next pass.
  */
 export async function writeRbac(cluster: Cluster, changes: RbacChanges): Promise<RbacOutcome> {
-  const failed: string[] = [];
+  const failed: RbacFailure[] = [];
   let failures = 0;
   const run = async <T>(list: readonly T[], step: (entry: T) => Promise<void>, keyOfEntry: (entry: T) => string) => {
     let done = 0;
@@ -40,7 +47,7 @@ export async function writeRbac(cluster: Cluster, changes: RbacChanges): Promise
             done++;
           } catch (error) {
             failures++;
-            if (failed.length < MAX_FAILURES) failed.push(`${keyOfEntry(entry)}: ${errorMessage(error)}`);
+            if (failed.length < MAX_FAILURES) failed.push({ object: keyOfEntry(entry), message: errorMessage(error) });
           }
         }),
       );

@@ -59,7 +59,7 @@ describe("seamctl simulate", () => {
         "CLUSTER    WHO                          CHANGE   WHERE      WHAT",
         'tenant-1   ServiceAccount hello/hello   loses    in hello   patch configmaps in "" named hello',
         "",
-        "decisions change on 1 of 1 cluster: 0 gain, 1 lose",
+        "decisions change on 1 of 2 clusters: 0 gain, 1 lose",
       ].join("\n"),
     );
     expect(code).toBe(1);
@@ -68,7 +68,7 @@ describe("seamctl simulate", () => {
   it("answers 0 for what changes nothing, and for losses when only gains are to fail", async () => {
     expect(await simulate(CONFIGURER("patch, update"))).toMatchObject({
       code: 0,
-      out: expect.stringContaining("no decision changes on any of 1 cluster"),
+      out: expect.stringContaining("no decision changes on any of 2 clusters"),
     });
     expect((await simulate(CONFIGURER("update"), "--fail-on", "gain")).code).toBe(0);
     expect((await simulate(CONFIGURER("update, patch, create"), "--fail-on", "gain")).code).toBe(1);

@@ -227,7 +227,7 @@ function provisioningText(plan: RbacPlan, changes: RbacChanges, outcome: RbacOut
         ]
       : []),
     ...changes.foreign.slice(0, MAX_TOLD).map((key) => `${key} belongs to somebody else and is left alone`),
-    ...outcome.failed.slice(0, MAX_TOLD),
+    ...outcome.failed.slice(0, MAX_TOLD).map(({ object, message }) => `${object}: ${message}`),
   ];
   const sum = `${plan.objects.length} roles and bindings`;
   return problems.length === 0 ? `${sum} stand` : `${sum} wanted: ${problems.join("; ")}`.slice(0, 4096);

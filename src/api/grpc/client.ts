@@ -54,7 +54,7 @@ export type GrpcClient<S extends DescService> = { readonly [P in keyof S["method
 
 /** Where and how a client connects. */
 export interface GrpcClientOptions {
-  /** `host:port`. */
+  /** `host:port`, or `ipv4:host:port,host:port…` for servers of which any may answer. */
   readonly address: string;
   readonly credentials: ChannelCredentials;
   readonly channel?: ChannelOptions;
@@ -65,6 +65,7 @@ export function createGrpcClient<S extends DescService>(service: S, options: Grp
   const client = new Client(options.address, options.credentials, {
     "grpc.enable_channelz": 0,
     "grpc.use_local_subchannel_pool": 1,
+    ...nameOf(options.address),
     ...options.channel,
   });
   const callers: Record<string, unknown> = {};
@@ -83,6 +84,12 @@ export function createGrpcClient<S extends DescService>(service: S, options: Grp
       });
     });
   return callers as GrpcClient<S>;
+}
+
+/** The library takes a whole list of addresses for the name of the server. */
+function nameOf(address: string): ChannelOptions {
+  const first = /^ipv4:(?<first>[^,]+),/.exec(address)?.groups?.["first"];
+  return first === undefined ? {} : { "grpc.default_authority": first };
 }
 
 function caller(client: Client, method: DescMethod): unknown {

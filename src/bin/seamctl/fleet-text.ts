@@ -43,7 +43,9 @@ export function nextCommands(mesh: Mesh, directory: string): readonly string[] {
 
 /** First line of everything `up` shows. */
 export function headText(mesh: Mesh, directory: string): string {
-  return `Seam mesh in ${directory}: 1 management cluster and ${counted(mesh.tenantNames.length, "tenant")}, nodes simulated`;
+  const { hubReplicas } = mesh.settings;
+  const hub = hubReplicas.length === 0 ? "" : `, ${counted(hubReplicas.length, "hub replica")}`;
+  return `Seam mesh in ${directory}: 1 management cluster and ${counted(mesh.tenantNames.length, "tenant")}${hub}, nodes simulated`;
 }
 
 /** Says which registered clusters this `up` leaves down, and the flag that starts them; undefined when there are none. */

@@ -14,11 +14,17 @@ export function writeKubeconfig(layout: MeshLayout, settings: MeshSettings, trus
     clientCertPem: readFileSync(files.certificate, "utf8"),
     clientKeyPem: readFileSync(files.key, "utf8"),
   });
-  const entries = [entry(MANAGEMENT, settings.api, trust.operator)];
+  const management = entry(MANAGEMENT, settings.api, trust.operator);
+  const entries = [management];
   for (const tenant of settings.tenants) {
     const files = trust.tenants.get(tenant.name);
     if (files !== undefined) entries.push(entry(tenant.name, tenant.api, files.operator));
   }
-  writeFileSync(`${layout.kubeconfig}.tmp`, kubeconfigFor(entries), { mode: 0o600 });
-  renameSync(`${layout.kubeconfig}.tmp`, layout.kubeconfig);
+  write(layout.kubeconfig, kubeconfigFor(entries));
+  if (settings.hubReplicas.length > 0) write(layout.hubKubeconfig, kubeconfigFor([management]));
+}
+
+function write(file: string, text: string): void {
+  writeFileSync(`${file}.tmp`, text, { mode: 0o600 });
+  renameSync(`${file}.tmp`, file);
 }

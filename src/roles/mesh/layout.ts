@@ -51,6 +51,10 @@ export class MeshLayout {
   get management(): string {
     return join(this.root, "management");
   }
+  /** What hub replicas of their own reach the management cluster with. */
+  get hubKubeconfig(): string {
+    return join(this.management, "hub-kubeconfig");
+  }
   /** OCI image layout that `pack publish` writes to. */
   get packs(): string {
     return join(this.management, "packs");

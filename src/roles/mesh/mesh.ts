@@ -37,6 +37,10 @@ export interface MeshOptions {
   readonly directory: string;
   readonly tenants: number;
   readonly portOffset: number;
+  /** Hub replicas; more than one need `auditSinkUrl`. */
+  readonly hubReplicas: number;
+  /** PostgreSQL of the audit sink; absent: SQLite. */
+  readonly auditSinkUrl?: string;
   /** Publish the example pack and permissions. */
   readonly example: boolean;
   readonly program: AgentProgram;
@@ -94,20 +98,27 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
   prepareLayout(layout);
   const lock = lockDirectory(layout.lockFile, process.pid);
   let trust: DevelopmentTrustPaths;
-  const settings = meshSettings(names, options.portOffset);
+  const settings = meshSettings(names, options.portOffset, options.hubReplicas);
   try {
     await awaitOrphans(layout, { clock, signal });
-    await requireFreePorts(portClaims(names, options.portOffset));
+    await requireFreePorts(portClaims(names, options.portOffset, options.hubReplicas));
     trust = await createDevelopmentTrust({ directory: layout.root, clusters: names, clock, random });
     writeMeshSettings(layout, settings);
     writeKubeconfig(layout, settings, trust);
-    for (const name of ["management", ...names]) rmSync(layout.hold(name), { force: true });
+    for (const name of ["management", ...settings.hubReplicas, ...names]) rmSync(layout.hold(name), { force: true });
   } catch (error) {
     lock.release();
     throw error;
   }
   const supervisor = startSupervisor(
-    { layout, trust, tenants: names, portOffset: options.portOffset },
+    {
+      layout,
+      trust,
+      tenants: names,
+      portOffset: options.portOffset,
+      hubReplicas: options.hubReplicas,
+      ...(options.auditSinkUrl === undefined ? {} : { auditSinkUrl: options.auditSinkUrl }),
+    },
     options.program,
     {
       clock,

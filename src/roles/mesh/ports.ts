@@ -7,12 +7,21 @@ const BASE = { api: 6443, federation: 9443, internal: 9444, ops: 8080, permissio
 /** Highest number of tenants of one mesh. */
 export const MAX_TENANTS = 50;
 
-/** Ports of the management process. */
-export interface ManagementPorts {
-  readonly api: number;
+/** Highest number of hub replicas of one mesh. */
+export const MAX_HUB_REPLICAS = 5;
+/** Ports of a further replica are so much higher: beyond those of the tenants. */
+const REPLICA_STEP = 100;
+
+/** Ports of one hub replica. */
+export interface HubPorts {
   readonly federation: number;
   readonly internal: number;
   readonly ops: number;
+}
+
+/** Ports of the management side: its API server, and its hub when there is one. */
+export interface ManagementPorts extends HubPorts {
+  readonly api: number;
 }
 
 /** Ports of one tenant process. */
@@ -25,12 +34,23 @@ export interface TenantPorts {
 
 /** Ports of management: the documented ones, shifted. */
 export function managementPorts(offset: number): ManagementPorts {
-  return {
-    api: BASE.api + offset,
-    federation: BASE.federation + offset,
-    internal: BASE.internal + offset,
-    ops: BASE.ops + offset,
-  };
+  return { api: BASE.api + offset, ...hubPorts(1, offset) };
+}
+
+/** Ports of hub replica `index` (from 1): the documented ones, and 100 higher for each further replica. */
+export function hubPorts(index: number, offset: number): HubPorts {
+  const shift = offset + (index - 1) * REPLICA_STEP;
+  return { federation: BASE.federation + shift, internal: BASE.internal + shift, ops: BASE.ops + shift };
+}
+
+/** Name of hub replica `index` (from 1), when there are several. */
+export function hubReplicaName(index: number): string {
+  return `hub-${index}`;
+}
+
+/** Names of the hub's processes when there are several; none when management itself is the hub. */
+export function hubReplicaNames(count: number): readonly string[] {
+  return count <= 1 ? [] : Array.from({ length: count }, (_, at) => hubReplicaName(at + 1));
 }
 
 /** Ports of tenant `index` (from 1): 50051+i-1 for its PermissionService, the documented port + i for the others. */
@@ -50,14 +70,17 @@ export interface PortClaim {
 }
 
 /** All claims of a mesh. */
-export function portClaims(tenants: readonly string[], offset: number): readonly PortClaim[] {
-  const own = managementPorts(offset);
-  const claims: PortClaim[] = [
-    { port: own.api, owner: "management Kubernetes API" },
-    { port: own.federation, owner: "management federation hub" },
-    { port: own.internal, owner: "management FleetService" },
-    { port: own.ops, owner: "management status page and metrics" },
-  ];
+export function portClaims(tenants: readonly string[], offset: number, hubReplicas = 1): readonly PortClaim[] {
+  const claims: PortClaim[] = [{ port: managementPorts(offset).api, owner: "management Kubernetes API" }];
+  for (let index = 1; index <= hubReplicas; index++) {
+    const ports = hubPorts(index, offset);
+    const owner = hubReplicas === 1 ? "management" : hubReplicaName(index);
+    claims.push(
+      { port: ports.federation, owner: `${owner} federation hub` },
+      { port: ports.internal, owner: `${owner} FleetService` },
+      { port: ports.ops, owner: `${owner} status page and metrics` },
+    );
+  }
   for (const [at, name] of tenants.entries()) {
     const ports = tenantPorts(at + 1, offset);
     claims.push(

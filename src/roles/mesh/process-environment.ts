@@ -1,6 +1,6 @@
 import type { DevelopmentTrustPaths, TlsFiles } from "../../trust/ca/development-trust-paths.ts";
 import type { MeshLayout } from "./layout.ts";
-import { managementPorts, tenantPorts } from "./ports.ts";
+import { type HubPorts, hubPorts, hubReplicaName, managementPorts, tenantPorts } from "./ports.ts";
 import { join } from "node:path";
 import { HUB_SERVER_NAME } from "../../trust/ca/development-trust.ts";
 
@@ -14,7 +14,14 @@ export interface MeshPlan {
   readonly trust: DevelopmentTrustPaths;
   readonly tenants: readonly string[];
   readonly portOffset: number;
+  /** 1: the management process is the hub. More: it serves the management cluster, and each replica is a process of its own. */
+  readonly hubReplicas: number;
+  /** PostgreSQL of the audit sink; absent: SQLite, which serves one replica. */
+  readonly auditSinkUrl?: string;
 }
+
+/** Period of heartbeats of several replicas, milliseconds: one that hangs is left after some 6 s. */
+const REPLICA_HEARTBEAT_MS = 2_000;
 
 function embedded(directory: string, port: number, server: TlsFiles): Record<string, string> {
   return {
@@ -35,6 +42,30 @@ export function managementEnvironment(plan: MeshPlan): Record<string, string> {
     CONDUCTOR_ROLE: "management",
     CLUSTER_REF: MANAGEMENT,
     POD_NAME: `${MANAGEMENT}-0`,
+    ...(plan.hubReplicas > 1 ? { HUB_REPLICA: "off" } : hubEnvironment(plan, ports)),
+    ...embedded(join(layout.management, "cluster"), ports.api, trust.apiServer),
+  };
+}
+
+/** Environment of the process of hub replica `index` (from 1), when there are several. */
+export function replicaEnvironment(plan: MeshPlan, index: number): Record<string, string> {
+  const ports = hubPorts(index, plan.portOffset);
+  return {
+    CONDUCTOR_ROLE: "management",
+    CLUSTER_REF: MANAGEMENT,
+    POD_NAME: hubReplicaName(index),
+    KUBECONFIG: plan.layout.hubKubeconfig,
+    FEDERATION_ADVERTISE_ADDR: `${LOOPBACK}:${ports.federation}`,
+    FEDERATION_HEARTBEAT_MS: String(REPLICA_HEARTBEAT_MS),
+    INTERNAL_ADVERTISE_ADDR: `${LOOPBACK}:${ports.internal}`,
+    INTERNAL_PEER_CERT_PATH: plan.trust.operator.certificate,
+    INTERNAL_PEER_KEY_PATH: plan.trust.operator.key,
+    ...hubEnvironment(plan, ports),
+  };
+}
+
+function hubEnvironment({ layout, trust, auditSinkUrl }: MeshPlan, ports: HubPorts): Record<string, string> {
+  return {
     METRICS_ADDR: `${LOOPBACK}:${ports.ops}`,
     FEDERATION_PORT: `${LOOPBACK}:${ports.federation}`,
     FEDERATION_CA_CERT_PATH: trust.hub.ca,
@@ -48,9 +79,10 @@ export function managementEnvironment(plan: MeshPlan): Record<string, string> {
     SIGNING_PUBLIC_KEY_PATH: trust.signing.publicKey,
     SIGNING_KEYS_DIR: trust.signingKeys,
     PACK_STORE_DIR: layout.packs,
-    AUDIT_SINK_DIR: join(layout.management, "audit"),
+    ...(auditSinkUrl === undefined
+      ? { AUDIT_SINK_DIR: join(layout.management, "audit") }
+      : { AUDIT_SINK_URL: auditSinkUrl }),
     OPERATORS_CONTROLLERS: "dispatcher",
-    ...embedded(join(layout.management, "cluster"), ports.api, trust.apiServer),
   };
 }
 
@@ -66,7 +98,7 @@ export function tenantEnvironment(plan: MeshPlan, name: string, index: number): 
     CLUSTER_REF: name,
     POD_NAME: `${name}-0`,
     METRICS_ADDR: `${LOOPBACK}:${ports.ops}`,
-    MGMT_FEDERATION_ADDR: `${LOOPBACK}:${managementPorts(plan.portOffset).federation}`,
+    MGMT_FEDERATION_ADDR: federationAddresses(plan, index).join(","),
     FEDERATION_SERVER_NAME: HUB_SERVER_NAME,
     FEDERATION_CA_CERT_PATH: trust.federation.ca,
     FEDERATION_CLIENT_CERT_PATH: trust.federation.certificate,
@@ -84,4 +116,12 @@ export function tenantEnvironment(plan: MeshPlan, name: string, index: number): 
     WEBHOOK_TLS_KEY_PATH: trust.webhook.key,
     ...embedded(join(directory, "cluster"), ports.api, trust.apiServer),
   };
+}
+
+/** Where the agent of tenant `index` finds the hub: every replica, each tenant beginning with another one. */
+function federationAddresses({ hubReplicas, portOffset }: MeshPlan, index: number): readonly string[] {
+  return Array.from(
+    { length: hubReplicas },
+    (_, at) => `${LOOPBACK}:${hubPorts(1 + ((at + index - 1) % hubReplicas), portOffset).federation}`,
+  );
 }

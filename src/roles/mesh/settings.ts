@@ -2,18 +2,20 @@ import { renameSync, writeFileSync } from "node:fs";
 import { SeamError } from "../../base/errors.ts";
 import { type JsonObject, isJsonObject } from "../../base/json.ts";
 import { type MeshLayout } from "./layout.ts";
-import { managementPorts, tenantPorts } from "./ports.ts";
+import { hubPorts, hubReplicaNames, managementPorts, tenantPorts } from "./ports.ts";
 
 /** Where the parts of a running mesh are, as `up` writes it to `mesh.json` for the commands that look for it. */
 export interface MeshSettings {
-  /** host:port of FleetService. */
+  /** FleetService as a gRPC target: host:port, or `ipv4:` with one host:port per hub replica, any of which answers. */
   readonly fleet: string;
-  /** host:port of the federation hub. */
+  /** host:port of the federation hub; of the first replica when there are several. */
   readonly federation: string;
   /** URL of the status page. */
   readonly ops: string;
   /** URL of the management Kubernetes API. */
   readonly api: string;
+  /** Processes of the hub when there are several; empty when management is the hub. */
+  readonly hubReplicas: readonly string[];
   readonly tenants: readonly TenantSettings[];
 }
 
@@ -27,10 +29,15 @@ export interface TenantSettings {
 }
 
 /** Settings of a mesh with these tenants. */
-export function meshSettings(tenants: readonly string[], portOffset: number): MeshSettings {
+export function meshSettings(tenants: readonly string[], portOffset: number, hubReplicas = 1): MeshSettings {
   const own = managementPorts(portOffset);
+  const fleet = Array.from(
+    { length: hubReplicas },
+    (_, at) => `127.0.0.1:${hubPorts(at + 1, portOffset).internal}`,
+  ).join(",");
   return {
-    fleet: `127.0.0.1:${own.internal}`,
+    fleet: hubReplicas === 1 ? fleet : `ipv4:${fleet}`,
+    hubReplicas: hubReplicaNames(hubReplicas),
     federation: `127.0.0.1:${own.federation}`,
     ops: `http://127.0.0.1:${own.ops}`,
     api: `https://127.0.0.1:${own.api}`,
@@ -71,6 +78,8 @@ export function parseMeshSettings(value: JsonObject, file: string): MeshSettings
     federation: text(value, "federation"),
     ops: text(value, "ops"),
     api: text(value, "api"),
+    // Absent in the file of an older build.
+    hubReplicas: names(value["hubReplicas"]),
     tenants: tenants.filter(isJsonObject).map((tenant) => ({
       name: text(tenant, "name"),
       permission: text(tenant, "permission"),
@@ -78,4 +87,8 @@ export function parseMeshSettings(value: JsonObject, file: string): MeshSettings
       api: text(tenant, "api"),
     })),
   };
+}
+
+function names(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.filter((name) => typeof name === "string") : [];
 }

@@ -1,7 +1,14 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Random } from "../../base/random.ts";
 import { Child, type ChildEvent, type ChildSpec } from "./child.ts";
-import { type MeshPlan, MANAGEMENT, managementEnvironment, tenantEnvironment } from "./process-environment.ts";
+import {
+  type MeshPlan,
+  MANAGEMENT,
+  managementEnvironment,
+  replicaEnvironment,
+  tenantEnvironment,
+} from "./process-environment.ts";
+import { hubReplicaNames } from "./ports.ts";
 
 /** State of one process, for the screen. */
 export interface ProcessState {
@@ -59,6 +66,7 @@ export function startSupervisor(
   });
   const specs = [
     spec(MANAGEMENT, managementEnvironment(plan)),
+    ...hubReplicaNames(plan.hubReplicas).map((name, at) => spec(name, replicaEnvironment(plan, at + 1))),
     ...plan.tenants.map((name, at) => spec(name, tenantEnvironment(plan, name, at + 1))),
   ];
   const children = new Map<string, Child>();

@@ -33,6 +33,7 @@ export async function runTour(options: TourOptions): Promise<boolean> {
   const signal = AbortSignal.any([options.signal, stop.signal]);
   const began = clock.monotonic();
   const mesh = await startMesh({
+    hubReplicas: 1,
     directory: options.directory,
     tenants: TENANTS,
     portOffset: options.portOffset,

@@ -60,8 +60,12 @@ class TlsClientCredentials extends ChannelCredentials {
 
   override _createSecureConnector(...[target, , callCredentials]: ConnectorArguments): SecureConnector {
     const credentials = callCredentials ?? CallCredentials.createEmpty();
+    // Of a list of addresses the one that was dialled counts.
+    const listed = target.scheme === "ipv4" || target.scheme === "ipv6";
+    const dialled = ({ remoteAddress, remotePort }: Socket): string =>
+      listed && remoteAddress !== undefined ? `${remoteAddress}:${remotePort}` : target.path;
     return {
-      connect: async (socket) => ({ socket: await this.#handshake(socket, target.path), secure: true }),
+      connect: async (socket) => ({ socket: await this.#handshake(socket, dialled(socket)), secure: true }),
       waitForReady: () => Promise.resolve(),
       getCallCredentials: () => credentials,
       destroy: () => {},

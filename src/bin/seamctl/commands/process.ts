@@ -15,11 +15,12 @@ export function processCommands(program: Command, context: CommandContext): void
     command
       .command(verb)
       .description(description)
-      .argument("<name>", "management or a tenant")
+      .argument("<name>", "management, a hub replica or a tenant")
       .option("--dir <directory>", "state directory of the mesh", ".seam")
       .addHelpText("after", `\nExample:\n  seamctl process ${verb} management`)
       .action((name: string, options: { readonly dir: string }) => {
-        const known = ["management", ...readSettings(options.dir).tenants.map((tenant) => tenant.name)];
+        const { hubReplicas, tenants } = readSettings(options.dir);
+        const known = ["management", ...hubReplicas, ...tenants.map((tenant) => tenant.name)];
         if (!known.includes(name)) {
           throw new SeamError({
             reason: "ProcessUnknown",

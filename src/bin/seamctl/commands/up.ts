@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { errorMessage } from "../../../base/errors.ts";
 import { startMesh } from "../../../roles/mesh/mesh.ts";
-import { MAX_TENANTS } from "../../../roles/mesh/ports.ts";
+import { MAX_HUB_REPLICAS, MAX_TENANTS } from "../../../roles/mesh/ports.ts";
 import { agentProgram } from "../agent-program.ts";
 import { type CommandContext, UsageError } from "../context.ts";
 import { Screen } from "../screen.ts";
@@ -16,6 +16,8 @@ export interface UpOptions {
   readonly dir: string;
   readonly tenants: number;
   readonly portOffset: number;
+  readonly hubReplicas: number;
+  readonly auditSinkUrl?: string;
   readonly example: boolean;
   readonly exitWhenReady?: boolean;
   readonly timeout: number;
@@ -38,6 +40,13 @@ export function upCommand(program: Command, context: CommandContext): void {
     .option("--dir <directory>", "state directory", ".seam")
     .option("--tenants <n>", `number of tenants, 1 to ${MAX_TENANTS}`, integerFlag("--tenants", 1, MAX_TENANTS), 3)
     .option("--port-offset <n>", "shift every port by this", integerFlag("--port-offset", 0, MAX_PORT_OFFSET), 0)
+    .option(
+      "--hub-replicas <n>",
+      `number of hub replicas, each a process of its own, 1 to ${MAX_HUB_REPLICAS}; several need --audit-sink-url`,
+      integerFlag("--hub-replicas", 1, MAX_HUB_REPLICAS),
+      1,
+    )
+    .option("--audit-sink-url <url>", "keep the audit log in this PostgreSQL: postgres://USER@HOST/DATABASE")
     .option("--no-example", "start without the example pack and permissions")
     .option("--exit-when-ready", "print the summary and stop everything as soon as the mesh is ready")
     .option(
@@ -48,13 +57,17 @@ export function upCommand(program: Command, context: CommandContext): void {
     )
     .addHelpText(
       "after",
-      "\nExamples:\n  seamctl up\n  seamctl up --tenants 10 --dir /tmp/ten --port-offset 100\n  seamctl up --exit-when-ready --timeout 60\n\nExit code: 0 after Ctrl-C or when ready, 1 when not ready in time or when the mesh cannot start.",
+      "\nExamples:\n  seamctl up\n  seamctl up --tenants 10 --dir /tmp/ten --port-offset 100\n  seamctl up --hub-replicas 3 --audit-sink-url 'postgres://seam@localhost/audit?sslmode=disable'\n  seamctl up --exit-when-ready --timeout 60\n\nExit code: 0 after Ctrl-C or when ready, 1 when not ready in time or when the mesh cannot start.",
     )
     .action((options: UpOptions) => runUp(options, context));
 }
 
 async function runUp(options: UpOptions, context: CommandContext): Promise<void> {
   const { clock, output } = context;
+  if (options.hubReplicas > 1 && options.auditSinkUrl === undefined)
+    throw new UsageError(
+      "--hub-replicas: several replicas need one audit log, and SQLite serves one replica; name a PostgreSQL with --audit-sink-url",
+    );
   const stop = new AbortController();
   const signal = AbortSignal.any([context.signal, stop.signal]);
   const screen = new Screen(output, options.dir);
@@ -63,6 +76,8 @@ async function runUp(options: UpOptions, context: CommandContext): Promise<void>
     directory: options.dir,
     tenants: options.tenants,
     portOffset: options.portOffset,
+    hubReplicas: options.hubReplicas,
+    ...(options.auditSinkUrl === undefined ? {} : { auditSinkUrl: options.auditSinkUrl }),
     example: options.example,
     program: agentProgram(context.env),
     clock,

@@ -62,6 +62,6 @@ function notShared(own: { readonly replica: string; readonly auditSink: string }
     field: "audit sink",
     expected: `must be the one that replica ${other.replica} stores to (${other.auditSink || "unknown"}), found ${own.auditSink}`,
     remedy:
-      "a SQLite sink serves one replica: run one, or give all of them the same PostgreSQL (AUDIT_DATABASE_URL, docs/replicas.md)",
+      "a SQLite sink serves one replica: run one, or give all of them the same PostgreSQL (AUDIT_SINK_URL, docs/replicas.md)",
   });
 }

@@ -30,6 +30,13 @@ describe("Reconnect", () => {
     expect(reconnect.attempt).toBe(1);
   });
 
+  it("does not count being sent away as a failure", () => {
+    const reconnect = new Reconnect(new SeededRandom(1));
+    for (let times = 0; times < 9; times++) reconnect.delayMs(5_000, 1);
+    expect(reconnect.attempt).toBe(0);
+    expect(reconnect.delayMs(5_000, 0)).toBeLessThanOrEqual(RECONNECT.baseMs);
+  });
+
   it("obeys a retry-after with up to 10 % more, and not for ever", () => {
     const delays = Array.from({ length: 50 }, (_, seed) => new Reconnect(new SeededRandom(seed)).delayMs(0, 60_000));
     expect(Math.min(...delays)).toBeGreaterThanOrEqual(60_000);

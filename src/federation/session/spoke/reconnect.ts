@@ -5,7 +5,8 @@ import { HEALTHY_STREAM_MS, MAX_RETRY_AFTER_MS, RECONNECT } from "../limits.ts";
 /**
  * When to dial again (lessons §1.7): full jitter, back to the start after a minute of health, never sooner than the hub asked. A
  * retry-after gets up to 10 % more, so that agents sent away together do not come back together; it is the agent's place in the hub's
- * queue, so the backoff of earlier failures does not add to it: a place that nobody takes would lengthen everybody's wait.
+ * queue, so the backoff of earlier failures does not add to it: a place that nobody takes would lengthen everybody's wait. Nor is being
+ * sent away a failure that lengthens the backoff of the next one: an agent that was moved twice is as healthy as before.
  */
 export class Reconnect {
   readonly #random: Random;
@@ -24,7 +25,7 @@ export class Reconnect {
   delayMs(liveMs: number, retryAfterMs: number): number {
     if (liveMs >= HEALTHY_STREAM_MS) this.#attempt = 0;
     const backoff = fullJitter(RECONNECT, retryAfterMs > 0 ? 0 : this.#attempt, this.#random);
-    this.#attempt++;
+    if (retryAfterMs <= 0) this.#attempt++;
     const asked = Math.min(retryAfterMs, MAX_RETRY_AFTER_MS);
     return Math.max(backoff, asked * (1 + 0.1 * this.#random.next()));
   }

@@ -106,6 +106,8 @@ export const FIELD_MANAGERS = {
   rbacSurface: "conductor-agent-rbac",
   /** PermissionSets and profiles made from the RBAC of an existing cluster (permissions §13.4). */
   rbacIntake: "guardian-rbac-intake",
+  /** RunnerConfigs and what else Platform generates (INV-009). */
+  platform: "platform",
   dispatcher: "dispatcher",
   corrector: "dispatcher-corrector",
 } as const;

@@ -10,6 +10,7 @@ import { createHubFactStore } from "../federation/hub/mirror/hub-fact-store.ts";
 import { balanceLoad } from "../federation/hub/membership/balance-load.ts";
 import { replicaOf } from "../federation/hub/membership/replica-record.ts";
 import { startSessionOwnership } from "../federation/hub/ownership/session-ownership.ts";
+import { answerRequests } from "../federation/hub/requests/answer-requests.ts";
 import { startRevocationOutbox } from "../federation/hub/revocations/revocation-outbox.ts";
 import type { HubView } from "../federation/hub/hub-view.ts";
 import { DEFAULT_HUB_LIMITS, type HubLimits } from "../federation/hub/hub-options.ts";
@@ -21,6 +22,7 @@ import { countedCluster } from "../cluster/counted-cluster.ts";
 import { createPrometheusMetrics } from "../ops/metrics/prometheus-metrics.ts";
 import { startOps } from "../ops/start-ops.ts";
 import { openOciLayout } from "../packs/store/oci-layout.ts";
+import { DEFAULT_FRESHNESS_WINDOW_SECONDS, DEFAULT_MAX_OFFLINE_SECONDS } from "../permissions/snapshot/limits.ts";
 import { startKeyRingDirectory } from "../trust/keyring/key-ring-directory.ts";
 import { loadSigner } from "../trust/keyring/signing-key.ts";
 import { watchTlsFiles } from "../trust/tls/tls-material.ts";
@@ -130,6 +132,11 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     membership: joined.hub,
     revocations,
     onChannel: (tenant, state) => facts.channel(tenant, state),
+    onRequest: answerRequests({
+      cluster,
+      allowDevelopmentImages: env["ALLOW_DEVELOPMENT_IMAGES"] === "true",
+      log: log.child({ component: "requests" }),
+    }),
     messages: (tenant) => drift.updates(tenant),
     limits: {
       ...streamLimits(env),
@@ -167,6 +174,12 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
         startSnapshotSigning({
           ...own,
           managementCluster: clusterId,
+          freshnessWindowSeconds: positiveNumber(
+            env,
+            "PERMISSION_SNAPSHOT_FRESHNESS_WINDOW",
+            DEFAULT_FRESHNESS_WINDOW_SECONDS,
+          ),
+          maxOfflineSeconds: positiveNumber(env, "PERMISSION_SNAPSHOT_MAX_OFFLINE", DEFAULT_MAX_OFFLINE_SECONDS),
           revocations: {
             minSequence: (tenant) =>
               revocations.floors(tenant).find(({ target }) => target === "PermissionSnapshot")?.floor ?? 0,

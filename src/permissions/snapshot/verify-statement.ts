@@ -54,6 +54,13 @@ export function verifyStatement(envelope: SignedEnvelope, checks: StatementCheck
       `issued ${Math.round((statement.issuedAtMs - checks.nowMs) / 1000)} s ahead of the local clock; set the clock`,
       version,
     );
+  // An epoch is a time (permissions §8.4). Bounded like one, a stolen key cannot push it beyond every later epoch of the hub.
+  if (statement.epoch * 1000 > checks.nowMs + MAX_CLOCK_SKEW_MS)
+    throw new SnapshotRefused(
+      "CLOCK_SKEW",
+      `epoch ${statement.epoch} lies ${Math.round(statement.epoch - checks.nowMs / 1000)} s ahead of the local clock; set the clock`,
+      version,
+    );
   if (checks.held !== true && statement.expiresAtMs <= checks.nowMs)
     throw new SnapshotRefused(
       "EXPIRED",

@@ -8,8 +8,8 @@ import { FloorFile } from "../../trust/floors/floor-file.ts";
 import { type Floor, type OrderingValue, NO_FLOOR } from "../../trust/floors/ordering.ts";
 import { buildIndex } from "../index/build-index.ts";
 import type { PermissionIndex } from "../index/permission-index.ts";
-import { SnapshotRefused } from "../snapshot/snapshot-failure.ts";
-import { type SnapshotPosition, comparePositions, consistencyToken } from "../snapshot/snapshot-version.ts";
+import { type SnapshotFailureCode, SnapshotRefused } from "../snapshot/snapshot-failure.ts";
+import { comparePositions, consistencyToken } from "../snapshot/snapshot-version.ts";
 import type { SnapshotStatement } from "../snapshot/statement.ts";
 import { type VerifiedStatement, verifyStatement } from "../snapshot/verify-statement.ts";
 import type { ActiveSnapshot, SnapshotRejection, SnapshotState, SnapshotStoreEvent } from "./active-snapshot.ts";
@@ -68,10 +68,23 @@ export interface SnapshotStore {
   activate(prepared: PreparedSnapshot): Promise<ActiveSnapshot>;
   /** Raises the revocation floor, durably; what is held under it stops deciding (R-4.52). Resolves with whether something was held. */
   revokeBelow(minSequence: number): Promise<{ readonly dropped: boolean }>;
+  /**
+   * Looks at what is held with the keys and the clock of now: for the moment after trusted keys changed. What was signed by a key that is
+   * no longer trusted stops deciding (a compromised key); what could not be verified at the start is tried again.
+   */
+  reverify(): Promise<void>;
   /** Calls `listener` after every change. Listeners must not throw. Returns the way to stop. */
   subscribe(listener: (event: SnapshotStoreEvent) => void): () => void;
   /** Resolves after the signal aborted and no timer or worker is left. */
   readonly closed: Promise<void>;
+}
+
+/** Pause between two looks at what is held and does not verify yet, milliseconds. */
+const LOAD_AGAIN_MS = 2_000;
+
+/** Refusals that time or a person heals without a new offer. */
+function isPassing(code: SnapshotFailureCode): boolean {
+  return code === "KEYS_MISSING" || code === "UNKNOWN_KEY" || code === "CLOCK_SKEW";
 }
 
 /** Name of the floor of snapshots in the store's floor file. */
@@ -104,6 +117,8 @@ class DurableSnapshotStore implements SnapshotStore {
   #lastRejection: SnapshotRejection | undefined;
   #degraded = false;
   #revoked = false;
+  /** What is held was refused for a reason that may pass without a new offer: a clock that is set right, a key that is mounted. */
+  #loadAgain = false;
   #rearm = (): void => {};
   /** Writers take turns: two offers at once never interleave their files. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -138,8 +153,25 @@ class DurableSnapshotStore implements SnapshotStore {
     return () => this.#listeners.delete(listener);
   }
 
+  reverify(): Promise<void> {
+    return this.#inTurn(async () => {
+      const { keys } = this.#options;
+      const held = this.current;
+      if (held === undefined) await this.load();
+      // No key at all is a mount that went away, not a verdict about the key: nothing new is accepted, what is held serves to its end.
+      else if (!keys.empty && keys.key(held.keyId) === undefined) {
+        this.current = undefined;
+        this.previous = undefined;
+        const { version } = held.statement;
+        this.#refused(new SnapshotRefused("UNKNOWN_KEY", "its signing key is no longer trusted", version));
+      }
+      this.#rearm();
+    });
+  }
+
   /** Serves again what was held before the restart. A held snapshot that does not verify is no reason to stop: nothing is served. */
   async load(): Promise<void> {
+    this.#loadAgain = false;
     const envelope = await this.#files.statement();
     if (envelope === undefined) {
       const { accepted, minimumSequence } = this.floor;
@@ -164,12 +196,15 @@ class DurableSnapshotStore implements SnapshotStore {
         verifiedMonotonicMs: clock.monotonic() - ageMs,
         verifiedAtMs: clock.now() - ageMs,
       };
+      this.#healed();
       this.#rearm();
       this.#log.info({ version: statement.version, ageMs }, "held permission snapshot verified again");
     } catch (error) {
       if (!(error instanceof SnapshotRefused)) throw error;
       this.#revoked = error.code === "REVOKED";
-      this.#refused(error);
+      this.#loadAgain = isPassing(error.code);
+      if (this.#lastRejection?.code !== error.code || !this.#degraded) this.#refused(error);
+      this.#rearm();
     }
   }
 
@@ -336,12 +371,21 @@ class DurableSnapshotStore implements SnapshotStore {
       this.#rearm = () => wake.abort();
       const either = AbortSignal.any([signal, wake.signal]);
       const { current } = this;
-      const waitMs = current === undefined ? undefined : untilNextState(this.#ageOf(current), current.index.content);
+      const waitMs =
+        current !== undefined
+          ? untilNextState(this.#ageOf(current), current.index.content)
+          : this.#loadAgain
+            ? LOAD_AGAIN_MS
+            : undefined;
       try {
         await (waitMs === undefined ? untilAborted(either) : clock.sleep(waitMs, either));
       } catch {
-        // woken: something changed, or the store stops
+        continue; // woken: something changed, or the store stops
       }
+      if (this.current !== undefined || !this.#loadAgain) continue;
+      await this.reverify().catch((error: unknown) => {
+        this.#log.warn({ detail: errorMessage(error) }, "what is held could not be read again");
+      });
     }
     await this.#turn.catch((error: unknown) => {
       this.#log.debug({ detail: errorMessage(error) }, "the last write failed while stopping");
@@ -367,9 +411,4 @@ function untilAborted(signal: AbortSignal): Promise<void> {
     if (signal.aborted) resolve();
     else signal.addEventListener("abort", () => resolve(), { once: true });
   });
-}
-
-/** True when `position` is at least as new as `wanted`. */
-export function atLeastAsFresh(position: SnapshotPosition, wanted: SnapshotPosition): boolean {
-  return comparePositions(position, wanted) >= 0;
 }

@@ -3,7 +3,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { CapabilitySchema } from "../api/gen/conductor/federation/v1alpha1/facts_pb.ts";
-import { SeamError } from "../base/errors.ts";
+import { SeamError, errorMessage } from "../base/errors.ts";
 import { HeldPacks } from "../federation/spoke/items/pack/held-packs.ts";
 import { CorrectionHandler } from "../federation/spoke/items/pack/correction-handler.ts";
 import { PackAttempts } from "../federation/spoke/items/pack/pack-attempts.ts";
@@ -66,7 +66,15 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
   const metrics = createPrometheusMetrics();
 
   const data = closing.stage("data");
-  const keyRing = await startKeyRingDirectory({ paths: [keysDirectory], clock, random, log, signal: data });
+  let keysChanged = (): void => {};
+  const keyRing = await startKeyRingDirectory({
+    paths: [keysDirectory],
+    clock,
+    random,
+    log,
+    signal: data,
+    onChange: () => keysChanged(),
+  });
   closing.add(keyRing.closed);
   const keys = keyRing.ring;
   const facts = new LateFacts();
@@ -79,6 +87,11 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     signal: data,
   });
   closing.add(store.closed);
+  keysChanged = () => {
+    store
+      .reverify()
+      .catch((error: unknown) => log.error({ error: errorMessage(error) }, "the held snapshot was not looked at"));
+  };
 
   const answering = closing.stage("permission service");
   // The embedded cluster issues no tokens.

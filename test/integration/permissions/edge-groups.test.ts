@@ -152,11 +152,12 @@ describe("§16.23 order does not matter", () => {
       for (const { grants, asks } of cases) {
         const content = contentOf(grants);
         const again = contentOf(
-          shuffle(grants).map(({ to, rules: list, in: namespaces }) => ({
-            to,
-            rules: shuffle(list),
-            ...(namespaces !== undefined && { in: shuffle(namespaces) }),
-          })),
+          shuffle(grants).map((grant) =>
+            Object.assign({}, grant, {
+              rules: shuffle(grant.rules),
+              in: grant.in === undefined ? undefined : shuffle(grant.in),
+            }),
+          ),
         );
         expect(again.ruleSets).toEqual(content.ruleSets);
         const named = { ...again, subjects: unnamed(again.subjects) };

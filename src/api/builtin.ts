@@ -195,6 +195,17 @@ export interface DaemonSetObject extends KubeObject {
   };
 }
 
+/** `batch/v1 PodFailurePolicyRule`. */
+export interface PodFailureRule {
+  readonly action: "FailJob" | "FailIndex" | "Ignore" | "Count";
+  readonly onExitCodes?: {
+    readonly containerName?: string;
+    readonly operator: "In" | "NotIn";
+    readonly values: readonly number[];
+  };
+  readonly onPodConditions?: readonly { readonly type: string; readonly status?: string }[];
+}
+
 export interface JobObject extends KubeObject {
   readonly spec: {
     readonly completions?: number;
@@ -203,10 +214,13 @@ export interface JobObject extends KubeObject {
     readonly activeDeadlineSeconds?: number;
     readonly ttlSecondsAfterFinished?: number;
     readonly suspend?: boolean;
+    readonly completionMode?: "NonIndexed" | "Indexed";
+    readonly podFailurePolicy?: { readonly rules?: readonly PodFailureRule[] };
     readonly template: PodTemplateSpec;
   };
   readonly status?: {
     readonly active?: number;
+    readonly ready?: number;
     readonly succeeded?: number;
     readonly failed?: number;
     readonly startTime?: string;

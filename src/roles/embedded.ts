@@ -8,6 +8,7 @@ import { NAMESPACES } from "../api/names.ts";
 import { isStatus } from "../cluster/api-status-error.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 import { openEmbeddedCluster } from "../cluster/embedded/embedded-cluster.ts";
+import type { RunnerProgram } from "../cluster/embedded/jobs/runner/runner-program.ts";
 import { startSimulatedNodes } from "../cluster/embedded/simulated-nodes/simulated-nodes.ts";
 import { connectKubernetes } from "../cluster/kubernetes/connect-kubernetes.ts";
 import { serveCluster } from "../cluster/serve/serve-cluster.ts";
@@ -15,6 +16,9 @@ import type { AgentOptions } from "./agent-options.ts";
 import type { ClosingOrder } from "./closing.ts";
 import { listenAddress, required } from "./environment.ts";
 import { aborted } from "./leading.ts";
+
+/** Programs that Jobs of an embedded cluster run without containers: one entry for each subcommand of ours that is made for it. */
+const JOB_PROGRAMS: readonly RunnerProgram[] = [];
 
 /** Field manager of what a process installs into its embedded cluster. */
 const INSTALL_MANAGER = "seam-install";
@@ -44,7 +48,20 @@ export async function openOwnCluster(options: AgentOptions, closing: ClosingOrde
   const pem = async (name: string, what: string): Promise<string> => readFile(required(env, name, what), "utf8");
   // The CA of the clients signs the certificate of the server too.
   const rootCa = await pem("EMBEDDED_API_CA_CERT_PATH", "CA of its clients");
-  const cluster = await openEmbeddedCluster({ directory, clock, random, log, rootCa });
+  const simulatedNodes = env["EMBEDDED_SIMULATED_NODES"] === "true";
+  const cluster = await openEmbeddedCluster({
+    directory,
+    clock,
+    random,
+    log,
+    rootCa,
+    jobs: {
+      programs: JOB_PROGRAMS,
+      environment: { PATH: env["PATH"] ?? "" },
+      // Simulated nodes bring the others to their end.
+      others: simulatedNodes ? "leave" : "pending",
+    },
+  });
   closing.add(onAbort(signal, () => cluster.close()));
   await install(cluster);
 
@@ -64,13 +81,13 @@ export async function openOwnCluster(options: AgentOptions, closing: ClosingOrde
     signal: api,
   });
   closing.add(served.closed);
-  const simulatedNodes = env["EMBEDDED_SIMULATED_NODES"] === "true";
   if (simulatedNodes) {
     const nodes = await startSimulatedNodes({
       cluster,
       clock,
       random,
       log: log.child({ component: "simulated-nodes" }),
+      programs: JOB_PROGRAMS,
       signal: api,
     });
     closing.add(nodes.closed);

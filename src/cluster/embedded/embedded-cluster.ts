@@ -34,6 +34,8 @@ import { expireEvents } from "./garbage-collection/event-expiry.ts";
 import { GarbageCollector } from "./garbage-collection/garbage-collector.ts";
 import { NamespaceLifecycle } from "./namespaces/namespace-lifecycle.ts";
 import { JobExpiry } from "./jobs/job-expiry.ts";
+import { JobController, type JobControllerOptions } from "./jobs/runner/job-controller.ts";
+import { PodAgent, type PodAgentOptions } from "./jobs/runner/pod-agent.ts";
 import { managerOf } from "./requests/field-manager.ts";
 import { patchObject } from "./requests/patch.ts";
 import { replaceObject } from "./requests/replace.ts";
@@ -61,6 +63,8 @@ export interface EmbeddedClusterOptions {
   readonly maxStateBytes?: number;
   /** PEM of the CA that signs the certificate of the cluster's API; published to every namespace as `kube-root-ca.crt`. */
   readonly rootCa?: string;
+  /** Runs Jobs of our own programs as child processes; without it Jobs are only stored. */
+  readonly jobs?: Omit<PodAgentOptions, "directory"> & Pick<JobControllerOptions, "others">;
   /** Closes the cluster when it aborts. */
   readonly signal?: AbortSignal;
 }
@@ -141,6 +145,12 @@ class SqliteCluster implements EmbeddedCluster {
       new ClusterRoleAggregation(system, closing),
       new NamespaceDefaults(system, closing, options.rootCa),
       new JobExpiry(system, closing),
+      ...(options.jobs
+        ? [
+            new JobController(system, options.jobs, closing),
+            new PodAgent(system, { ...options.jobs, directory: options.directory }, closing),
+          ]
+        : []),
     ];
     this.#sweeps = Promise.all([expireEvents(system, closing), compactByAge(store, clock, log, closing)]);
     this.closed = this.#run();

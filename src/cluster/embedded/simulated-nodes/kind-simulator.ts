@@ -45,14 +45,22 @@ export class KindSimulator<T extends KubeObject> {
   readonly #parts: SimulatorParts;
   readonly #type: ResourceType<T>;
   readonly #rule: StatusRule<T>;
+  readonly #concerns: (object: T) => boolean;
   /** One entry per existing object of the kind. */
   readonly #work = new Map<string, Work>();
   #wake: () => void = () => {};
 
-  constructor(parts: SimulatorParts, type: ResourceType<T>, rule: StatusRule<T>) {
+  /** @param concerns false for objects that somebody else looks after */
+  constructor(
+    parts: SimulatorParts,
+    type: ResourceType<T>,
+    rule: StatusRule<T>,
+    concerns: (object: T) => boolean = () => true,
+  ) {
     this.#parts = parts;
     this.#type = type;
     this.#rule = rule;
+    this.#concerns = concerns;
   }
 
   /** Runs until `signal` aborts. */
@@ -94,6 +102,7 @@ export class KindSimulator<T extends KubeObject> {
   }
 
   #enqueue(object: T): void {
+    if (!this.#concerns(object)) return;
     const id = keyText(keyOf(object));
     const revision = `${object.metadata.uid}/${object.metadata.generation ?? 0}`;
     const known = this.#work.get(id);

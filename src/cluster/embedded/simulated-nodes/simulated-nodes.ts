@@ -13,6 +13,8 @@ import type { Log } from "../../../base/log.ts";
 import type { Random } from "../../../base/random.ts";
 import { isStatus } from "../../api-status-error.ts";
 import type { Cluster } from "../../cluster.ts";
+import { RUNNER_NODE } from "../jobs/runner/job-controller.ts";
+import { resolveProgram, type RunnerProgram } from "../jobs/runner/runner-program.ts";
 import { KindSimulator, SIMULATOR_MANAGER, type SimulatorParts } from "./kind-simulator.ts";
 import {
   claimStatus,
@@ -33,6 +35,8 @@ export interface SimulatedNodesOptions {
   readonly signal: AbortSignal;
   /** Mean time from a change of a workload to its outcome, milliseconds. Default 400. */
   readonly startupMs?: number;
+  /** Programs that a job runner of the same cluster runs: their Jobs and pods are its own. */
+  readonly programs?: readonly RunnerProgram[];
 }
 
 /** Running simulated nodes. */
@@ -52,7 +56,7 @@ export const SIMULATED_NODE_NAME = "simulated-node-1";
  * a restart it goes on from what the objects say.
  */
 export async function startSimulatedNodes(options: SimulatedNodesOptions): Promise<SimulatedNodes> {
-  const { cluster, clock, random, log, signal } = options;
+  const { cluster, clock, random, log, signal, programs = [] } = options;
   await registerNode(cluster, clock);
   const parts: SimulatorParts = { cluster, clock, random, log, startupMs: options.startupMs ?? DEFAULT_STARTUP_MS };
   const simulators = [
@@ -60,8 +64,8 @@ export async function startSimulatedNodes(options: SimulatedNodesOptions): Promi
     new KindSimulator(parts, ReplicaSet, replicaSetStatus),
     new KindSimulator(parts, StatefulSet, statefulSetStatus),
     new KindSimulator(parts, DaemonSet, daemonSetStatus),
-    new KindSimulator(parts, Pod, podStatus),
-    new KindSimulator(parts, Job, jobStatus),
+    new KindSimulator(parts, Pod, podStatus, (pod) => pod.spec.nodeName !== RUNNER_NODE),
+    new KindSimulator(parts, Job, jobStatus, (job) => "problem" in resolveProgram(job.spec.template.spec, programs)),
     new KindSimulator(parts, PersistentVolumeClaim, claimStatus),
   ];
   const closed = Promise.all(simulators.map((simulator) => simulator.run(signal))).then(() => {});

@@ -8,6 +8,7 @@ import { NAMESPACES } from "../api/names.ts";
 import { isStatus } from "../cluster/api-status-error.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 import { openEmbeddedCluster } from "../cluster/embedded/embedded-cluster.ts";
+import { podLogFiles } from "../cluster/embedded/jobs/runner/pod-log-files.ts";
 import type { RunnerProgram } from "../cluster/embedded/jobs/runner/runner-program.ts";
 import { startSimulatedNodes } from "../cluster/embedded/simulated-nodes/simulated-nodes.ts";
 import { connectKubernetes } from "../cluster/kubernetes/connect-kubernetes.ts";
@@ -74,6 +75,7 @@ export async function openOwnCluster(options: AgentOptions, closing: ClosingOrde
       key: await pem("EMBEDDED_API_KEY_PATH", "key of the embedded Kubernetes API"),
       clientCa: rootCa,
     },
+    podLogs: podLogFiles(directory, clock),
     serviceAccountKeyPath: join(directory, "service-account.key"),
     clock,
     random,

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -13,8 +13,10 @@ import {
   type PodObject,
   Secret,
 } from "../../../../api/builtin.ts";
+import { systemClock } from "../../../../base/clock.ts";
 import type { EmbeddedCluster } from "../../embedded-cluster.ts";
 import { openJobCluster } from "../../../../../test/support/job-cluster.ts";
+import { podLogFiles } from "./pod-log-files.ts";
 
 const WITHIN = { timeout: 20_000, interval: 25 };
 
@@ -350,6 +352,12 @@ describe("the job runner", () => {
     const [pod] = await pods("flood");
     if (!pod) throw new Error("no pod");
     expect((await output(pod)).at(-1)).toBe("stdout F the end");
+    const kept =
+      (await podLogFiles(join(directory, "cluster"), systemClock).open({ ...pod }, "executor", false))?.lines ?? [];
+    expect(kept.at(-1)?.text).toBe("the end");
+    const numbers = kept.slice(0, -1).map((line) => Number.parseInt(line.text, 10));
+    expect(numbers.length).toBeGreaterThan(5_000);
+    expect(numbers).toEqual(numbers.map((_, i) => 15_000 - numbers.length + i));
     const sizes = await Promise.all(
       (await readdir(folderOf(pod)))
         .filter((name) => name.startsWith("log"))
@@ -357,6 +365,24 @@ describe("the job runner", () => {
     );
     expect(sizes).toHaveLength(2);
     expect(sizes.reduce((sum, size) => sum + size)).toBeLessThanOrEqual(10 * 1024 * 1024);
+  });
+
+  it("hands out the log while the program runs, and what was put aside", async () => {
+    const logs = podLogFiles(join(directory, "cluster"), systemClock);
+    const go = join(directory, "go");
+    await run("talks", ["print", "first", "until", go, "print", "last"]);
+    await expect.poll(async () => (await pods("talks"))[0]?.status?.phase, WITHIN).toBe("Running");
+    const [pod] = await pods("talks");
+    if (!pod) throw new Error("no pod");
+    await expect.poll(async () => (await logs.open({ ...pod }, "executor", false))?.lines.length, WITHIN).toBe(1);
+    const log = await logs.open({ ...pod }, "executor", false);
+    expect(log?.lines.map((line) => line.text)).toEqual(["first"]);
+    expect(Math.abs(Date.now() - (log?.lines[0]?.atMs ?? 0))).toBeLessThan(60_000);
+    expect(await logs.open({ ...pod }, "executor", true)).toBeUndefined();
+    await writeFile(go, "");
+    const followed: string[] = [];
+    for await (const line of log?.follow(new AbortController().signal) ?? []) followed.push(line.text);
+    expect(followed).toEqual(["last"]);
   });
 
   it("ends its programs when the cluster stops, and goes on as the Job's policy says", async () => {

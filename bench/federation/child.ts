@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
+import { resolve as resolvePath } from "node:path";
 import { findProgram } from "../../test/support/find-program.ts";
 import type { Answer, Command } from "./protocol.ts";
 
@@ -9,15 +9,15 @@ export type Side = "server" | "load";
 
 const FLAGS = ["--expose-gc", "--disable-warning=ExperimentalWarning"];
 
-/** One child process of the bench. */
-export class Child {
+/** One child process of a bench: commands in, an answer to each. `file` is a path, or a file beside this one. */
+export class Child<C extends { readonly type: string } = Command, A = Answer> {
   readonly #process: ChildProcess;
 
   constructor(file: string, side: Side) {
     const taskset = availableParallelism() >= 2 ? findProgram("taskset") : undefined;
     const profile = process.env["SEAM_BENCH_PROFILE"];
     const flags = profile === undefined ? FLAGS : [...FLAGS, "--cpu-prof", `--cpu-prof-dir=${profile}`];
-    this.#process = fork(join(import.meta.dirname, file), [], {
+    this.#process = fork(resolvePath(import.meta.dirname, file), [], {
       ...(taskset === undefined ? {} : { execPath: taskset }),
       execArgv: taskset === undefined ? flags : ["-c", side === "server" ? "0" : "1", process.execPath, ...flags],
       serialization: "advanced",
@@ -25,11 +25,11 @@ export class Child {
     });
   }
 
-  ask(command: Command): Promise<Answer> {
+  ask(command: C): Promise<A> {
     return new Promise((resolve, reject) => {
       const exited = (code: number | null): void => reject(new Error(`bench child exited with ${code}`));
       this.#process.once("exit", exited);
-      this.#process.once("message", (reply: { ok: boolean; answer: Answer; error?: string }) => {
+      this.#process.once("message", (reply: { ok: boolean; answer: A; error?: string }) => {
         this.#process.off("exit", exited);
         if (reply.ok) resolve(reply.answer);
         else reject(new Error(reply.error));
@@ -44,7 +44,7 @@ export class Child {
   }
 
   stop(): Promise<void> {
-    return this.#end(() => this.#process.send({ type: "stop" } satisfies Command));
+    return this.#end(() => this.#process.send({ type: "stop" }));
   }
 
   /** Stops the process from running until {@link Child.thaw}: its sockets stay open, nothing is read. */

@@ -93,8 +93,8 @@ export interface Traffic {
 }
 
 /** A child as a server of commands, one at a time. */
-export function serve(handle: (command: Command) => Promise<Answer>): void {
-  process.on("message", (command: Command) => {
+export function serve<C = Command, A = Answer>(handle: (command: C) => Promise<A>): void {
+  process.on("message", (command: C) => {
     handle(command).then(
       (answer) => process.send?.({ ok: true, answer }),
       (error: unknown) => process.send?.({ ok: false, error: error instanceof Error ? error.stack : String(error) }),

@@ -118,6 +118,33 @@ describe("parseCanonicalJson", () => {
     expect(() => parseCanonicalJson(bytes("{"))).toThrow("the bytes are one UTF-8 JSON value");
   });
 
+  it.each(['{"1":0,"10":0,"2":0,"a":[{"b":1}]}', '{"a":"\\u001f\\\\ud"}', `${"[".repeat(100)}1${"]".repeat(100)}`])(
+    "reads %s, which a plain encoder would order or nest otherwise",
+    (text) => {
+      expect(canonicalJson(parseCanonicalJson(bytes(text)))).toBe(text);
+    },
+  );
+
+  it.each([
+    ['{"1":0,"2":0,"10":0}', "names in the order of numbers"],
+    ['{"a":"\\ud800"}', "a lone surrogate"],
+    [`${"[".repeat(102)}1${"]".repeat(102)}`, "nesting without end"],
+    [`${"[".repeat(200_000)}1${"]".repeat(200_000)}`, "nesting that no stack holds"],
+  ])("refuses %.40s (%s)", (text) => {
+    expect(() => parseCanonicalJson(bytes(text))).toThrow(/canonical JSON: /);
+  });
+
+  it("accepts exactly what the encoder writes", () => {
+    fc.assert(
+      fc.property(fc.json({ maxDepth: 4 }), fc.nat(3), (text, spaces) => {
+        const mangled = spaces === 0 ? text : JSON.stringify(JSON.parse(text), undefined, spaces - 1);
+        const canonical = canonicalJson(JSON.parse(mangled) as JsonValue) === mangled;
+        if (canonical) expect(canonicalJson(parseCanonicalJson(bytes(mangled)))).toBe(mangled);
+        else expect(() => parseCanonicalJson(bytes(mangled))).toThrow(/RFC 8785 form/);
+      }),
+    );
+  });
+
   it("keeps a member named __proto__ as data", () => {
     const text = '{"__proto__":{"admin":true},"a":1}';
     expect(canonicalJson(parseCanonicalJson(bytes(text)))).toBe(text);

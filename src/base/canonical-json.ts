@@ -89,7 +89,36 @@ export function parseCanonicalJson(bytes: Uint8Array): JsonValue {
       { cause },
     );
   }
-  if (canonicalJson(value) !== text)
+  if (!isCanonical(value, text))
     throw invalid("the bytes are in RFC 8785 form (sorted keys, no duplicates, no whitespace)");
   return value;
+}
+
+/**
+ * True when `text`, of which `value` was read, is canonical. JSON.stringify writes numbers and strings as RFC 8785 does and keeps the
+ * order that was read: when names are in order and it gives the same text, there is nothing to encode anew. Anything else is.
+ */
+function isCanonical(value: JsonValue, text: string): boolean {
+  const plain = !text.includes(SURROGATE_ESCAPE) && isSorted(value, 0);
+  return (plain && JSON.stringify(value) === text) || canonicalJson(value) === text;
+}
+
+/** How JSON.stringify writes a lone surrogate. */
+const SURROGATE_ESCAPE = "\\ud";
+
+function isSorted(value: JsonValue, depth: number): boolean {
+  if (typeof value !== "object" || value === null) return true;
+  if (depth >= MAX_DEPTH) return false;
+  if (Array.isArray(value)) {
+    for (const element of value as readonly JsonValue[]) if (!isSorted(element, depth + 1)) return false;
+    return true;
+  }
+  let previous: string | undefined;
+  for (const name in value as { readonly [key: string]: JsonValue }) {
+    if (previous !== undefined && previous >= name) return false;
+    previous = name;
+    const member = (value as { readonly [key: string]: JsonValue })[name];
+    if (typeof member === "object" && !isSorted(member, depth + 1)) return false;
+  }
+  return true;
 }

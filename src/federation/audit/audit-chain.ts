@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { canonicalJson, parseCanonicalJson } from "../../base/canonical-json.ts";
 import { SeamError } from "../../base/errors.ts";
 import { type JsonObject, isJsonObject } from "../../base/json.ts";
@@ -8,9 +8,11 @@ export const CHAIN_START: Uint8Array = new Uint8Array(32);
 
 /** SHA-256 of (prev_hash, sequence as u64 big-endian, event): 32 bytes (facts.proto, AuditEvent.hash). */
 export function auditHash(previous: Uint8Array, sequence: bigint, event: Uint8Array): Uint8Array {
-  const number = Buffer.alloc(8);
-  number.writeBigUInt64BE(sequence);
-  return createHash("sha256").update(previous).update(number).update(event).digest();
+  const input = Buffer.allocUnsafe(previous.length + 8 + event.length);
+  input.set(previous);
+  input.writeBigUInt64BE(sequence, previous.length);
+  input.set(event, previous.length + 8);
+  return hash("sha256", input, "buffer");
 }
 
 /** Numbers that a record explains as gone; inclusive. */

@@ -10,6 +10,7 @@ import {
 } from "./audit-log-reader.ts";
 import { CHAIN_START } from "./audit-chain.ts";
 import { answered } from "./asking.ts";
+import { storedColumns } from "./judge-event.ts";
 import {
   type ChainState,
   type ChainedEvent,
@@ -24,7 +25,9 @@ import {
 import { collectScan, scanKey } from "./scan-rule.ts";
 
 const COLUMNS =
-  "arrival, cluster, epoch, sequence, event_time, received_at, subject, action, resource, decision, event, hash";
+  "e.arrival, c.name AS cluster, h.epoch, e.sequence, e.received_ms, e.subject, e.action, e.event, e.hash";
+/** The chain of an event's row, and its cluster. */
+const CHAIN_OF = "audit_chains h JOIN audit_clusters c ON c.number = h.cluster";
 
 /** Reads of the sink's tables, each bounded by {@link MAX_SCANNED} rows; and removal of what is too old. */
 export class AuditReading {
@@ -34,25 +37,27 @@ export class AuditReading {
   constructor(db: DatabaseSync) {
     this.#db = db;
     this.#statements = {
-      newest: prepareBigint(db, "SELECT coalesce(max(arrival), 0) AS newest FROM audit_events"),
+      newest: prepareBigint(db, "SELECT newest FROM audit_arrivals"),
       chains: prepareBigint(
         db,
-        `SELECT p.cluster, p.epoch, p.highest, f.through, f.removed, f.breaks, f.removed_at,
-           (SELECT count(*) FROM audit_conflicts c WHERE c.cluster = p.cluster AND c.epoch = p.epoch) AS quarantined
-         FROM audit_positions p LEFT JOIN audit_floors f ON f.cluster = p.cluster AND f.epoch = p.epoch
-         WHERE ?1 = '' OR p.cluster = ?1 ORDER BY p.cluster, p.epoch`,
+        `SELECT c.name AS cluster, h.epoch, h.highest, f.through, f.removed, f.breaks, f.removed_at,
+           (SELECT count(*) FROM audit_conflicts q WHERE q.cluster = c.name AND q.epoch = h.epoch) AS quarantined
+         FROM ${CHAIN_OF} LEFT JOIN audit_floors f ON f.cluster = c.name AND f.epoch = h.epoch
+         WHERE ?1 = '' OR c.name = ?1 ORDER BY c.name, h.epoch`,
       ),
       floor: prepareBigint(db, "SELECT through, hash FROM audit_floors WHERE cluster = ? AND epoch = ?"),
       links: prepareBigint(
         db,
-        `SELECT sequence, event, prev_hash, hash, received_at FROM audit_events
-         WHERE cluster = ? AND epoch = ? AND sequence >= ? ORDER BY sequence LIMIT ?`,
+        `SELECT e.sequence, e.event, e.prev_hash, e.hash, e.received_ms FROM ${CHAIN_OF} JOIN audit_events e ON e.chain = h.chain
+         WHERE c.name = ? AND h.epoch = ? AND e.sequence >= ? ORDER BY e.sequence LIMIT ?`,
       ),
       explained: prepareBigint(
         db,
         "SELECT max(last) AS last FROM audit_ranges WHERE cluster = ?1 AND epoch = ?2 AND first <= ?3 AND last >= ?3",
       ),
-      remove: db.prepare("DELETE FROM audit_events WHERE cluster = ? AND epoch = ? AND sequence <= ?"),
+      remove: db.prepare(
+        `DELETE FROM audit_events WHERE chain = (SELECT h.chain FROM ${CHAIN_OF} WHERE c.name = ? AND h.epoch = ?) AND sequence <= ?`,
+      ),
       removeRanges: db.prepare("DELETE FROM audit_ranges WHERE cluster = ? AND epoch = ? AND last <= ?"),
       putFloor: db.prepare(
         `INSERT INTO audit_floors (cluster, epoch, through, hash, removed, breaks, removed_at) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -73,15 +78,17 @@ export class AuditReading {
     const bounds: SQLInputValue[] = [];
     const where = [];
     if (key !== undefined) {
-      where.push(`${key} = ?`);
+      where.push(key === "cluster" ? "cluster = (SELECT number FROM audit_clusters WHERE name = ?)" : `${key} = ?`);
       bounds.push(value);
     }
     if (position !== undefined) {
       where.push(`arrival ${back ? "<" : ">"} ?`);
       bounds.push(position);
     }
-    const sql = `SELECT ${COLUMNS} FROM audit_events ${where.length > 0 ? `WHERE ${where.join(" AND ")}` : ""}
-      ORDER BY arrival ${back ? "DESC" : "ASC"} LIMIT ${MAX_SCANNED}`;
+    const direction = back ? "DESC" : "ASC";
+    const sql = `SELECT ${COLUMNS} FROM (
+        SELECT * FROM audit_events ${where.length > 0 ? `WHERE ${where.join(" AND ")}` : ""} ORDER BY arrival ${direction} LIMIT ${MAX_SCANNED}
+      ) e CROSS JOIN audit_chains h ON h.chain = e.chain CROSS JOIN audit_clusters c ON c.number = e.cluster ORDER BY e.arrival ${direction}`;
     return collectScan(eventsOf(prepareBigint(this.#db, sql).iterate(...bounds) as Iterable<Row>), scan);
   }
 
@@ -163,7 +170,7 @@ function linkOf(row: Row): LinkRow {
     event: bytesOf(row, "event"),
     prevHash: bytesOf(row, "prev_hash"),
     hash: bytesOf(row, "hash"),
-    receivedAt: textOf(row, "received_at"),
+    receivedAt: receivedAt(row),
   };
 }
 
@@ -172,18 +179,24 @@ function* eventsOf(rows: Iterable<Row>): Iterable<StoredAuditEvent> {
 }
 
 function eventOf(row: Row): StoredAuditEvent {
+  const event = bytesOf(row, "event");
+  const { time, resource, decision } = storedColumns(event);
   return {
     arrival: bigintOf(row, "arrival"),
     cluster: textOf(row, "cluster"),
     epoch: bigintOf(row, "epoch"),
     sequence: bigintOf(row, "sequence"),
-    time: textOf(row, "event_time"),
-    receivedAt: textOf(row, "received_at"),
+    time,
+    receivedAt: receivedAt(row),
     subject: textOf(row, "subject"),
     action: textOf(row, "action"),
-    resource: textOf(row, "resource"),
-    decision: textOf(row, "decision"),
-    event: bytesOf(row, "event"),
+    resource,
+    decision,
+    event,
     hash: bytesOf(row, "hash"),
   };
+}
+
+function receivedAt(row: Row): string {
+  return rfc3339(Number(bigintOf(row, "received_ms")));
 }

@@ -1,5 +1,5 @@
 /** Version of the sink's tables. */
-export const AUDIT_SCHEMA_VERSION = 2;
+export const AUDIT_SCHEMA_VERSION = 3;
 
 /** permissions §12.3: one row per event, unique on (cluster, epoch, sequence); searchable columns beside the signed-for JSON. */
 const VERSION_1 = `
@@ -72,5 +72,63 @@ CREATE TABLE audit_floors (
 ) STRICT, WITHOUT ROWID;
 `;
 
+/**
+ * Rows in the order of their arrival, which is how they are written and read; clusters and chains by number, so that an index entry has
+ * a few bytes; what is not an index key is read from the event. `audit_arrivals` keeps counting when retention has removed every row:
+ * a follower's place must not come twice.
+ */
+const VERSION_3 = `
+CREATE TABLE audit_clusters (
+  number INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE
+) STRICT;
+INSERT INTO audit_clusters (name) SELECT DISTINCT cluster FROM audit_positions ORDER BY cluster;
+CREATE TABLE audit_chains (
+  chain INTEGER PRIMARY KEY,
+  cluster INTEGER NOT NULL,
+  epoch INTEGER NOT NULL,
+  contiguous INTEGER NOT NULL,
+  highest INTEGER NOT NULL,
+  UNIQUE (cluster, epoch)
+) STRICT;
+INSERT INTO audit_chains (cluster, epoch, contiguous, highest)
+  SELECT c.number, p.epoch, p.contiguous, p.highest FROM audit_positions p JOIN audit_clusters c ON c.name = p.cluster
+  ORDER BY c.number, p.epoch;
+ALTER TABLE audit_events RENAME TO audit_events_2;
+DROP INDEX audit_by_arrival;
+DROP INDEX audit_by_cluster;
+DROP INDEX audit_by_subject;
+DROP INDEX audit_by_action;
+CREATE TABLE audit_events (
+  arrival INTEGER PRIMARY KEY,
+  cluster INTEGER NOT NULL,
+  chain INTEGER NOT NULL,
+  sequence INTEGER NOT NULL,
+  received_ms INTEGER NOT NULL,
+  subject TEXT NOT NULL,
+  action TEXT NOT NULL,
+  event BLOB NOT NULL,
+  prev_hash BLOB NOT NULL,
+  hash BLOB NOT NULL
+) STRICT;
+INSERT INTO audit_events
+  SELECT e.arrival, h.cluster, h.chain, e.sequence, CAST(round(1000 * unixepoch(e.received_at, 'subsec')) AS INTEGER), e.subject, e.action,
+    e.event, e.prev_hash, e.hash
+  FROM audit_events_2 e JOIN audit_clusters c ON c.name = e.cluster
+    JOIN audit_chains h ON h.cluster = c.number AND h.epoch = e.epoch ORDER BY e.arrival;
+CREATE UNIQUE INDEX audit_by_number ON audit_events (chain, sequence);
+CREATE INDEX audit_by_cluster ON audit_events (cluster);
+CREATE INDEX audit_by_subject ON audit_events (subject);
+CREATE INDEX audit_by_action ON audit_events (action);
+CREATE TABLE audit_arrivals (newest INTEGER NOT NULL) STRICT;
+INSERT INTO audit_arrivals SELECT coalesce(max(arrival), 0) FROM audit_events;
+DROP TABLE audit_events_2;
+DROP TABLE audit_positions;
+CREATE VIEW audit_log AS
+  SELECT e.arrival, c.name AS cluster, h.epoch, e.sequence, strftime('%Y-%m-%dT%H:%M:%fZ', e.received_ms / 1000.0, 'unixepoch') AS received_at,
+    e.subject, e.action, CAST(e.event AS TEXT) AS event, lower(hex(e.hash)) AS hash
+  FROM audit_events e JOIN audit_clusters c ON c.number = e.cluster JOIN audit_chains h ON h.chain = e.chain;
+`;
+
 /** Statements that lead from one version to the next; index 0 creates the first. */
-export const AUDIT_MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2];
+export const AUDIT_MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2, VERSION_3];

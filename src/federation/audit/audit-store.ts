@@ -2,6 +2,7 @@ import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { rfc3339 } from "../../base/clock.ts";
+import { invariant } from "../../base/assert.ts";
 import { SeamError, errorMessage } from "../../base/errors.ts";
 import type { AuditAppendResult, AuditSinkPosition } from "../hub/ports.ts";
 import { newerSchema, storeError } from "../outbox/store-error.ts";
@@ -22,6 +23,25 @@ import {
 import { type AuditRejection, judgeEvent } from "./judge-event.ts";
 import { type SinkBatch, type SinkEvent, refuseAll } from "./sink-batch.ts";
 
+/** A chain as the store holds it. */
+interface StoredChain {
+  /** Cluster id. */
+  readonly name: string;
+  readonly epoch: bigint;
+  readonly number: bigint;
+  /** Number of the cluster. */
+  readonly cluster: bigint;
+  position: AuditSinkPosition;
+}
+
+const NOWHERE: AuditSinkPosition = { contiguousThrough: 0n, highest: 0n };
+/** Most chains whose position is kept in memory. */
+const MAX_KNOWN_CHAINS = 100_000;
+/** Pages of the database in memory, KiB: the ends of all indexes of a fleet that writes. */
+const CACHE_KIB = 64 * 1024;
+/** Pages of the log after which it is written back, each once however often it changed: 64 MiB. */
+const CHECKPOINT_PAGES = 16_384;
+
 /**
  * The sink's tables, synchronous; whoever groups requests owns `begin` and `commit`. An event that is refused still counts as seen
  * for contiguity, so that one bad event does not hold up the log for ever; it is kept in quarantine and named in the answer.
@@ -33,34 +53,47 @@ export class AuditStore {
   /** Reads for people, and the floors of retention. */
   readonly #reading: AuditReading;
   #arrivals: bigint;
+  #committed: bigint;
+  /** Chains that were looked up, by cluster and epoch; what the store says of them, also within the running transaction. */
+  readonly #chains = new Map<string, StoredChain>();
 
   private constructor(db: DatabaseSync, path: string) {
     this.#db = db;
     this.#path = path;
     this.#reading = new AuditReading(db);
     this.#arrivals = this.#reading.newest();
+    this.#committed = this.#arrivals;
     this.#statements = {
       insert: db.prepare(
-        "INSERT INTO audit_events (cluster, epoch, sequence, event_id, event_time, received_at, subject, action, resource, decision, event, prev_hash, hash, chained, arrival) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?) ON CONFLICT DO NOTHING",
+        `INSERT INTO audit_events (arrival, cluster, chain, sequence, received_ms, subject, action, event, prev_hash, hash)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
       ),
-      hash: db.prepare("SELECT hash FROM audit_events WHERE cluster = ? AND epoch = ? AND sequence = ?"),
+      hash: db.prepare("SELECT hash FROM audit_events WHERE chain = ? AND sequence = ?"),
       quarantine: db.prepare(
         "INSERT INTO audit_conflicts (cluster, epoch, sequence, hash, event, received_at) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
       ),
       range: db.prepare(
         "INSERT INTO audit_ranges (cluster, epoch, first, last) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
       ),
-      position: prepareBigint(db, "SELECT contiguous, highest FROM audit_positions WHERE cluster = ? AND epoch = ?"),
-      putPosition: db.prepare(
-        "INSERT INTO audit_positions (cluster, epoch, contiguous, highest) VALUES (?, ?, ?, ?) ON CONFLICT (cluster, epoch) DO UPDATE SET contiguous = excluded.contiguous, highest = excluded.highest",
+      addCluster: db.prepare("INSERT INTO audit_clusters (name) VALUES (?) ON CONFLICT DO NOTHING"),
+      addChain: db.prepare(
+        `INSERT INTO audit_chains (cluster, epoch, contiguous, highest)
+         SELECT number, ?2, 0, 0 FROM audit_clusters WHERE name = ?1 ON CONFLICT DO NOTHING`,
       ),
+      chain: prepareBigint(
+        db,
+        `SELECT h.chain, h.cluster, h.contiguous, h.highest FROM audit_chains h JOIN audit_clusters c ON c.number = h.cluster
+         WHERE c.name = ? AND h.epoch = ?`,
+      ),
+      putPosition: db.prepare("UPDATE audit_chains SET contiguous = ?, highest = ? WHERE chain = ?"),
+      putNewest: db.prepare("UPDATE audit_arrivals SET newest = ?"),
       coveredAt: prepareBigint(
         db,
         "SELECT max(last) AS last FROM audit_ranges WHERE cluster = ?1 AND epoch = ?2 AND first <= ?3 AND last >= ?3",
       ),
       present: prepareBigint(
         db,
-        "SELECT sequence FROM audit_events WHERE cluster = ? AND epoch = ? AND sequence >= ? ORDER BY sequence LIMIT 1000",
+        "SELECT sequence FROM audit_events WHERE chain = ? AND sequence > ? ORDER BY sequence LIMIT 1000",
       ),
     };
   }
@@ -74,7 +107,9 @@ export class AuditStore {
       db.exec("PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL;");
       const { user_version: found } = db.prepare("PRAGMA user_version").get() as { user_version: number };
       if (found > AUDIT_SCHEMA_VERSION) throw newerSchema(path, found, AUDIT_SCHEMA_VERSION);
-      db.exec("PRAGMA journal_mode = WAL; BEGIN EXCLUSIVE;");
+      db.exec(
+        `PRAGMA journal_mode = WAL; PRAGMA cache_size = -${CACHE_KIB}; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; BEGIN EXCLUSIVE;`,
+      );
       for (const migration of AUDIT_MIGRATIONS.slice(found)) db.exec(migration);
       db.exec(`PRAGMA user_version = ${AUDIT_SCHEMA_VERSION};`);
       db.exec("COMMIT");
@@ -90,19 +125,25 @@ export class AuditStore {
   }
 
   commit(): void {
-    this.#guard(() => this.#db.exec("COMMIT"));
+    this.#guard(() => {
+      if (this.#arrivals !== this.#committed) this.#statements.putNewest.run(this.#arrivals);
+      this.#db.exec("COMMIT");
+    });
+    this.#committed = this.#arrivals;
   }
 
   rollback(): void {
     if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
     this.#arrivals = this.#reading.newest();
+    this.#committed = this.#arrivals;
+    this.#chains.clear();
   }
 
   /** Inserts what is absent, in order, and says where the cluster's log stands now. */
   append(cluster: string, batch: SinkBatch, nowMs: number): AuditAppendResult {
     if (batch.epoch > MAX_SEQUENCE) return refuseAll(batch);
     return this.#guard(() => {
-      const receivedAt = rfc3339(nowMs);
+      const chain = this.#chain(cluster, batch.epoch) ?? this.#newChain(cluster, batch.epoch);
       const floor = this.#reading.floorOf(cluster, batch.epoch);
       const rejected: { sequence: bigint; code: AuditRejection }[] = [];
       const added = new AddedRun();
@@ -112,22 +153,19 @@ export class AuditStore {
           continue;
         }
         if (event.sequence <= floor) continue; // stored once, and removed by retention since
-        const { refused, ranged } = this.#appendOne(cluster, batch.epoch, event, receivedAt);
+        const { refused, ranged } = this.#appendOne(chain, event, nowMs);
         added.add(event.sequence, ranged);
         if (refused !== undefined) rejected.push({ sequence: event.sequence, code: refused });
       }
-      return { ...this.#advance(cluster, batch.epoch, added.numbers), rejected };
+      const { contiguousThrough, highest } = this.#advance(chain, added.numbers);
+      return { contiguousThrough, highest, rejected };
     });
   }
 
   /** Resume point; zeros when nothing is stored. */
   position(cluster: string, epoch: bigint): AuditSinkPosition {
-    if (epoch > MAX_SEQUENCE) return { contiguousThrough: 0n, highest: 0n };
-    return this.#guard(() => {
-      const row = this.#statements.position.get(cluster, epoch) as Row | undefined;
-      if (row === undefined) return { contiguousThrough: 0n, highest: 0n };
-      return { contiguousThrough: bigintOf(row, "contiguous"), highest: bigintOf(row, "highest") };
-    });
+    if (epoch > MAX_SEQUENCE) return NOWHERE;
+    return this.#guard(() => this.#chain(cluster, epoch)?.position ?? NOWHERE);
   }
 
   /** Runs a read. */
@@ -159,77 +197,97 @@ export class AuditStore {
     this.#db.close();
   }
 
+  #chain(cluster: string, epoch: bigint): StoredChain | undefined {
+    const key = `${cluster} ${epoch}`;
+    const known = this.#chains.get(key);
+    if (known !== undefined) return known;
+    const row = this.#statements.chain.get(cluster, epoch) as Row | undefined;
+    if (row === undefined) return undefined;
+    const chain: StoredChain = {
+      name: cluster,
+      epoch,
+      number: bigintOf(row, "chain"),
+      cluster: bigintOf(row, "cluster"),
+      position: { contiguousThrough: bigintOf(row, "contiguous"), highest: bigintOf(row, "highest") },
+    };
+    if (this.#chains.size >= MAX_KNOWN_CHAINS) this.#chains.clear();
+    this.#chains.set(key, chain);
+    return chain;
+  }
+
+  #newChain(cluster: string, epoch: bigint): StoredChain {
+    this.#statements.addCluster.run(cluster);
+    this.#statements.addChain.run(cluster, epoch);
+    const chain = this.#chain(cluster, epoch);
+    invariant(chain !== undefined, "a chain that was just added is there");
+    return chain;
+  }
+
   /** Stores one event; says whether it was refused, and whether it closed a range. */
   #appendOne(
-    cluster: string,
-    epoch: bigint,
+    chain: StoredChain,
     event: SinkEvent,
-    receivedAt: string,
+    nowMs: number,
   ): { readonly refused: AuditRejection | undefined; readonly ranged: boolean } {
     const { sequence, hash, prevHash } = event;
-    const judged = judgeEvent(cluster, event);
+    const judged = judgeEvent(chain.name, event);
     if (judged.fault !== undefined) {
       // Kept as it came, and its number is used up.
-      this.#quarantine(cluster, epoch, event, receivedAt);
-      this.#statements.range.run(cluster, epoch, sequence, sequence);
+      this.#quarantine(chain, event, nowMs);
+      this.#statements.range.run(chain.name, chain.epoch, sequence, sequence);
       return { refused: judged.fault, ranged: true };
     }
     const { columns, range } = judged;
     // Even a conflicting loss record explains its numbers: the log must not wait for events that no longer exist.
-    if (range !== undefined) this.#statements.range.run(cluster, epoch, range.from, range.to);
+    if (range !== undefined) this.#statements.range.run(chain.name, chain.epoch, range.from, range.to);
     const ranged = range !== undefined;
     const { changes } = this.#statements.insert.run(
-      cluster,
-      epoch,
+      this.#arrivals + 1n,
+      chain.cluster,
+      chain.number,
       sequence,
-      columns.eventId,
-      columns.time,
-      receivedAt,
+      nowMs,
       columns.subject,
       columns.action,
-      columns.resource,
-      columns.decision,
       event.event,
       prevHash,
       hash,
-      this.#arrivals + 1n,
     );
     if (changes !== 0) {
       this.#arrivals += 1n;
       return { refused: undefined, ranged };
     }
-    const stored = this.#statements.hash.get(cluster, epoch, sequence) as Row;
+    const stored = this.#statements.hash.get(chain.number, sequence) as Row;
     if (Buffer.compare(bytesOf(stored, "hash"), hash) === 0) return { refused: undefined, ranged }; // a replay
-    this.#quarantine(cluster, epoch, event, receivedAt);
+    this.#quarantine(chain, event, nowMs);
     return { refused: "AUDIT_CONFLICT", ranged };
   }
 
-  #quarantine(cluster: string, epoch: bigint, event: SinkEvent, receivedAt: string): void {
-    this.#statements.quarantine.run(cluster, epoch, event.sequence, event.hash, event.event, receivedAt);
+  #quarantine({ name, epoch }: StoredChain, event: SinkEvent, nowMs: number): void {
+    this.#statements.quarantine.run(name, epoch, event.sequence, event.hash, event.event, rfc3339(nowMs));
   }
 
   /** Moves the contiguous position over stored events and closed ranges. */
-  #advance(cluster: string, epoch: bigint, added: AddedNumbers | undefined): AuditSinkPosition {
-    const before = this.position(cluster, epoch);
+  #advance(chain: StoredChain, added: AddedNumbers | undefined): AuditSinkPosition {
+    const before = chain.position;
     if (added === undefined) return before;
     let position = followedBy(before, added);
     if (position === undefined) {
       const contiguous = answered(contiguousThrough(before.contiguousThrough), (question) =>
-        this.#look(cluster, epoch, question),
+        this.#look(chain, question),
       );
       const highest = [before.highest, added.last, contiguous].reduce((a, b) => (a > b ? a : b));
       position = { contiguousThrough: contiguous, highest };
     }
-    this.#statements.putPosition.run(cluster, epoch, position.contiguousThrough, position.highest);
+    this.#statements.putPosition.run(position.contiguousThrough, position.highest, chain.number);
+    chain.position = position;
     return position;
   }
 
-  #look(cluster: string, epoch: bigint, question: ContiguityQuestion): ContiguityAnswer {
+  #look({ name, epoch, number }: StoredChain, question: ContiguityQuestion): ContiguityAnswer {
     if (question.ask === "present")
-      return (this.#statements.present.all(cluster, epoch, question.after + 1n) as Row[]).map((row) =>
-        bigintOf(row, "sequence"),
-      );
-    const { last } = this.#statements.coveredAt.get(cluster, epoch, question.number) as Row;
+      return (this.#statements.present.all(number, question.after) as Row[]).map((row) => bigintOf(row, "sequence"));
+    const { last } = this.#statements.coveredAt.get(name, epoch, question.number) as Row;
     return typeof last === "bigint" ? [last] : [];
   }
 

@@ -1,4 +1,4 @@
-import type { JsonObject } from "../../base/json.ts";
+import { type JsonObject, isJsonObject } from "../../base/json.ts";
 import { type AuditRange, auditHash, closedRange, parseAuditEvent } from "./audit-chain.ts";
 import type { SinkEvent } from "./sink-batch.ts";
 
@@ -50,20 +50,27 @@ export function judgeEvent(cluster: string, event: SinkEvent): JudgedEvent {
     return { fault: "AUDIT_HASH_MISMATCH" };
   const declared = fields["clusterId"];
   if (declared !== undefined && declared !== cluster) return { fault: "AUDIT_CLUSTER_MISMATCH" };
-  const text = (name: string): string => {
-    const value = fields[name];
-    return typeof value === "string" ? columnText(value) : "";
-  };
+  return { fault: undefined, columns: auditColumns(fields), range: closedRange(fields) };
+}
+
+/** Searchable members of an event that was judged before it was stored. */
+export function storedColumns(event: Uint8Array): AuditColumns {
+  const fields: unknown = JSON.parse(Buffer.from(event.buffer, event.byteOffset, event.length).toString());
+  return auditColumns(isJsonObject(fields) ? fields : {});
+}
+
+function auditColumns(fields: JsonObject): AuditColumns {
   return {
-    fault: undefined,
-    columns: {
-      eventId: text("eventId"),
-      time: text("time"),
-      subject: text("subject"),
-      action: text("action"),
-      resource: text("resource"),
-      decision: text("decision"),
-    },
-    range: closedRange(fields),
+    eventId: member(fields, "eventId"),
+    time: member(fields, "time"),
+    subject: member(fields, "subject"),
+    action: member(fields, "action"),
+    resource: member(fields, "resource"),
+    decision: member(fields, "decision"),
   };
+}
+
+function member(fields: JsonObject, name: string): string {
+  const value = fields[name];
+  return typeof value === "string" ? columnText(value) : "";
 }

@@ -80,18 +80,19 @@ serve<AuditCommand, AuditAnswer>(async (command) => {
   switch (command.type) {
     case "startHub": {
       sink = new CountingSink(command.sink === "none" ? new NoSink() : await openAuditSink(command.sink, systemClock));
+      const signer = ed25519Signer(createPrivateKey(command.signingKeyPem));
       const hub = await startHub({
         address: "127.0.0.1",
         port: 0,
         tls: fixedTls(command.tls),
         replica: "bench",
         endpoints: [],
-        desired: new MemoryDesiredStates(ed25519Signer(createPrivateKey(command.signingKeyPem))),
+        desired: new MemoryDesiredStates(signer, systemClock),
         facts: new MemoryFactStore(),
         audit: sink,
         directory: new MemoryDirectory(command.clusters),
         ownership: new MemoryOwnership(),
-        revocations: new MemoryRevocations(),
+        revocations: new MemoryRevocations(signer),
         limits: { admission: { perSecond: 5_000, burst: 5_000 } },
         clock: systemClock,
         random: systemRandom,

@@ -1,3 +1,4 @@
+import { SeamError } from "../../base/errors.ts";
 import { describe, expect, it } from "vitest";
 import { CHAIN_START, auditHash, closedRange, parseAuditEvent } from "../audit/audit-chain.ts";
 import type { AuditCap, HeldAuditEvent } from "./audit-log.ts";
@@ -16,6 +17,13 @@ function store(auditCap?: AuditCap): OutboxStore {
 
 function event(text: string): Buffer {
   return Buffer.from(JSON.stringify({ text }));
+}
+
+/** Appends one event and returns its number. @throws what refused it */
+function append(to: OutboxStore, event: Uint8Array, droppable: boolean, nowMs: number): bigint {
+  const { last, refused } = to.appendAudit([{ event, droppable }], nowMs);
+  for (const { parts } of refused) throw new SeamError(parts);
+  return last;
 }
 
 function all(from: OutboxStore): readonly HeldAuditEvent[] {
@@ -51,14 +59,14 @@ function verifyChain(events: readonly HeldAuditEvent[]): bigint {
 describe("audit log", () => {
   it("numbers without gaps and chains", () => {
     const log = store();
-    for (let i = 0; i < 10; i++) log.appendAudit(event(`e${i}`), false, 0);
+    for (let i = 0; i < 10; i++) append(log, event(`e${i}`), false, 0);
     expect(log.auditCursor()).toMatchObject({ epoch: EPOCH, ackedThrough: 0n, firstHeld: 1n, last: 10n });
     expect(verifyChain(all(log))).toBe(10n);
   });
 
   it("gives consecutive events within count and bytes, at least one", () => {
     const log = store();
-    for (let i = 0; i < 10; i++) log.appendAudit(event("x".repeat(100)), false, 0);
+    for (let i = 0; i < 10; i++) append(log, event("x".repeat(100)), false, 0);
     expect(log.loadAudit(EPOCH, 3n, 4, 1 << 20).map(({ sequence }) => sequence)).toEqual([3n, 4n, 5n, 6n]);
     expect(log.loadAudit(EPOCH, 3n, 4, 1)).toHaveLength(1);
     expect(log.loadAudit(EPOCH + 1n, 3n, 4, 1 << 20)).toEqual([]);
@@ -67,7 +75,7 @@ describe("audit log", () => {
 
   it("forgets acknowledged events and never moves back", () => {
     const log = store();
-    for (let i = 0; i < 5; i++) log.appendAudit(event(`e${i}`), false, 0);
+    for (let i = 0; i < 5; i++) append(log, event(`e${i}`), false, 0);
     log.apply([{ type: "AcknowledgeAudit", epoch: EPOCH, through: 3n }], 0);
     log.apply([{ type: "AcknowledgeAudit", epoch: EPOCH, through: 2n }], 0);
     log.apply([{ type: "AcknowledgeAudit", epoch: EPOCH - 1n, through: 5n }], 0);
@@ -103,7 +111,7 @@ describe("audit log", () => {
 
   it("explains a hole", () => {
     const log = store();
-    log.appendAudit(event("a"), false, 0);
+    append(log, event("a"), false, 0);
     log.apply(
       [
         { type: "MoveAudit", epoch: EPOCH, by: 9n },
@@ -120,7 +128,7 @@ describe("audit log", () => {
   it("drops the oldest allow events first at the cap, leaves counted records and a chain that can be followed", () => {
     const log = store({ capBytes: 20_000, reserveBytes: 2_000 });
     let last = 0n;
-    for (let i = 0; i < 400; i++) last = log.appendAudit(event(`${i}`.padStart(60, "x")), i % 10 !== 0, 0);
+    for (let i = 0; i < 400; i++) last = append(log, event(`${i}`.padStart(60, "x")), i % 10 !== 0, 0);
     expect(log.status().auditPressure).toBe("full");
     expect(Number(log.auditCursor().backlogBytes)).toBeLessThanOrEqual(20_000);
     const events = all(log);
@@ -135,11 +143,11 @@ describe("audit log", () => {
     const log = store({ capBytes: 5_000, reserveBytes: 1_000 });
     let accepted = 0;
     const fill = (): void => {
-      for (; accepted < 1_000; accepted++) log.appendAudit(event("x".repeat(50)), false, 0);
+      for (; accepted < 1_000; accepted++) append(log, event("x".repeat(50)), false, 0);
     };
     expect(fill).toThrow(/audit log: at most 6000 bytes that no hub has acknowledged; restore the connection/);
     expect(accepted).toBeGreaterThan(30);
     expect(log.auditCursor().last).toBe(BigInt(accepted));
-    expect(() => log.appendAudit(event("allow"), true, 0)).toThrow(/at most 5000 bytes/);
+    expect(() => append(log, event("allow"), true, 0)).toThrow(/at most 5000 bytes/);
   });
 });

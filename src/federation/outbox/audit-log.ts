@@ -32,6 +32,15 @@ const KEEP = 0;
 const DROPPABLE = 1;
 const DROPPED = 2;
 
+/** Where the log stands. */
+interface Head {
+  readonly epoch: bigint;
+  acked: bigint;
+  last: bigint;
+  lastHash: Uint8Array;
+  dropped: bigint;
+}
+
 /** One held event. */
 export interface HeldAuditEvent {
   readonly sequence: bigint;
@@ -45,8 +54,11 @@ export class AuditLog {
   readonly #db: DatabaseSync;
   readonly #cap: AuditCap;
   readonly #statements;
-  #bytes: number;
+  #bytes = 0;
   #pressure: AuditPressure = "normal";
+  /** What `meta` says, kept in step with it; {@link flush} writes what appends have moved. */
+  #head: Head;
+  #moved = false;
 
   constructor(db: DatabaseSync, cap: AuditCap) {
     this.#db = db;
@@ -57,7 +69,7 @@ export class AuditLog {
       insert: db.prepare(
         "INSERT INTO audit (sequence, through, event, hash, prev_hash, class) VALUES (?, ?, ?, ?, ?, ?)",
       ),
-      advance: db.prepare("UPDATE meta SET audit_last = ?, audit_last_hash = ?"),
+      advance: db.prepare("UPDATE meta SET audit_last = ?, audit_last_hash = ?, audit_dropped = ?"),
       held: prepareBigint(db, "SELECT sequence, through, event, prev_hash, class FROM audit ORDER BY sequence"),
       clear: db.prepare("DELETE FROM audit"),
       acknowledge: db.prepare("UPDATE meta SET audit_acked = max(audit_acked, ?)"),
@@ -79,21 +91,21 @@ export class AuditLog {
         "SELECT sequence, through, event, prev_hash, class FROM audit WHERE sequence < ? ORDER BY sequence DESC LIMIT 1",
       ),
       removeRange: db.prepare("DELETE FROM audit WHERE sequence BETWEEN ? AND ?"),
-      countDropped: db.prepare("UPDATE meta SET audit_dropped = audit_dropped + ?"),
     };
+    this.#head = this.#readHead();
     this.#bytes = this.#measure();
     this.#judge();
   }
 
   /** Where the log stands. */
   cursor(): AuditCursor {
-    const meta = this.#meta();
+    const head = this.#head;
     const { first } = this.#statements.first.get() as Row;
     return {
-      epoch: meta.epoch,
-      ackedThrough: meta.acked,
-      firstHeld: typeof first === "bigint" ? first : meta.last + 1n,
-      last: meta.last,
+      epoch: head.epoch,
+      ackedThrough: head.acked,
+      firstHeld: typeof first === "bigint" ? first : head.last + 1n,
+      last: head.last,
       backlogBytes: BigInt(this.#bytes),
     };
   }
@@ -104,11 +116,11 @@ export class AuditLog {
 
   /** Events dropped since the store was created. */
   get dropped(): bigint {
-    return this.#meta().dropped;
+    return this.#head.dropped;
   }
 
   /**
-   * Numbers, chains and stores one event.
+   * Numbers, chains and stores one event. The position is durable only after {@link flush}, which the same transaction must hold.
    *
    * @throws SeamError `AuditLogFull` when only events that may not be dropped are left at the hard limit
    */
@@ -130,8 +142,17 @@ export class AuditLog {
 
   /** Appends an `audit.gap` record for numbers that are gone for good (R-4.38). Never refused: it is what explains a loss. */
   appendGap(epoch: bigint, from: bigint, to: bigint, nowMs: number): void {
-    if (epoch !== this.#meta().epoch) return;
+    if (epoch !== this.#head.epoch) return;
     this.#insert(gapEvent({ from, to }, "lost", rfc3339(nowMs)), KEEP);
+    this.flush();
+  }
+
+  /** Writes where appends have moved the log to. */
+  flush(): void {
+    if (!this.#moved) return;
+    const { last, lastHash, dropped } = this.#head;
+    this.#statements.advance.run(last, lastHash, dropped);
+    this.#moved = false;
   }
 
   /**
@@ -139,11 +160,11 @@ export class AuditLog {
    * it stood. The chain then breaks where the restored log begins, as it should.
    */
   move(epoch: bigint, by: bigint): void {
-    const meta = this.#meta();
-    if (epoch !== meta.epoch || by <= 0n) return;
+    const head = this.#head;
+    if (epoch !== head.epoch || by <= 0n) return;
     const rows = this.#statements.held.all() as Row[];
     this.#statements.clear.run();
-    let lastHash = meta.lastHash;
+    let { lastHash } = head;
     let previous: Uint8Array | undefined;
     for (const row of rows) {
       const sequence = bigintOf(row, "sequence") + by;
@@ -156,14 +177,18 @@ export class AuditLog {
       previous = kind === DROPPED ? chainedHash(event) : hash;
       lastHash = previous;
     }
-    this.#statements.advance.run(meta.last + by, lastHash);
+    head.last += by;
+    head.lastHash = lastHash;
+    this.#moved = true;
+    this.flush();
     this.#bytes = this.#measure();
     this.#judge();
   }
 
   /** Every number up to `through` is stored by a hub. */
   acknowledge(epoch: bigint, through: bigint): void {
-    if (epoch !== this.#meta().epoch) return;
+    if (epoch !== this.#head.epoch) return;
+    if (through > this.#head.acked) this.#head.acked = through;
     this.#statements.acknowledge.run(through);
     this.#bytes -= Number(bigintOf(this.#statements.sizeThrough.get(through) as Row, "bytes"));
     this.#statements.removeThrough.run(through);
@@ -175,7 +200,7 @@ export class AuditLog {
    * stands for dropped numbers.
    */
   read(epoch: bigint, from: bigint, maxEvents: number, maxBytes: number): readonly HeldAuditEvent[] {
-    if (epoch !== this.#meta().epoch) return [];
+    if (epoch !== this.#head.epoch) return [];
     const events: HeldAuditEvent[] = [];
     let bytes = 0;
     let next: bigint | undefined;
@@ -191,17 +216,21 @@ export class AuditLog {
     return events;
   }
 
-  /** Reads sizes again after a rollback. */
+  /** Reads position and sizes again after a rollback. */
   reload(): void {
+    this.#head = this.#readHead();
+    this.#moved = false;
     this.#bytes = this.#measure();
   }
 
   #insert(event: Uint8Array, kind: number): bigint {
-    const { last, lastHash } = this.#meta();
+    const { last, lastHash } = this.#head;
     const sequence = last + 1n;
     const hash = auditHash(lastHash, sequence, event);
     this.#statements.insert.run(sequence, sequence, event, hash, lastHash, kind);
-    this.#statements.advance.run(sequence, hash);
+    this.#head.last = sequence;
+    this.#head.lastHash = hash;
+    this.#moved = true;
     this.#bytes += event.length + ROW_OVERHEAD_BYTES;
     this.#judge();
     return sequence;
@@ -250,7 +279,8 @@ export class AuditLog {
     const event = droppedEvent({ from, to }, bytesOf(last, "hash"), rfc3339(nowMs));
     this.#statements.removeRange.run(from, to);
     this.#statements.insert.run(from, to, event, auditHash(prevHash, from, event), prevHash, DROPPED);
-    this.#statements.countDropped.run(run.length);
+    this.#head.dropped += BigInt(run.length);
+    this.#moved = true;
     this.#bytes += event.length + ROW_OVERHEAD_BYTES - freed;
   }
 
@@ -268,7 +298,7 @@ export class AuditLog {
     return Number(bigintOf(row, "bytes"));
   }
 
-  #meta(): { epoch: bigint; acked: bigint; last: bigint; lastHash: Uint8Array; dropped: bigint } {
+  #readHead(): Head {
     const row = this.#statements.meta.get() as Row;
     return {
       epoch: bigintOf(row, "audit_epoch"),

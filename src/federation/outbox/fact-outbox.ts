@@ -15,7 +15,8 @@ import { type StatePayload, stateKey } from "../session/payload.ts";
 import type { PendingFact } from "../session/spoke/events.ts";
 import type { FactOutbox } from "../spoke/ports.ts";
 import type { AuditPressure } from "./audit-log.ts";
-import type { AuditAppended, Outbox } from "./outbox.ts";
+import type { AuditAppended } from "./outbox-store.ts";
+import type { Outbox } from "./outbox.ts";
 
 /** Largest audit event, bytes of canonical JSON. */
 export const MAX_AUDIT_EVENT_BYTES = 64 * 1024;
@@ -41,6 +42,7 @@ export interface FactOutboxParts {
 export function factOutbox(parts: FactOutboxParts): FactOutbox {
   const { cluster, outbox, listener, clock, random } = parts;
   let pressure: AuditPressure = "normal";
+  let told: AuditAppended | undefined;
   let allowed = 0;
 
   const put = async (payload: StatePayload, bytes: Uint8Array): Promise<void> => {
@@ -89,7 +91,10 @@ export function factOutbox(parts: FactOutboxParts): FactOutbox {
           expected: `at most ${MAX_AUDIT_EVENT_BYTES} bytes, found ${bytes.length}`,
         });
       const appended = await outbox.appendAudit(bytes, droppable);
-      pressure = appended.pressure;
+      // Events that were appended together have one answer, which the listener needs once.
+      if (appended === told) return;
+      told = appended;
+      ({ pressure } = appended);
       listener.auditAppended(appended);
     },
   };

@@ -74,8 +74,7 @@ function perform(store: OutboxStore, request: OutboxRequest): unknown {
     case "putFact":
       return store.putFact(request.key, request.kind, request.payload);
     case "appendAudit":
-      store.appendAudit(request.event, request.droppable, request.nowMs);
-      return { ...store.auditCursor(), pressure: store.auditPressure, dropped: store.auditDropped };
+      return store.appendAudit(request.events, request.nowMs);
     case "record":
       return store.record();
     case "loadFacts":

@@ -2,11 +2,19 @@ import type { Digest } from "../../base/digest.ts";
 import type { StatePayload } from "../session/payload.ts";
 import type { SpokeWrite } from "../session/spoke/record.ts";
 
+/** An audit event on its way into the log. */
+export interface NewAuditEvent {
+  /** Canonical JSON. */
+  readonly event: Uint8Array;
+  /** True for what may be dropped when the log is full. */
+  readonly droppable: boolean;
+}
+
 /** What the worker is asked. Writes of one turn are one group: one fsync answers them all. */
 export type OutboxRequest =
   | { readonly op: "apply"; readonly writes: readonly SpokeWrite[]; readonly nowMs: number }
   | { readonly op: "putFact"; readonly key: string; readonly kind: StatePayload["case"]; readonly payload: Uint8Array }
-  | { readonly op: "appendAudit"; readonly event: Uint8Array; readonly droppable: boolean; readonly nowMs: number }
+  | { readonly op: "appendAudit"; readonly events: readonly NewAuditEvent[]; readonly nowMs: number }
   | { readonly op: "record" }
   | { readonly op: "loadFacts"; readonly keys: readonly string[] }
   | {

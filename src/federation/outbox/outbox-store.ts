@@ -4,14 +4,15 @@ import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { assertNever, invariant } from "../../base/assert.ts";
 import { type Digest, isDigest } from "../../base/digest.ts";
-import { SeamError } from "../../base/errors.ts";
+import { type ErrorParts, SeamError } from "../../base/errors.ts";
 import { CHAIN_START } from "../audit/audit-chain.ts";
 import { MAX_FACT_KEYS } from "../session/limits.ts";
 import { itemKey } from "../index/index-document.ts";
 import type { PendingFact } from "../session/spoke/events.ts";
-import type { ItemRecord, SpokeRecord, SpokeWrite, StoredIndex } from "../session/spoke/record.ts";
+import type { AuditCursor, ItemRecord, SpokeRecord, SpokeWrite, StoredIndex } from "../session/spoke/record.ts";
 import type { StatePayload } from "../session/payload.ts";
 import { type AuditCap, AuditLog, type AuditPressure, DEFAULT_AUDIT_CAP, type HeldAuditEvent } from "./audit-log.ts";
+import type { NewAuditEvent } from "./outbox-request.ts";
 import { OUTBOX_SCHEMA, OUTBOX_SCHEMA_VERSION } from "./outbox-schema.ts";
 import { type Row, bigintOf, bytesOf, prepareBigint, textOf } from "./row.ts";
 import { newerSchema, storeError } from "./store-error.ts";
@@ -39,6 +40,19 @@ const PAGE_BYTES = 4096;
 /** A report as the store holds it: without its version, which is a column. */
 export interface HeldFact extends PendingFact {
   readonly payload: Uint8Array;
+}
+
+/** Where the audit log stands after an append. */
+export interface AuditAppended extends AuditCursor {
+  readonly pressure: AuditPressure;
+  /** Events dropped since the store was created. */
+  readonly dropped: bigint;
+}
+
+/** Answer to an append of several events. */
+export interface AuditAppend extends AuditAppended {
+  /** Events that did not fit, by their place in the request. */
+  readonly refused: readonly { readonly at: number; readonly parts: ErrorParts }[];
 }
 
 /** Counters for status and metrics. */
@@ -189,9 +203,21 @@ export class OutboxStore {
     });
   }
 
-  /** Appends one audit event and returns its number. @throws SeamError `AuditLogFull` */
-  appendAudit(event: Uint8Array, droppable: boolean, nowMs: number): bigint {
-    return this.#guard(() => this.#audit.append(event, droppable, nowMs));
+  /** Appends audit events in order. One that does not fit is refused alone; the answer has its error. */
+  appendAudit(events: readonly NewAuditEvent[], nowMs: number): AuditAppend {
+    return this.#guard(() => {
+      const refused: { at: number; parts: ErrorParts }[] = [];
+      for (const [at, { event, droppable }] of events.entries()) {
+        try {
+          this.#audit.append(event, droppable, nowMs);
+        } catch (error) {
+          if (!(error instanceof SeamError) || error.parts.reason !== "AuditLogFull") throw error;
+          refused.push({ at, parts: error.parts });
+        }
+      }
+      this.#audit.flush();
+      return { ...this.#audit.cursor(), pressure: this.#audit.pressure, dropped: this.#audit.dropped, refused };
+    });
   }
 
   /** Everything the session machine starts from. */

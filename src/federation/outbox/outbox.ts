@@ -7,10 +7,17 @@ import { uuidV4 } from "../../base/ids.ts";
 import type { Random } from "../../base/random.ts";
 import type { PendingFact } from "../session/spoke/events.ts";
 import type { AuditCursor, SpokeRecord, SpokeWrite } from "../session/spoke/record.ts";
-import type { AuditPressure, HeldAuditEvent } from "./audit-log.ts";
+import { AuditAppends } from "./audit-appends.ts";
+import type { HeldAuditEvent } from "./audit-log.ts";
 import { type OutboxOutcome, performGroup } from "./group-commit.ts";
 import type { OutboxRequest } from "./outbox-request.ts";
-import { type HeldFact, type OutboxStatus, OutboxStore, type OutboxStoreOptions } from "./outbox-store.ts";
+import {
+  type AuditAppended,
+  type HeldFact,
+  type OutboxStatus,
+  OutboxStore,
+  type OutboxStoreOptions,
+} from "./outbox-store.ts";
 import type { FromOutboxWorker, ToOutboxWorker, WireError } from "./outbox-worker.ts";
 
 /** The agent's durable store as the rest of the agent sees it. Every promise resolves after the group commit that holds the write. */
@@ -32,13 +39,6 @@ export interface Outbox {
   status(): Promise<OutboxStatus>;
   /** Commits what was asked before, releases the lock and the thread. */
   close(): Promise<void>;
-}
-
-/** Where the audit log stands after an append. */
-export interface AuditAppended extends AuditCursor {
-  readonly pressure: AuditPressure;
-  /** Events dropped since the store was created. */
-  readonly dropped: bigint;
 }
 
 /** Options of {@link openOutbox}. */
@@ -121,7 +121,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
       waiting.set(id, { resolve, reject });
       worker.postMessage({ id, request } satisfies ToOutboxWorker);
     });
-  return outboxOver(ask, clock, async () => {
+  return outboxOver(path, ask, clock, async () => {
     if (ended === undefined) worker.postMessage("close" satisfies ToOutboxWorker);
     await exited;
   });
@@ -135,7 +135,7 @@ export function memoryOutbox(clock: Clock, random: Random): Outbox {
     if (!outcome.ok) throw outcome.error;
     return outcome.value;
   };
-  return outboxOver(ask, clock, async () => store.close());
+  return outboxOver(":memory:", ask, clock, async () => store.close());
 }
 
 function identity(clock: Clock, random: Random): Pick<OutboxStoreOptions, "storeId" | "auditEpoch"> {
@@ -143,16 +143,18 @@ function identity(clock: Clock, random: Random): Pick<OutboxStoreOptions, "store
 }
 
 function outboxOver(
+  path: string,
   ask: (request: OutboxRequest) => Promise<unknown>,
   clock: Clock,
   close: () => Promise<void>,
 ): Outbox {
   // The worker answers each request with the type its operation returns (group-commit.ts).
   const call = async <T>(request: OutboxRequest): Promise<T> => (await ask(request)) as T;
+  const appends = new AuditAppends((events) => call({ op: "appendAudit", events, nowMs: clock.now() }), path);
   return {
     apply: (writes) => call({ op: "apply", writes, nowMs: clock.now() }),
     putFact: (fact) => call({ op: "putFact", key: fact.key, kind: fact.kind, payload: fact.payload }),
-    appendAudit: (event, droppable) => call({ op: "appendAudit", event, droppable, nowMs: clock.now() }),
+    appendAudit: (event, droppable) => appends.append(event, droppable),
     record: () => call({ op: "record" }),
     loadFacts: (keys) => call({ op: "loadFacts", keys }),
     loadAudit: (epoch, from, maxEvents, maxBytes) => call({ op: "loadAudit", epoch, from, maxEvents, maxBytes }),
@@ -160,7 +162,10 @@ function outboxOver(
     readBlob: (digest) => call({ op: "readBlob", digest }),
     auditCursor: () => call({ op: "auditCursor" }),
     status: () => call({ op: "status" }),
-    close,
+    async close() {
+      await appends.settled();
+      await close();
+    },
   };
 }
 

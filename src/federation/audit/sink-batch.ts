@@ -1,5 +1,4 @@
 import type { AuditAppendResult } from "../hub/ports.ts";
-import type { AuditEventBatch } from "../../api/gen/conductor/federation/v1alpha1/facts_pb.ts";
 
 /** A batch as a sink stores it. */
 export interface SinkBatch {
@@ -32,7 +31,7 @@ export interface PackedBatch {
 }
 
 /** Packs a batch; {@link unpackBatch} undoes it. */
-export function packBatch({ epoch, events }: AuditEventBatch): PackedBatch {
+export function packBatch({ epoch, events }: SinkBatch): PackedBatch {
   const sequences = new BigUint64Array(events.length);
   const lengths = new Uint32Array(events.length * 3);
   let total = 0;

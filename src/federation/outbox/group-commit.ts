@@ -1,5 +1,6 @@
 import { assertNever } from "../../base/assert.ts";
-import { type OutboxRequest, isWrite } from "./outbox-request.ts";
+import { packBatch } from "../audit/sink-batch.ts";
+import { type OutboxRequest, isWrite, unpackAppend } from "./outbox-request.ts";
 import type { OutboxStore } from "./outbox-store.ts";
 
 /** How a request ended. */
@@ -74,13 +75,16 @@ function perform(store: OutboxStore, request: OutboxRequest): unknown {
     case "putFact":
       return store.putFact(request.key, request.kind, request.payload);
     case "appendAudit":
-      return store.appendAudit(request.events, request.nowMs);
+      return store.appendAudit(unpackAppend(request.events), request.nowMs);
     case "record":
       return store.record();
     case "loadFacts":
       return store.loadFacts(request.keys);
     case "loadAudit":
-      return store.loadAudit(request.epoch, request.from, request.maxEvents, request.maxBytes);
+      return packBatch({
+        epoch: request.epoch,
+        events: store.loadAudit(request.epoch, request.from, request.maxEvents, request.maxBytes),
+      });
     case "checkBlob":
       return store.checkBlob(request.digest);
     case "readBlob":

@@ -10,7 +10,8 @@ import type { AuditCursor, SpokeRecord, SpokeWrite } from "../session/spoke/reco
 import { AuditAppends } from "./audit-appends.ts";
 import type { HeldAuditEvent } from "./audit-log.ts";
 import { type OutboxOutcome, performGroup } from "./group-commit.ts";
-import type { OutboxRequest } from "./outbox-request.ts";
+import { type PackedBatch, unpackBatch } from "../audit/sink-batch.ts";
+import { type OutboxRequest, movedWith, packAppend } from "./outbox-request.ts";
 import {
   type AuditAppended,
   type HeldFact,
@@ -119,7 +120,7 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
       }
       const id = nextId++;
       waiting.set(id, { resolve, reject });
-      worker.postMessage({ id, request } satisfies ToOutboxWorker);
+      worker.postMessage({ id, request } satisfies ToOutboxWorker, [...movedWith(request)]);
     });
   return outboxOver(path, ask, clock, async () => {
     if (ended === undefined) worker.postMessage("close" satisfies ToOutboxWorker);
@@ -150,14 +151,20 @@ function outboxOver(
 ): Outbox {
   // The worker answers each request with the type its operation returns (group-commit.ts).
   const call = async <T>(request: OutboxRequest): Promise<T> => (await ask(request)) as T;
-  const appends = new AuditAppends((events) => call({ op: "appendAudit", events, nowMs: clock.now() }), path);
+  const appends = new AuditAppends(
+    (events) => call({ op: "appendAudit", events: packAppend(events), nowMs: clock.now() }),
+    path,
+  );
   return {
     apply: (writes) => call({ op: "apply", writes, nowMs: clock.now() }),
     putFact: (fact) => call({ op: "putFact", key: fact.key, kind: fact.kind, payload: fact.payload }),
     appendAudit: (event, droppable) => appends.append(event, droppable),
     record: () => call({ op: "record" }),
     loadFacts: (keys) => call({ op: "loadFacts", keys }),
-    loadAudit: (epoch, from, maxEvents, maxBytes) => call({ op: "loadAudit", epoch, from, maxEvents, maxBytes }),
+    async loadAudit(epoch, from, maxEvents, maxBytes) {
+      const packed = await call<PackedBatch>({ op: "loadAudit", epoch, from, maxEvents, maxBytes });
+      return unpackBatch(packed).events;
+    },
     checkBlob: (digest) => call({ op: "checkBlob", digest }),
     readBlob: (digest) => call({ op: "readBlob", digest }),
     auditCursor: () => call({ op: "auditCursor" }),

@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { type AuditEventBatch, AuditEventAckSchema } from "../../../api/gen/conductor/federation/v1alpha1/facts_pb.ts";
 import { ProtocolError_Code } from "../../../api/gen/conductor/federation/v1alpha1/session_pb.ts";
+import { invariant } from "../../../base/assert.ts";
 import type { Random } from "../../../base/random.ts";
 import type { AuditAppendResult } from "../../hub/ports.ts";
 import { AUDIT_BATCH_BYTES, AUDIT_BATCH_EVENTS, AUDIT_IN_FLIGHT, STORE_RETRY } from "../limits.ts";
@@ -19,8 +20,8 @@ interface Waiting {
 }
 
 /**
- * Hands audit batches to the sink, one at a time and in order, and acknowledges after it said "durable" (R-4.42). A failing sink
- * holds the acknowledgement back, which stops the agent after eight batches.
+ * Hands audit batches to the sink, in order: what came while the sink worked goes to it as one, and is acknowledged after it said
+ * "durable" (R-4.42). A failing sink holds the acknowledgement back, which stops the agent after eight batches.
  */
 export class AuditIntake {
   readonly #random: Random;
@@ -29,6 +30,10 @@ export class AuditIntake {
   readonly #waiting: Waiting[] = [];
   #epoch = 0n;
   #token = 0;
+  /** How many of the waiting batches the sink has. */
+  #storing = 0;
+  /** Last hole that was asked for: each is asked for once (permissions §12.3). */
+  #askedThrough = 0n;
   #attempts = 0;
   #retryAtMs = 0;
   /** Highest contiguous number stored, by the sink's word. */
@@ -49,6 +54,7 @@ export class AuditIntake {
   opened(epoch: bigint, storedThrough: bigint): void {
     this.#epoch = epoch;
     this.storedThrough = storedThrough;
+    this.#askedThrough = 0n;
   }
 
   /** A batch arrived. */
@@ -73,20 +79,24 @@ export class AuditIntake {
     }
     this.#attempts = 0;
     this.#retryAtMs = 0;
-    const done = this.#waiting.shift();
-    if (done === undefined) return;
-    if (done.batch.epoch === this.#epoch) this.storedThrough = result.contiguousThrough;
-    if (pipe !== undefined && pipe.generation === done.generation) {
-      const payload = acknowledgement(done.batch.epoch, result);
+    const done = this.#waiting.splice(0, this.#storing);
+    this.#storing = 0;
+    const [first] = done;
+    if (first === undefined) return;
+    const { epoch } = first.batch;
+    if (epoch === this.#epoch) this.storedThrough = result.contiguousThrough;
+    const present = done.filter(({ generation }) => pipe?.generation === generation);
+    if (pipe !== undefined && present.length > 0) {
+      const payload = acknowledgement(epoch, result, this.#hole(first.batch, result));
       pipe.queue.push("acknowledgement", payload, payloadBytes(payload));
-      pipe.durable(done.seq, step.nowMs);
+      for (const { seq } of present) pipe.durable(seq, step.nowMs);
     }
     this.#start(step);
   }
 
   /** The stream ended: batches that are not being stored come again. */
   closed(): void {
-    this.#waiting.length = this.#token === 0 ? 0 : Math.min(1, this.#waiting.length);
+    this.#waiting.length = this.#token === 0 ? 0 : Math.min(this.#storing, this.#waiting.length);
   }
 
   /** Tries the sink again when its backoff ended. */
@@ -102,7 +112,19 @@ export class AuditIntake {
     const next = this.#waiting[0];
     if (next === undefined || this.#token !== 0 || step.nowMs < this.#retryAtMs) return;
     this.#token = this.#tokens.next();
-    step.out.push({ type: "StoreAudit", token: this.#token, batch: next.batch });
+    // After a failure the same batches go again; more may join them.
+    const together = this.#waiting.filter(({ batch }) => batch.epoch === next.batch.epoch);
+    this.#storing = together.length;
+    step.out.push({ type: "StoreAudit", token: this.#token, batch: joined(together) });
+  }
+
+  /** Numbers before a batch that the sink does not have, when they were not asked for yet. */
+  #hole(first: AuditEventBatch, { contiguousThrough }: AuditAppendResult): SequenceRange | undefined {
+    const from = contiguousThrough + 1n;
+    const to = (first.events[0]?.sequence ?? 0n) - 1n;
+    if (to < from || to <= this.#askedThrough) return undefined;
+    this.#askedThrough = to;
+    return { from, to };
   }
 
   #check(batch: AuditEventBatch): Violation | undefined {
@@ -136,12 +158,26 @@ export class AuditIntake {
   }
 }
 
-function acknowledgement(epoch: bigint, result: AuditAppendResult): Payload {
+interface SequenceRange {
+  readonly from: bigint;
+  readonly to: bigint;
+}
+
+/** Batches as one; a stream's batches of one epoch follow each other. */
+function joined(batches: readonly Waiting[]): AuditEventBatch {
+  const [first] = batches;
+  invariant(first !== undefined, "something waits");
+  if (batches.length === 1) return first.batch;
+  return { ...first.batch, events: batches.flatMap(({ batch }) => batch.events) };
+}
+
+function acknowledgement(epoch: bigint, result: AuditAppendResult, hole: SequenceRange | undefined): Payload {
   const rejected = result.rejected.slice(0, AUDIT_BATCH_EVENTS);
   const value = create(AuditEventAckSchema, {
     epoch,
     ackedThrough: result.contiguousThrough,
     rejected: rejected.map(({ sequence, code }) => ({ sequence, code })),
+    ...(hole !== undefined && { missing: [hole] }),
   });
   return { case: "auditEventAck", value };
 }

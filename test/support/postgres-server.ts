@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { accessSync, chownSync, constants, readdirSync } from "node:fs";
-import { appendFile, chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { appendFile, chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -130,15 +130,6 @@ export class PostgresServer {
     const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
     child.kill(signal);
     await gone;
-  }
-
-  /** Pauses the postmaster and its children, or lets them go on: a server that neither answers nor closes. */
-  async freeze(frozen: boolean): Promise<void> {
-    const pid = this.#process?.pid;
-    if (pid === undefined) return;
-    const children = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8");
-    for (const each of [pid, ...children.trim().split(" ").filter(Boolean).map(Number)])
-      process.kill(each, frozen ? "SIGSTOP" : "SIGCONT");
   }
 
   /** Stops the server and removes its folder. */

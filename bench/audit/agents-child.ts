@@ -37,7 +37,7 @@ async function append(facts: FactOutbox, events: number, inFlight: number): Prom
   );
 }
 
-serve<AuditCommand, AuditAnswer>(async (command) => {
+serve(async (command: AuditCommand): Promise<AuditAnswer> => {
   switch (command.type) {
     case "fill":
       ({ publicKeyPem } = command);

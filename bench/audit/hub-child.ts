@@ -76,7 +76,7 @@ class CountingSink implements AuditSink {
 const controller = new AbortController();
 let sink: CountingSink | undefined;
 
-serve<AuditCommand, AuditAnswer>(async (command) => {
+serve(async (command: AuditCommand): Promise<AuditAnswer> => {
   switch (command.type) {
     case "startHub": {
       sink = new CountingSink(command.sink === "none" ? new NoSink() : await openAuditSink(command.sink, systemClock));

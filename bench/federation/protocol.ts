@@ -93,10 +93,8 @@ export interface Traffic {
 }
 
 /** A child as a server of commands, one at a time. */
-export function serve<Handle extends (command: never) => Promise<object> = (command: Command) => Promise<Answer>>(
-  handle: Handle,
-): void {
-  process.on("message", (command: Parameters<Handle>[0]) => {
+export function serve(handle: (command: never) => Promise<object>): void {
+  process.on("message", (command: never) => {
     handle(command).then(
       (answer) => process.send?.({ ok: true, answer }),
       (error: unknown) => process.send?.({ ok: false, error: error instanceof Error ? error.stack : String(error) }),

@@ -92,15 +92,16 @@ export interface Traffic {
   readonly byType: Readonly<Record<string, number>>;
 }
 
-/** A child as a server of commands, one at a time. */
-export function serve(handle: (command: never) => Promise<object>): void {
-  process.on("message", (command: never) => {
+/** A child as a server of commands, one at a time; returns what handles them. */
+export function serve<C>(handle: (command: C) => Promise<object>): (command: C) => Promise<object> {
+  process.on("message", (command: C) => {
     handle(command).then(
       (answer) => process.send?.({ ok: true, answer }),
       (error: unknown) => process.send?.({ ok: false, error: error instanceof Error ? error.stack : String(error) }),
     );
   });
   process.on("disconnect", () => process.exit(0));
+  return handle;
 }
 
 /** Memory of this process after garbage collection, and what it holds open. */

@@ -21,6 +21,9 @@ export const PERMISSION_LAYERS = {
 /** RBACProfile of a tenant's own conductor, in `seam-tenant-{cluster}`, and its principal (permissions §3). */
 export const TENANT_CONDUCTOR = { profile: "conductor-tenant", principal: "conductor" } as const;
 
+/** Name of the one Guardian object, in `seam-system` (permissions §13.2). */
+export const GUARDIAN_NAME = "guardian";
+
 /** Labels (dispatcher §0.1). Values go through {@link labelValue}. */
 export const LABELS = {
   pack: "seam.ontai.dev/pack",
@@ -69,6 +72,8 @@ export const ANNOTATIONS = {
   contentHash: "seam.ontai.dev/content-hash",
   /** On `cluster-maximum`: `follow` (default) or `pinned` (permissions §4.5). */
   ceilingSync: "ontai.dev/ceiling-sync",
+  /** On the Guardian: API groups that a person lets the fleet's ceiling gain, comma-separated (permissions §3). */
+  ceilingExtensionApproved: "ontai.dev/ceiling-extension-approved",
 } as const;
 
 /** Annotations by which people control a PackDelivery (resources-seam §1.4). */

@@ -18,6 +18,8 @@ import { ClusterPolicies } from "../policies/cluster-policies.ts";
 import { startPermissionCaches } from "./permission-caches.ts";
 import type { ProfileVerdict } from "../../permissions/validation/validate-rbac-profile.ts";
 import { type Verdict, objectText, refused } from "../../permissions/validation/verdict.ts";
+import { startGuardian } from "../guardian/guardian-singleton.ts";
+import { startMemberships } from "../membership/memberships.ts";
 import { startManagementRbac } from "../rbac/management-rbac.ts";
 import { type Judged, type PermissionView, PermissionEngine, objectKey } from "./permission-engine.ts";
 import {
@@ -254,6 +256,7 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
     for (const [key, entry] of now.bindings)
       if (before?.bindings.get(key) !== entry) bindings.enqueue(keyOfObject(entry.object));
     managementRbac.wake();
+    guardian.wake();
     log.debug(
       { clusters: now.snapshots.size, recomputed: now.recomputed.size, durationMs: clock.monotonic() - started },
       "permissions computed",
@@ -276,6 +279,9 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
     log,
     signal,
   });
+  const leader = { cluster, assertFenced: options.assertFenced ?? (() => {}), clock, random, log, signal };
+  const guardian = startGuardian({ ...leader, sets: caches.sets, view: () => view });
+  const memberships = startMemberships({ ...leader, profiles: caches.profiles });
   const unsubscribe = options.revocations?.subscribe((name) => snapshots.enqueue({ name }));
   if (unsubscribe !== undefined) signal.addEventListener("abort", unsubscribe, { once: true });
   const debounce = new Debounce({ quietMs: QUIET_MS, maxMs: MAX_WAIT_MS, clock, signal, fire: compute });
@@ -328,6 +334,8 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
       ),
       reconciling,
       managementRbac.closed,
+      guardian.closed,
+      memberships.closed,
     ]).then(() => {}),
   };
 }

@@ -1,0 +1,186 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { testKey } from "../../../test/oracle/signed-snapshots.ts";
+import { type TestManagementCluster, openManagementCluster } from "../../../test/support/management-cluster.ts";
+import { CustomResourceDefinition } from "../../api/builtin.ts";
+import { findCondition } from "../../api/conditions.ts";
+import { Guardian } from "../../api/kinds/guardian.ts";
+import { PermissionSet } from "../../api/kinds/permission-set.ts";
+import { RBACProfile } from "../../api/kinds/rbac-profile.ts";
+import { RBACPolicy } from "../../api/kinds/rbac-policy.ts";
+import { SeamMembership } from "../../api/kinds/seam-membership.ts";
+import { systemClock } from "../../base/clock.ts";
+import { silentLog } from "../../base/log.ts";
+import { SeededRandom } from "../../base/random.ts";
+import { type SnapshotSigning, startSnapshotSigning } from "../snapshots/start-snapshot-signing.ts";
+import { approvedGroups, discoveredGroups, uncoveredGroups } from "./api-groups.ts";
+
+const PATIENT = { timeout: 20_000, interval: 20 };
+const API = "guardian.ontai.dev/v1alpha1" as const;
+const seam = (name: string) => ({ namespace: "seam-system", name });
+const key = testKey();
+const stop = new AbortController();
+let management: TestManagementCluster;
+let signing: SnapshotSigning;
+
+const crd = (group: string) => ({
+  apiVersion: "apiextensions.k8s.io/v1",
+  kind: "CustomResourceDefinition",
+  metadata: { name: `things.${group}` },
+  spec: {
+    group,
+    scope: "Namespaced" as const,
+    names: { kind: "Thing", listKind: "ThingList", plural: "things", singular: "thing" },
+    versions: [
+      {
+        name: "v1",
+        served: true,
+        storage: true,
+        schema: { openAPIV3Schema: { type: "object", "x-kubernetes-preserve-unknown-fields": true } },
+      },
+    ],
+  },
+});
+
+const guardian = () => management.cluster.get(Guardian, seam("guardian"));
+const ceiling = async () => (await management.cluster.get(PermissionSet, seam("management-maximum"))).spec.permissions;
+
+beforeAll(async () => {
+  management = await openManagementCluster();
+  await management.addTenant("tenant-1");
+  signing = await startSnapshotSigning({
+    cluster: management.cluster,
+    signer: key.signer,
+    keys: key.ring,
+    managementCluster: "management-1",
+    clock: systemClock,
+    random: new SeededRandom(1),
+    log: silentLog,
+    signal: stop.signal,
+  });
+  await signing.ready;
+});
+
+afterAll(async () => {
+  stop.abort();
+  await signing.closed;
+  await management.close();
+});
+
+describe("API groups", () => {
+  it("are those of neither Kubernetes nor ours, and those that a ceiling lacks", () => {
+    const groups = ["cert-manager.io", "apps", "x.k8s.io", "y.x-k8s.io", "seam.ontai.dev", "kueue.example.com"].map(
+      crd,
+    );
+    expect(discoveredGroups(groups)).toEqual(["cert-manager.io", "kueue.example.com"]);
+    const pods = { apiGroups: ["cert-manager.io"], resources: ["*"], verbs: ["*"] };
+    expect(uncoveredGroups(["cert-manager.io", "kueue.example.com"], [pods])).toEqual(["kueue.example.com"]);
+    expect(uncoveredGroups(["a.b"], [{ apiGroups: ["*"], resources: ["*"], verbs: ["*"] }])).toEqual([]);
+    expect([...approvedGroups(" a.b, c.d ,")]).toEqual(["a.b", "c.d"]);
+  });
+});
+
+describe("Guardian", () => {
+  it("exists by itself, counts, and says when the fleet has no ceiling", async () => {
+    await expect
+      .poll(async () => findCondition((await guardian()).status?.conditions, "FleetCeilingPresent"), PATIENT)
+      .toMatchObject({
+        status: "False",
+        message:
+          "PermissionSet seam-system/management-maximum does not exist, so nothing is granted anywhere; create it",
+      });
+    await management.cluster.create(PermissionSet, {
+      apiVersion: API,
+      kind: "PermissionSet",
+      metadata: seam("management-maximum"),
+      spec: { permissions: [{ apiGroups: [""], resources: ["*"], verbs: ["get"] }] },
+    });
+    await expect
+      .poll(async () => (await guardian()).status, PATIENT)
+      .toMatchObject({ clusters: 1, profiles: 1, provisionedProfiles: 1, discoveredAPIGroups: [] });
+  });
+
+  it("is one, named guardian", async () => {
+    await expect(
+      management.cluster.create(Guardian, { apiVersion: API, kind: "Guardian", metadata: seam("other"), spec: {} }),
+    ).rejects.toThrow("there is one Guardian, named guardian");
+  });
+
+  it("W27: no CRD widens the ceiling; a proposal waits for a person's approval, group by group", async () => {
+    for (const group of ["cert-manager.io", "evil.example.com"])
+      await management.cluster.create(CustomResourceDefinition, crd(group));
+    await expect
+      .poll(async () => (await guardian()).status?.discoveredAPIGroups, PATIENT)
+      .toEqual(["cert-manager.io", "evil.example.com"]);
+    expect(findCondition((await guardian()).status?.conditions, "CeilingExtensionProposed")?.reason).toBe("SweepOff");
+    expect(await ceiling()).toHaveLength(1);
+    const change = (body: object) =>
+      management.cluster.patch(Guardian, seam("guardian"), { type: "merge", body: body as never });
+    await change({ spec: { apiGroupSweep: "propose" } });
+    await expect
+      .poll(async () => (await guardian()).status?.proposedAPIGroups, PATIENT)
+      .toEqual(["cert-manager.io", "evil.example.com"]);
+    expect(findCondition((await guardian()).status?.conditions, "CeilingExtensionProposed")).toMatchObject({
+      status: "True",
+      reason: "AwaitingApproval",
+      message: expect.stringContaining(
+        "management-maximum does not cover cert-manager.io, evil.example.com; approve with",
+      ),
+    });
+    expect(await ceiling()).toHaveLength(1);
+    await change({ metadata: { annotations: { "ontai.dev/ceiling-extension-approved": "cert-manager.io" } } });
+    await expect.poll(ceiling, PATIENT).toHaveLength(2);
+    expect((await ceiling())[1]).toMatchObject({ apiGroups: ["cert-manager.io"], resources: ["*"] });
+    await expect.poll(async () => (await guardian()).status?.proposedAPIGroups, PATIENT).toEqual(["evil.example.com"]);
+  });
+});
+
+describe("SeamMembership", () => {
+  const principalRef = "system:serviceaccount:seam-system:dispatcher";
+  const membership = async () => {
+    const { status } = await management.cluster.get(SeamMembership, seam("dispatcher"));
+    return [status?.admitted, findCondition(status?.conditions, "Admitted")?.reason];
+  };
+
+  it("is admitted by its own provisioned profile, and the admission goes when the profile regresses", async () => {
+    await management.cluster.create(SeamMembership, {
+      apiVersion: "seam.ontai.dev/v1alpha1",
+      kind: "SeamMembership",
+      metadata: seam("dispatcher"),
+      spec: { appIdentityRef: "dispatcher", domainIdentityRef: "dispatcher.id", principalRef, tier: "infrastructure" },
+    });
+    await expect.poll(membership, PATIENT).toEqual([false, "PrincipalMismatch"]);
+    await management.cluster.create(RBACProfile, {
+      apiVersion: API,
+      kind: "RBACProfile",
+      metadata: seam("rbac-dispatcher"),
+      spec: {
+        principalRef,
+        domainIdentityRef: "other.id",
+        targetClusters: ["management"],
+        rbacPolicyRef: "management-policy",
+        permissionDeclarations: [{ permissionSetRef: "management-maximum", scope: "cluster" }],
+      },
+    });
+    await expect.poll(membership, PATIENT).toEqual([false, "DomainIdentityMismatch"]);
+    const profile = (spec: object) =>
+      management.cluster.patch(RBACProfile, seam("rbac-dispatcher"), { type: "merge", body: { spec } as never });
+    await profile({ domainIdentityRef: "dispatcher.id" });
+    await expect.poll(membership, PATIENT).toEqual([false, "RBACProfileNotProvisioned"]);
+    await management.cluster.create(RBACPolicy, {
+      apiVersion: API,
+      kind: "RBACPolicy",
+      metadata: seam("management-policy"),
+      spec: { subjectScope: "platform", maximumPermissionSetRef: "management-maximum", enforcementMode: "strict" },
+    });
+    await expect.poll(membership, PATIENT).toEqual([true, "MembershipAdmitted"]);
+    const { status } = await management.cluster.get(SeamMembership, seam("dispatcher"));
+    expect(status).toMatchObject({ permissionSnapshotRef: "snapshot-management" });
+    await profile({ suspend: true });
+    await expect.poll(membership, PATIENT).toEqual([false, "RBACProfileNotProvisioned"]);
+    const after = await management.cluster.get(SeamMembership, seam("dispatcher"));
+    expect(after.status?.admittedAt).toBe(status?.admittedAt);
+    expect(findCondition(after.status?.conditions, "Validated")?.message).toBe(
+      "SeamMembership seam-system/dispatcher: spec.principalRef: a provisioned RBACProfile, found rbac-dispatcher not provisioned; see condition Provisioned of that profile",
+    );
+  });
+});

@@ -63,6 +63,9 @@ export class AgentStore {
   /** Called for each acknowledgement of a fact or of audit, to compare with what the hub holds. */
   onAcknowledged: (write: SpokeWrite) => void = () => {};
 
+  /** Every event the hub has. */
+  storedTexts: () => Set<string> = () => new Set();
+
   /** True when the hub has an event under this number. */
   isStored: (epoch: bigint, sequence: bigint) => boolean = () => true;
 
@@ -114,6 +117,11 @@ export class AgentStore {
   /** The store is what a backup held. */
   restore(copy: AgentStoreCopy): void {
     Object.assign(this, copyOf(copy));
+    if (this.remembered === undefined) return;
+    // What the hub lost since the backup, and this store with it, nobody has any more.
+    const kept = this.storedTexts();
+    for (const text of this.auditEvents.values()) kept.add(text);
+    for (const text of this.remembered) if (!kept.has(text)) this.remembered.delete(text);
   }
 
   /** The disk is gone: a new store, with another id and numbering. */

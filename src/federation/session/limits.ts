@@ -96,6 +96,8 @@ export const MAX_COMPARED_PATHS = 32;
 export const MAX_COMPARING_AGENTS = 20;
 /** Longest wait for an IndexReport before the index is offered again, milliseconds (lessons §3.8). */
 export const OFFER_SWEEP_MS = 60_000;
+/** The same for an index by reference, whose body is fetched first: at most 8 MiB. */
+export const REFERENCE_SWEEP_MS = 600_000;
 
 /** State-lane reports an agent loads from its outbox at a time. */
 export const FACT_LOAD_BATCH = 16;

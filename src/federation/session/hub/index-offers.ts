@@ -9,7 +9,7 @@ import type { Random } from "../../../base/random.ts";
 import type { DesiredIndex } from "../../hub/ports.ts";
 import { type IndexItem, itemKey } from "../../index/index-document.ts";
 import { inventoryDigest } from "../../index/inventory-digest.ts";
-import { OFFER_RETRY, OFFER_SWEEP_MS } from "../limits.ts";
+import { OFFER_RETRY, OFFER_SWEEP_MS, REFERENCE_SWEEP_MS } from "../limits.ts";
 import { retryAtMs } from "../retry.ts";
 import { type Violation, violation } from "../violation.ts";
 import type { HubCounters } from "./counters.ts";
@@ -202,7 +202,7 @@ export class IndexOffers {
     }
   }
 
-  /** An offer without an answer is offered again (lessons §3.8); by-reference offers wait for their body. */
+  /** An offer without an answer is offered again (lessons §3.8); one by reference gets time to fetch its body. */
   sweep(nowMs: number): void {
     if (nowMs < this.#sweepAtMs) return;
     this.#counters.offerSweeps++;
@@ -220,8 +220,8 @@ export class IndexOffers {
 
   get #sweepAtMs(): number {
     const outstanding = this.#outstanding;
-    if (outstanding === undefined || outstanding.plan.form === "reference") return Infinity;
-    return outstanding.sentMs + OFFER_SWEEP_MS;
+    if (outstanding === undefined) return Infinity;
+    return outstanding.sentMs + (outstanding.plan.form === "reference" ? REFERENCE_SWEEP_MS : OFFER_SWEEP_MS);
   }
 
   #setHeld(held: HeldIndex | undefined): void {

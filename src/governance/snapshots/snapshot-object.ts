@@ -9,6 +9,7 @@ import type { ContentChunk } from "../../permissions/snapshot/content-chunks.ts"
 import { contentToJson } from "../../permissions/snapshot/content.ts";
 import type { SnapshotStatement } from "../../permissions/snapshot/statement.ts";
 import { type SignedEnvelope, shortKeyId } from "../../trust/dsse.ts";
+import { deliveryState } from "./delivery-overdue.ts";
 import type { ComputedSnapshot } from "./permission-engine.ts";
 
 /** A statement with everything that the object shows of it. */
@@ -115,6 +116,7 @@ export async function writeSnapshotStatus(
           message: `statement of ${rfc3339Seconds(statement.issuedAtMs)}`,
           observedGeneration: object.metadata.generation ?? 0,
         },
+        deliveryState(object, parts.clock.now()).condition,
       ],
     },
     FIELD_MANAGERS.signer,

@@ -11,6 +11,7 @@ import { comparePositions } from "../../permissions/snapshot/snapshot-version.ts
 import { type SnapshotStatement, parseStatement, signStatement } from "../../permissions/snapshot/statement.ts";
 import { type KeyLookup, type Signer, decodeEnvelope } from "../../trust/dsse.ts";
 import type { PermissionCaches } from "./permission-caches.ts";
+import { deliveryState } from "./delivery-overdue.ts";
 import type { ComputedSnapshot } from "./permission-engine.ts";
 import { type LedgerEntry, type StoredLedger, readLedger, writeLedger } from "./snapshot-ledger.ts";
 import {
@@ -88,7 +89,9 @@ export class SnapshotSigner {
     }
     await writeSnapshotStatus({ cluster, clock }, object, published);
     this.#parts.published(tenant, published.statement.version);
-    return { requeueAfterMs: Math.max(MIN_REQUEUE_MS, this.#renewAtMs(published.statement, computed) - clock.now()) };
+    const { changesAtMs = Number.POSITIVE_INFINITY } = deliveryState(object, clock.now());
+    const againAtMs = Math.min(this.#renewAtMs(published.statement, computed), changesAtMs);
+    return { requeueAfterMs: Math.max(MIN_REQUEUE_MS, againAtMs - clock.now()) };
   };
 
   /** The position of this content: the one it already has, or the next one, made durable first. */

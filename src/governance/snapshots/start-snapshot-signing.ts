@@ -1,13 +1,16 @@
 import type { Condition } from "../../api/kinds/condition.ts";
+import type { PermissionSnapshot } from "../../api/kinds/permission-snapshot.ts";
 import type { RBACProfile } from "../../api/kinds/rbac-profile.ts";
-import { LABELS } from "../../api/names.ts";
+import { FIELD_MANAGERS, LABELS } from "../../api/names.ts";
 import type { KubeObject, ObjectKey } from "../../api/object.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
 import type { Cluster } from "../../cluster/cluster.ts";
+import type { CacheEvent } from "../../controller/cache/indexed-store.ts";
 import type { Informer } from "../../controller/cache/informer.ts";
 import { type Controller, type Reconciler, startController } from "../../controller/controller.ts";
+import { startEventRecorder } from "../../controller/events.ts";
 import { type Source, ignoreStatusChanges, watchSource } from "../../controller/source.ts";
 import { type Contribution, DECLARATION_FULLY_TRIMMED } from "../../permissions/builder/contribution.ts";
 import { applicableClusters } from "../../permissions/builder/applicable-clusters.ts";
@@ -30,6 +33,7 @@ import {
   writeProviderStatus,
   writeSetStatus,
 } from "./permission-status.ts";
+import { recordTransition } from "./snapshot-events.ts";
 import { SnapshotSigner } from "./snapshot-signer.ts";
 
 /** Quiet time before changes are computed, milliseconds (permissions §8.1). */
@@ -124,7 +128,7 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
       watchSource(caches.secrets, { map: ({ metadata }) => clusterKey(metadata.labels?.[LABELS.cluster]) }),
       watchSource(caches.snapshots, {
         map: ({ spec }) => clusterKey(spec.targetCluster),
-        predicate: (event) => event.type === "DELETED" || ignoreStatusChanges(event),
+        predicate: (event) => event.type === "DELETED" || ignoreStatusChanges(event) || acknowledgementMoved(event),
       }),
     ],
   );
@@ -281,6 +285,8 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
   });
   const leader = { cluster, assertFenced: options.assertFenced ?? (() => {}), clock, random, log, signal };
   const guardian = startGuardian({ ...leader, sets: caches.sets, view: () => view });
+  const events = startEventRecorder({ component: FIELD_MANAGERS.signer, ...leader });
+  caches.snapshots.subscribe((event) => recordTransition(events, event));
   const memberships = startMemberships({ ...leader, profiles: caches.profiles });
   const unsubscribe = options.revocations?.subscribe((name) => snapshots.enqueue({ name }));
   if (unsubscribe !== undefined) signal.addEventListener("abort", unsubscribe, { once: true });
@@ -336,8 +342,14 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
       managementRbac.closed,
       guardian.closed,
       memberships.closed,
+      events.closed,
     ]).then(() => {}),
   };
+}
+
+/** Condition OutOfSync follows what the tenant acknowledged. */
+function acknowledgementMoved(event: CacheEvent<PermissionSnapshot>): boolean {
+  return event.type === "MODIFIED" && event.object.status?.lastAckedVersion !== event.old.status?.lastAckedVersion;
 }
 
 /** The verdict of a profile whose roles and bindings do not stand on the management cluster (permissions §7.3 step 10). */

@@ -10,12 +10,24 @@ import { frozen } from "./scenarios/frozen.ts";
 import { idleMemory } from "./scenarios/idle-memory.ts";
 import { oneAgent } from "./scenarios/one-agent.ts";
 import { recovery } from "./scenarios/recovery.ts";
+import { revoke } from "./scenarios/revoke.ts";
 import { soak } from "./scenarios/soak.ts";
 import { steady } from "./scenarios/steady.ts";
 import { storm } from "./scenarios/storm.ts";
 
 /** Every scenario, in the order they run. */
-const SCENARIOS: readonly Scenario[] = [idleMemory, change, steady, storm, frozen, recovery, blackhole, oneAgent, soak];
+const SCENARIOS: readonly Scenario[] = [
+  idleMemory,
+  change,
+  steady,
+  storm,
+  frozen,
+  recovery,
+  blackhole,
+  revoke,
+  oneAgent,
+  soak,
+];
 
 const USAGE = `usage: node bench/main.ts federation [--long] [--scenario S2,S5] [--runs 5] [--minutes 30] [--json]
 

@@ -67,6 +67,7 @@ const facts = new TimedFacts();
 let clusters: readonly string[] = [];
 let states: MemoryDesiredStates | undefined;
 let hub: Hub | undefined;
+let revocations: MemoryRevocations | undefined;
 
 serve(async (command: Command): Promise<Answer> => {
   switch (command.type) {
@@ -111,15 +112,16 @@ serve(async (command: Command): Promise<Answer> => {
     }
     case "storm": {
       const started = performance.now();
-      for (let i = 0; i < command.changes; i++) {
-        const body = randomBytes(command.bytes);
-        for (const cluster of command.clusters) commit(cluster, CHANGING, body);
-        // As a watch hands changes in: one turn of the event loop for each round.
-        await new Promise((resolve) => setImmediate(resolve));
-      }
-      await facts.clock.settledOf(command.clusters.map((cluster) => keyOf(cluster, CHANGING)));
-      facts.clock.take(command.clusters.map((cluster) => keyOf(cluster, CHANGING)));
+      await storm(command, () => {});
       return { elapsedMs: performance.now() - started };
+    }
+    case "revoke": {
+      const started = performance.now();
+      let effective: Promise<readonly number[]> = Promise.resolve([]);
+      await storm(command, (round) => {
+        if (round === Math.floor(command.changes / 2)) effective = revokeEverywhere();
+      });
+      return { elapsedMs: performance.now() - started, latenciesMs: [await effective] };
     }
     case "traffic":
       return { traffic: traffic() };
@@ -142,6 +144,7 @@ async function start(command: Extract<Command, { type: "startServer" }>): Promis
   const signer = ed25519Signer(createPrivateKey(command.signingKeyPem));
   states = new MemoryDesiredStates(signer, systemClock, command.epoch);
   if (command.population !== undefined) populate(states, command.population);
+  revocations = new MemoryRevocations(signer);
   const open = { perSecond: 10_000, burst: 10_000 };
   hub = await startHub({
     address: "127.0.0.1",
@@ -154,7 +157,7 @@ async function start(command: Extract<Command, { type: "startServer" }>): Promis
     audit: noAudit,
     directory: new MemoryDirectory(clusters),
     ownership: new MemoryOwnership(),
-    revocations: new MemoryRevocations(signer),
+    revocations,
     limits: {
       connections:
         command.admission === "open"
@@ -184,6 +187,33 @@ function populate(desired: MemoryDesiredStates, { objects, bytes, changed }: Pop
     desired.putAll(cluster, "PackInstalled", first);
     if (second.length > 0) desired.putAll(cluster, "PackInstalled", second);
   }
+}
+
+/** Changes as a watch hands them in: one turn of the event loop for each round. */
+async function storm(
+  { clusters: stormed, changes, bytes: size }: { clusters: readonly string[]; changes: number; bytes: number },
+  atRound: (round: number) => void,
+): Promise<void> {
+  for (let round = 0; round < changes; round++) {
+    atRound(round);
+    const body = randomBytes(size);
+    for (const cluster of stormed) commit(cluster, CHANGING, body);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  const keys = stormed.map((cluster) => keyOf(cluster, CHANGING));
+  await facts.clock.settledOf(keys);
+  facts.clock.take(keys);
+}
+
+/** From the order to each agent's word that it is in effect, milliseconds; numbering and signing included. */
+async function revokeEverywhere(): Promise<readonly number[]> {
+  const outbox = revocations ?? fail();
+  const orderedMs = performance.now();
+  const latencies: number[] = [];
+  outbox.onAcknowledged = () => latencies.push(performance.now() - orderedMs);
+  for (const cluster of clusters) outbox.revokePack(cluster, CHANGING, 1);
+  await until(() => latencies.length === clusters.length);
+  return latencies;
 }
 
 function commit(cluster: string, name: string, body: Uint8Array): void {

@@ -55,6 +55,13 @@ export type Command =
   | { readonly type: "pace"; readonly pace: Pace }
   /** `changes` changes to each cluster as fast as they can be signed; answered when all have applied the last. */
   | { readonly type: "storm"; readonly clusters: readonly string[]; readonly changes: number; readonly bytes: number }
+  /** A storm as above, and in the middle of it one revocation for every cluster; answered when all are in effect and all applied. */
+  | {
+      readonly type: "revoke";
+      readonly clusters: readonly string[];
+      readonly changes: number;
+      readonly bytes: number;
+    }
   /** Passes bytes on to a port; answered with the port to dial instead. */
   | { readonly type: "relay"; readonly port: number }
   /** Answers with what left and came since the last time it was asked. */

@@ -253,6 +253,8 @@ export class MemoryRevocations implements RevocationOutbox {
   readonly #pending = new Map<string, RevocationPush[]>();
   readonly #listeners = new Set<(cluster: string) => void>();
   readonly outcomes: string[] = [];
+  /** Called with each outcome. */
+  onAcknowledged: (cluster: string, serial: bigint) => void = () => {};
 
   constructor(signer: Signer) {
     this.#signer = signer;
@@ -294,6 +296,7 @@ export class MemoryRevocations implements RevocationOutbox {
 
   async acknowledged(cluster: string, serial: bigint, { applied, detail }: AcknowledgedRevocation): Promise<void> {
     this.outcomes.push(`${cluster} ${serial} ${applied} ${detail}`);
+    this.onAcknowledged(cluster, serial);
     const left = (this.#pending.get(cluster) ?? []).filter((other) => other.serial !== serial);
     this.#pending.set(cluster, left);
     for (const listener of this.#listeners) listener(cluster);

@@ -26,6 +26,13 @@ export class TokenBucket {
     return true;
   }
 
+  /** Takes a token that may have to come back first: milliseconds until it is there. Those who come later wait behind. */
+  reserveMs(nowMs: number): number {
+    this.#refill(nowMs);
+    this.#tokens -= 1;
+    return Math.max(0, (-this.#tokens / this.#rate.perSecond) * 1000);
+  }
+
   /** Milliseconds until `position` more tokens will have come back (lessons §5.1: retry-after = queue position / rate). */
   waitMs(nowMs: number, position = 1): number {
     this.#refill(nowMs);

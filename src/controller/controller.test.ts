@@ -10,8 +10,9 @@ import { silentLog } from "../base/log.ts";
 import { SeededRandom, systemRandom } from "../base/random.ts";
 import { ApiStatusError } from "../cluster/api-status-error.ts";
 import { type EmbeddedCluster, openEmbeddedCluster } from "../cluster/embedded/embedded-cluster.ts";
+import { RecordedMetrics } from "../../test/support/recorded-metrics.ts";
 import { startInformer } from "./cache/informer.ts";
-import { type ReconcileOutcome, startController } from "./controller.ts";
+import { startController } from "./controller.ts";
 import { startEventRecorder } from "./events.ts";
 import { installCrds } from "./install-crds.ts";
 import { LEASE_DURATION_MS, NotLeading, startLeaderElection } from "./lease.ts";
@@ -56,7 +57,7 @@ describe("controller", () => {
       signal: stop.signal,
     });
     const running = new Set<string>();
-    const outcomes: ReconcileOutcome[] = [];
+    const metrics = new RecordedMetrics();
     let failures = 2;
     const controller = startController({
       name: "test",
@@ -70,26 +71,51 @@ describe("controller", () => {
         if (name === "a" && failures-- > 0) throw new ApiStatusError(409, "Conflict", "changed meanwhile");
         return { requeueAfterMs: 60_000 };
       },
-      observe: (outcome) => outcomes.push(outcome),
+      metrics,
       clock,
       random,
       log,
       signal: stop.signal,
     });
-    const results = (name: string): readonly string[] =>
-      outcomes.filter(({ key }) => key.name === name).map(({ result }) => result);
-    await eventually(() => expect(results("b")).toContain("requeue_after"));
+    const ended = (result: string): number =>
+      metrics.counts.get(`controller_runtime_reconcile_total test ${result}`) ?? 0;
     await eventually(async () => {
       await clock.advance(400);
-      expect(results("a")).toEqual(["conflict", "conflict", "requeue_after"]);
+      expect([ended("conflict"), ended("requeue_after")]).toEqual([2, 2]);
     });
-    const before = outcomes.length;
+    expect(metrics.counts.get("workqueue_retries_total test")).toBe(2);
     await clock.advance(60_000);
-    await eventually(() => expect(outcomes.length).toBeGreaterThanOrEqual(before + 2));
+    await eventually(() => expect(ended("requeue_after")).toBeGreaterThanOrEqual(4));
     stop.abort(new Error("over"));
     await controller.closed;
     await informer.closed;
     expect(clock.sleeping).toBe(0);
+  });
+});
+
+describe("a reconciler with a bug", () => {
+  it("is isolated to its key and counted; the other keys go on", async () => {
+    const metrics = new RecordedMetrics();
+    const done: string[] = [];
+    const controller = startController({
+      name: "buggy",
+      sources: [],
+      reconcile: ({ name }) => {
+        if (name === "bad") throw new TypeError("undefined is not a function");
+        done.push(name);
+        return Promise.resolve();
+      },
+      metrics,
+      clock,
+      random,
+      log,
+      signal: stop.signal,
+    });
+    for (const name of ["bad", "good", "better"]) controller.enqueue({ name });
+    await eventually(() => expect(done).toEqual(["good", "better"]));
+    expect(metrics.counts.get("controller_runtime_reconcile_total buggy error")).toBe(1);
+    stop.abort(new Error("over"));
+    await controller.closed;
   });
 });
 

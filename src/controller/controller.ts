@@ -2,6 +2,7 @@ import type { BackoffPolicy } from "../base/backoff.ts";
 import type { Clock } from "../base/clock.ts";
 import { errorMessage } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
+import { type Metrics, silentMetrics } from "../base/metrics.ts";
 import type { Random } from "../base/random.ts";
 import { type ObjectKey, keyText } from "../api/object.ts";
 import { isStatus } from "../cluster/api-status-error.ts";
@@ -31,21 +32,15 @@ export interface ControllerOptions {
   readonly workers?: number;
   /** Backoff of a failing key. */
   readonly retry?: BackoffPolicy;
-  /** Called after every reconcile, for metrics. */
-  readonly observe?: (outcome: ReconcileOutcome) => void;
+  readonly metrics?: Metrics;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
   readonly signal: AbortSignal;
 }
 
-/** One finished reconcile. */
-export interface ReconcileOutcome {
-  readonly controller: string;
-  readonly key: ObjectKey;
-  readonly result: "success" | "requeue_after" | "conflict" | "error";
-  readonly durationMs: number;
-}
+/** How a reconcile ended, as the label `result` of controller-runtime's metrics. */
+type Outcome = "success" | "requeue_after" | "conflict" | "error";
 
 /** A running controller. */
 export interface Controller {
@@ -68,9 +63,12 @@ const LOUD_AFTER_FAILURES = 5;
 /** Starts a controller: sources feed the queue, workers reconcile. */
 export function startController(options: ControllerOptions): Controller {
   const log = options.log.child({ controller: options.name });
+  const metrics = options.metrics ?? silentMetrics;
+  const labels = { controller: options.name };
   const queue = new WorkQueue({
     clock: options.clock,
     random: options.random,
+    onReady: () => metrics.count("workqueue_adds_total", labels),
     ...(options.retry === undefined ? {} : { retry: options.retry }),
   });
   const enqueue = (key: ObjectKey, afterMs = 0): void => queue.addAfter(keyText(key), afterMs);
@@ -109,7 +107,8 @@ export function startController(options: ControllerOptions): Controller {
   const reconcileOne = async (text: string): Promise<void> => {
     const key = parseKey(text);
     const started = options.clock.monotonic();
-    let outcome: ReconcileOutcome["result"] = "success";
+    let outcome: Outcome = "success";
+    metrics.gauge("workqueue_depth", queue.depth, labels);
     try {
       const result = await options.reconcile(key, options.signal);
       queue.forget(text);
@@ -121,17 +120,15 @@ export function startController(options: ControllerOptions): Controller {
       if (options.signal.aborted) return;
       outcome = isStatus(error, "Conflict") ? "conflict" : "error";
       queue.addRateLimited(text);
+      metrics.count("workqueue_retries_total", labels);
       const fields = { key: text, error: errorMessage(error), failures: queue.failures(text) };
       if (outcome === "conflict") log.debug(fields, "conflict, reconciling again");
       else if (queue.failures(text) >= LOUD_AFTER_FAILURES) log.error(fields, "reconcile keeps failing");
       else log.warn(fields, "reconcile failed, trying again");
     }
-    options.observe?.({
-      controller: options.name,
-      key,
-      result: outcome,
-      durationMs: options.clock.monotonic() - started,
-    });
+    const seconds = (options.clock.monotonic() - started) / 1000;
+    metrics.count("controller_runtime_reconcile_total", { ...labels, result: outcome });
+    metrics.observe("controller_runtime_reconcile_time_seconds", seconds, labels);
   };
 
   return {

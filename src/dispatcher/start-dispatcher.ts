@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
+import { type Metrics, silentMetrics } from "../base/metrics.ts";
 import type { Random } from "../base/random.ts";
 import { Namespace, Secret } from "../api/builtin.ts";
 import { DriftSignal } from "../api/kinds/drift-signal.ts";
@@ -15,7 +16,7 @@ import type { ResourceType } from "../api/resource-type.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 import type { IndexFunction } from "../controller/cache/indexed-store.ts";
 import { type Informer, startInformer } from "../controller/cache/informer.ts";
-import { type ReconcileOutcome, type Reconciler, startController } from "../controller/controller.ts";
+import { type Reconciler, startController } from "../controller/controller.ts";
 import { startEventRecorder } from "../controller/events.ts";
 import { type Source, ignoreStatusChanges, onConditionFlips, watchSource } from "../controller/source.ts";
 import type { KeyLookup } from "../trust/dsse.ts";
@@ -39,8 +40,7 @@ export interface DispatcherOptions {
   readonly keys: KeyLookup;
   /** Fencing check before leader-only writes; absent when no other process reconciles. @throws NotLeading */
   readonly assertFenced?: () => void;
-  /** Called after every reconcile, for metrics. */
-  readonly observe?: (outcome: ReconcileOutcome) => void;
+  readonly metrics?: Metrics;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -103,7 +103,7 @@ export async function startDispatcher(options: DispatcherOptions): Promise<Dispa
       name,
       reconcile,
       sources: [...sources, allSynced(started)],
-      ...(options.observe === undefined ? {} : { observe: options.observe }),
+      metrics: options.metrics ?? silentMetrics,
       clock,
       random,
       log,

@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
+import type { Metrics } from "../base/metrics.ts";
 import type { Random } from "../base/random.ts";
 import type { ConfigMapObject, NamespaceObject, SecretObject } from "../api/builtin.ts";
 import type { DriftSignal } from "../api/kinds/drift-signal.ts";
@@ -26,6 +27,7 @@ export interface GovernanceContext {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  readonly metrics: Metrics;
   readonly signal: AbortSignal;
 }
 

@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
+import { type Metrics, silentMetrics } from "../base/metrics.ts";
 import type { Random } from "../base/random.ts";
 import { ConfigMap, Namespace, Secret } from "../api/builtin.ts";
 import { DriftSignal } from "../api/kinds/drift-signal.ts";
@@ -42,6 +43,7 @@ export interface GovernanceOptions extends IndexBuilderSources {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  readonly metrics?: Metrics;
   readonly signal: AbortSignal;
 }
 
@@ -89,6 +91,7 @@ export async function startGovernance(options: GovernanceOptions): Promise<Gover
     events,
     assertFenced: options.assertFenced ?? (() => {}),
     caches,
+    metrics: options.metrics ?? silentMetrics,
     clock,
     random,
     log,
@@ -96,7 +99,7 @@ export async function startGovernance(options: GovernanceOptions): Promise<Gover
   };
   const artifacts = new ArtifactChecker(options.packStore);
   const controller = (name: string, reconcile: Reconciler, sources: readonly Source[]): { closed: Promise<void> } =>
-    startController({ name, reconcile, sources, workers: 2, clock, random, log, signal });
+    startController({ name, reconcile, sources, workers: 2, metrics: context.metrics, clock, random, log, signal });
   const loops = [
     controller("pack-delivery-signer", new PackDeliverySigner(context, artifacts).reconcile, [
       watchSource(caches.deliveries),

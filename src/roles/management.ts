@@ -156,7 +156,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
   const leading = startLeading(
     { ...parts, namespace: NAMESPACES.ont, name: `conductor-${clusterId}`, identity: replica, signal: leader },
     async (election, signal) => {
-      const own = { ...parts, signer, keys, assertFenced: () => election.assertFenced(), signal };
+      const own = { ...parts, metrics, signer, keys, assertFenced: () => election.assertFenced(), signal };
       const itemPositions = async (tenant: string) =>
         (await facts.itemLevels(tenant)).map(({ kind, name, version, level }) => ({
           kind,

@@ -1,6 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import { SeamError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
+import type { Metrics } from "../base/metrics.ts";
 import type { Random } from "../base/random.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 import { startDispatcher } from "../dispatcher/start-dispatcher.ts";
@@ -16,6 +17,7 @@ export interface OperatorParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  readonly metrics: Metrics;
   readonly signal: AbortSignal;
 }
 

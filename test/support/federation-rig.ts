@@ -4,7 +4,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../src/base/clock.ts";
 import { type Log, silentLog } from "../../src/base/log.ts";
-import { type MetricLabels, type Metrics } from "../../src/base/metrics.ts";
 import { systemRandom } from "../../src/base/random.ts";
 import type { HubAuditSink } from "../../src/federation/audit/hub-audit-sink.ts";
 import { openSqliteAuditSink } from "../../src/federation/audit/sqlite-audit-sink.ts";
@@ -23,6 +22,7 @@ import {
   MemoryOwnership,
   MemoryRevocations,
 } from "./federation-ports.ts";
+import { RecordedMetrics } from "./recorded-metrics.ts";
 
 /** Log lines at warning level and above, and every refusal, for tests that ask why. */
 export interface RecordedLog {
@@ -50,20 +50,6 @@ export function recordedLog(): RecordedLog {
     child: () => log,
   };
   return { log, lines };
-}
-
-/** Counters by name and labels. */
-export class RecordedMetrics implements Metrics {
-  readonly counts = new Map<string, number>();
-
-  count(name: string, labels: MetricLabels = {}, by = 1): void {
-    const key = [name, ...Object.values(labels)].join(" ");
-    this.counts.set(key, (this.counts.get(key) ?? 0) + by);
-  }
-
-  gauge(): void {}
-
-  observe(): void {}
 }
 
 /** A federation of one hub and agents over real TLS sockets and SQLite, with everything a test may want to turn. */

@@ -10,6 +10,8 @@ import type { Credentials, Endpoint } from "./credentials.ts";
 export const REQUEST_DEADLINE_MS = 60_000;
 /** Longest wait for TCP and TLS. */
 const CONNECT_TIMEOUT_MS = 10_000;
+/** Silence on a connection after which TCP asks whether the peer is there, milliseconds; Linux asks ten times, a second apart. */
+const TCP_PROBE_AFTER_MS = 10_000;
 /** Idle connections are kept this long; a kube-apiserver keeps them longer. */
 const KEEP_ALIVE_MS = 30_000;
 /** Requests in flight; more wait. Watches have connections of their own. */
@@ -250,7 +252,7 @@ export class Transport {
       keepAliveTimeout: KEEP_ALIVE_MS,
       ...(connections === undefined ? {} : { connections, maxResponseSize: MAX_ANSWER_BYTES }),
     };
-    const connect = { ...tls, timeout: CONNECT_TIMEOUT_MS, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS };
+    const connect = { ...tls, timeout: CONNECT_TIMEOUT_MS, keepAlive: true, keepAliveInitialDelay: TCP_PROBE_AFTER_MS };
     return this.#endpoint.proxyUrl === undefined
       ? new Agent({ ...shared, connect })
       : new ProxyAgent({ ...shared, uri: this.#endpoint.proxyUrl, requestTls: connect });

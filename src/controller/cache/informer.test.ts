@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { ConfigMap, type ConfigMapObject, Namespace } from "../../api/builtin.ts";
+import type { KubeObject } from "../../api/object.ts";
 import { ManualClock, systemClock } from "../../base/clock.ts";
 import { silentLog } from "../../base/log.ts";
 import { SeededRandom, systemRandom } from "../../base/random.ts";
@@ -61,12 +62,14 @@ async function put(name: string, colour: string): Promise<void> {
   );
 }
 
-/** A cluster whose watches a test can break. */
-function breakable(failWatch: (options: WatchOptions, count: number) => Error | undefined): {
+/** A cluster whose watches a test can break: as they are opened, or those that run. */
+function breakable(failWatch: (options: WatchOptions, count: number) => Error | undefined = () => undefined): {
   readonly cluster: Cluster;
   readonly watches: WatchOptions[];
+  cut(error: Error): void;
 } {
   const watches: WatchOptions[] = [];
+  let running = Promise.withResolvers<never>();
   const wrapped = new Proxy<Cluster>(cluster, {
     get(target, property) {
       if (property !== "watch") {
@@ -77,15 +80,50 @@ function breakable(failWatch: (options: WatchOptions, count: number) => Error | 
         watches.push(options);
         const error = failWatch(options, watches.length);
         if (error !== undefined) return failing(error);
-        return target.watch(type as typeof ConfigMap, options, signal);
+        return until(running.promise, target.watch(type as typeof ConfigMap, options, signal));
       };
     },
   });
-  return { cluster: wrapped, watches };
+  return {
+    cluster: wrapped,
+    watches,
+    cut: (cause) => {
+      const { reject } = running;
+      running = Promise.withResolvers<never>();
+      running.promise.catch(() => {
+        // nobody watches just now
+      });
+      reject(cause);
+    },
+  };
+}
+
+async function* until<T>(broken: Promise<never>, events: AsyncIterable<T>): AsyncIterable<T> {
+  const iterator = events[Symbol.asyncIterator]();
+  for (;;) {
+    const next = await Promise.race([iterator.next(), broken]);
+    if (next.done === true) return;
+    yield next.value;
+  }
 }
 
 function failing(reason: Error): AsyncIterable<never> {
   return { [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(reason) }) };
+}
+
+/** A server from before streaming lists: an ordinary watch, whose bookmarks end nothing. */
+function ignorant(source: Cluster): Cluster {
+  return new Proxy<Cluster>(source, {
+    get(target, property) {
+      const value: unknown = Reflect.get(target, property, target);
+      if (property !== "watch") return typeof value === "function" ? value.bind(target) : value;
+      return (...[type, options, signal]: Parameters<Cluster["watch"]>) => endless(target.watch(type, options, signal));
+    },
+  });
+}
+
+async function* endless(events: AsyncIterable<WatchEvent<KubeObject>>): AsyncIterable<WatchEvent<KubeObject>> {
+  for await (const event of events) yield event.type === "BOOKMARK" ? { ...event, initialEventsEnd: false } : event;
 }
 
 describe("informer", () => {
@@ -110,52 +148,89 @@ describe("informer", () => {
   });
 
   it("resumes where it was after a broken watch, without listing again", async () => {
-    const { cluster: broken, watches } = breakable((_options, count) => (count === 1 ? new Error("reset") : undefined));
-    const list = vi.spyOn(cluster, "list");
+    const { cluster: broken, watches, cut } = breakable();
     const clock = new ManualClock();
     const informer = start(broken, clock);
     await informer.synced;
+    await put("seen", "red");
+    await eventually(() => expect(informer.get({ namespace, name: "seen" })).toBeDefined());
+    const { resourceVersion } = informer.get({ namespace, name: "seen" })?.metadata ?? {};
+    cut(new Error("reset"));
     await eventually(() => expect(clock.sleeping).toBe(1));
     await put("late", "green");
     await clock.advance(1000);
     await eventually(() => expect(informer.get({ namespace, name: "late" })).toBeDefined());
-    expect(watches[1]?.resourceVersion).toBe(watches[0]?.resourceVersion);
-    expect(list).toHaveBeenCalledTimes(1);
-    list.mockRestore();
+    expect(watches.map((watch) => [watch.sendInitialEvents, watch.resourceVersion])).toEqual([
+      [true, undefined],
+      [undefined, resourceVersion],
+    ]);
   });
 
   it("lists again after 410 and says what changed meanwhile, deletions too", async () => {
     await put("old", "red");
-    let expired = false;
-    const { cluster: broken } = breakable(() =>
-      expired ? undefined : new ApiStatusError(410, "Expired", "too old resource version"),
-    );
-    const clock = new ManualClock();
-    const informer = start(broken, clock);
+    const { cluster: broken, cut } = breakable();
+    const informer = start(broken);
     const events: string[] = [];
     await informer.synced;
     informer.subscribe((event) => events.push(`${event.type} ${event.object.metadata.name}`));
-    await eventually(() => expect(clock.sleeping).toBe(1));
-    await cluster.delete(ConfigMap, { namespace, name: "old" });
-    await put("new", "red");
-    expired = true;
-    await clock.advance(30_000);
-    await eventually(() => expect(events).toEqual(["ADDED old", "DELETED old", "ADDED new"]));
+    const writes = Promise.all([cluster.delete(ConfigMap, { namespace, name: "old" }), put("new", "red")]);
+    cut(new ApiStatusError(410, "Expired", "too old resource version"));
+    await writes;
+    await eventually(() => expect(events.toSorted()).toEqual(["ADDED new", "ADDED old", "DELETED old"]));
   });
 
   it("never stops trying, with growing pauses", async () => {
     const { cluster: broken, watches } = breakable(() => new ApiStatusError(503, "ServiceUnavailable", "not now"));
     const clock = new ManualClock();
     const informer = start(broken, clock);
-    await informer.synced;
-    for (let i = 0; i < 20; i++) {
+    while (watches.length <= 20) {
       await eventually(() => expect(clock.sleeping).toBe(1));
       await clock.advance(30_000);
     }
-    await eventually(() => expect(watches.length).toBeGreaterThan(20));
     stop.abort(new Error("over"));
     await informer.closed;
     expect(clock.sleeping).toBe(0);
+  });
+
+  it("lists in pages from a server that refuses streaming lists", async () => {
+    const refusal = new ApiStatusError(422, "Invalid", "sendInitialEvents is forbidden for watch");
+    const { cluster: old, watches } = breakable((options) =>
+      options.sendInitialEvents === true ? refusal : undefined,
+    );
+    await listsInPages(old, new ManualClock());
+    expect(watches.at(-1)?.sendInitialEvents).toBeUndefined();
+  });
+
+  it("lists in pages from a server that never ends a streaming list", async () => {
+    const { cluster: old, watches } = breakable();
+    const clock = new ManualClock();
+    const late = eventually(() => expect(clock.sleeping).toBe(1)).then(() => clock.advance(60_000));
+    await Promise.all([late, listsInPages(ignorant(old), clock)]);
+    expect(watches.at(-1)?.sendInitialEvents).toBeUndefined();
+  });
+
+  async function listsInPages(source: Cluster, clock: ManualClock): Promise<void> {
+    await put("a", "red");
+    const list = vi.spyOn(cluster, "list");
+    const informer = start(source, clock);
+    await informer.synced;
+    expect(informer.get({ namespace, name: "a" })).toBeDefined();
+    await put("b", "red");
+    await eventually(() => expect(informer.get({ namespace, name: "b" })).toBeDefined());
+    expect(list).toHaveBeenCalledTimes(1);
+    list.mockRestore();
+  }
+
+  it("shows nothing of a streaming list that breaks before its end", async () => {
+    for (const name of ["a", "b", "c"]) await put(name, "red");
+    const { cluster: broken, cut } = breakable();
+    const clock = new ManualClock();
+    const informer = start(ignorant(broken), clock);
+    await eventually(() => expect(clock.sleeping).toBe(1));
+    cut(new Error("reset"));
+    await clock.advance(0);
+    expect(informer.hasSynced).toBe(false);
+    expect(informer.list()).toEqual([]);
   });
 
   it("keeps serving its other listeners when one throws", async () => {

@@ -6,7 +6,7 @@ import { type Random, jittered } from "../../base/random.ts";
 import type { KubeObject, ObjectKey } from "../../api/object.ts";
 import { type ResourceType, groupResource } from "../../api/resource-type.ts";
 import { ApiStatusError, isExpired, isRetryable } from "../../cluster/api-status-error.ts";
-import type { Cluster } from "../../cluster/cluster.ts";
+import type { Cluster, WatchEvent } from "../../cluster/cluster.ts";
 import { type CacheEvent, type IndexFunction, IndexedStore } from "./indexed-store.ts";
 
 /** Options of {@link startInformer}. */
@@ -48,6 +48,8 @@ export interface Informer<T extends KubeObject> {
 
 /** Objects per page of a list. */
 const PAGE_LIMIT = 500;
+/** Longest time for a streaming list, milliseconds; a server that never ends one is asked for pages from then on. */
+const STREAMING_LIST_LIMIT_MS = 60_000;
 /** How long one watch request may last, seconds; jittered so that watches of one process do not end together. */
 const WATCH_SECONDS = 300;
 /** A watch that ends sooner than this without an event counts as a failure: a server that closes at once is not polled hot. */
@@ -56,7 +58,10 @@ const RETRY: BackoffPolicy = { baseMs: 200, factor: 2, capMs: 30_000 };
 /** After this many failures in a row the cache lists again instead of resuming: the resume point itself may be the reason. */
 const RELIST_AFTER_FAILURES = 5;
 
-/** Starts a reflector with its cache. It lists, watches, resumes, relists on 410 and never gives up until `signal` aborts. */
+/**
+ * Starts a reflector with its cache. It lists (as a stream where the server offers it, else in pages), watches, resumes, lists again on
+ * 410 and never gives up until `signal` aborts.
+ */
 export function startInformer<T extends KubeObject>(options: InformerOptions<T>): Informer<T> {
   const informer = new Reflector(options);
   return informer;
@@ -74,6 +79,8 @@ class Reflector<T extends KubeObject> implements Informer<T> {
   readonly #listeners = new Set<(event: CacheEvent<T>) => void>();
   #resolveSynced: () => void = () => {};
   #resourceVersion: string | undefined;
+  /** False once the server has refused a streaming list, or not ended one. */
+  #streams = true;
   #failures = 0;
 
   constructor(options: InformerOptions<T>) {
@@ -115,8 +122,8 @@ class Reflector<T extends KubeObject> implements Informer<T> {
       const started = clock.monotonic();
       const before = this.#failures;
       try {
-        if (this.#resourceVersion === undefined) await this.#list();
-        await this.#watch(this.#resourceVersion ?? "");
+        if (this.#resourceVersion === undefined && !this.#streams) await this.#list();
+        await this.#watch(this.#resourceVersion);
         if (clock.monotonic() - started >= SHORT_WATCH_MS) this.#failures = 0;
         else if (this.#failures === before) this.#failures += 1;
       } catch (error) {
@@ -141,6 +148,11 @@ class Reflector<T extends KubeObject> implements Informer<T> {
       this.#log.debug({ error: errorMessage(error) }, "watch expired, listing again");
       return;
     }
+    if (this.#streams && this.#resourceVersion === undefined && refusesStreamingLists(error)) {
+      this.#streams = false;
+      this.#log.debug({ error: errorMessage(error) }, "no streaming lists here, listing in pages");
+      return;
+    }
     this.#failures += 1;
     if (this.#failures % RELIST_AFTER_FAILURES === 0 || (error instanceof ApiStatusError && !isRetryable(error)))
       this.#resourceVersion = undefined;
@@ -163,6 +175,10 @@ class Reflector<T extends KubeObject> implements Informer<T> {
       resourceVersion = page.resourceVersion;
       next = page.continue === "" ? undefined : page.continue;
     } while (next !== undefined);
+    this.#listed(objects, resourceVersion);
+  }
+
+  #listed(objects: readonly T[], resourceVersion: string): void {
     this.lastContactMs = this.#options.clock.monotonic();
     const events = this.#store.replace(objects);
     this.#resourceVersion = resourceVersion;
@@ -171,28 +187,42 @@ class Reflector<T extends KubeObject> implements Informer<T> {
     this.#resolveSynced();
   }
 
-  async #watch(resourceVersion: string): Promise<void> {
+  /** Follows from `resourceVersion` on; without one it begins with a streaming list. */
+  async #watch(resourceVersion: string | undefined): Promise<void> {
     const { cluster, type, signal, random } = this.#options;
+    let initial = resourceVersion === undefined ? new InitialList<T>(this.#options) : undefined;
     const events = cluster.watch(
       type,
       {
         ...this.#selection(),
-        resourceVersion,
+        ...(resourceVersion === undefined ? { sendInitialEvents: true } : { resourceVersion }),
         allowWatchBookmarks: true,
         timeoutSeconds: Math.round(jittered(random, WATCH_SECONDS, 0.2)),
       },
-      signal,
+      initial === undefined ? signal : AbortSignal.any([signal, initial.late]),
     );
-    for await (const event of events) {
-      if (signal.aborted) return;
-      this.#contact();
-      if (event.type === "BOOKMARK") {
-        this.#resourceVersion = event.resourceVersion;
-        continue;
+    try {
+      for await (const event of events) {
+        if (signal.aborted) return;
+        if (initial !== undefined) {
+          if (!initial.take(event)) continue;
+          this.#listed(initial.objects, initial.resourceVersion);
+          initial.end();
+          initial = undefined;
+          continue;
+        }
+        this.#contact();
+        if (event.type === "BOOKMARK") {
+          this.#resourceVersion = event.resourceVersion;
+          continue;
+        }
+        this.#resourceVersion = event.object.metadata.resourceVersion;
+        const change = event.type === "DELETED" ? this.#store.remove(event.object) : this.#store.put(event.object);
+        if (change !== undefined) this.#notify(change);
       }
-      this.#resourceVersion = event.object.metadata.resourceVersion;
-      const change = event.type === "DELETED" ? this.#store.remove(event.object) : this.#store.put(event.object);
-      if (change !== undefined) this.#notify(change);
+      if (initial?.late.aborted === true) throw initial.late.reason;
+    } finally {
+      initial?.end();
     }
   }
 
@@ -222,4 +252,57 @@ class Reflector<T extends KubeObject> implements Informer<T> {
       this.#log.error({ error: errorMessage(error) }, "a cache listener threw");
     }
   }
+}
+
+/** What a streaming list has brought so far. Nobody sees it before it is whole. */
+class InitialList<T extends KubeObject> {
+  readonly #byKey = new Map<string, T>();
+  readonly #late = new AbortController();
+  readonly #timer = new AbortController();
+  resourceVersion = "";
+
+  constructor({ clock }: { readonly clock: Clock }) {
+    clock.sleep(STREAMING_LIST_LIMIT_MS, this.#timer.signal).then(
+      () => this.#late.abort(new StreamingListUnended()),
+      () => undefined, // it ended in time
+    );
+  }
+
+  /** Aborts when the list takes too long. */
+  get late(): AbortSignal {
+    return this.#late.signal;
+  }
+
+  get objects(): readonly T[] {
+    return [...this.#byKey.values()];
+  }
+
+  /** Takes an event; true when the list is whole. */
+  take(event: WatchEvent<T>): boolean {
+    if (event.type === "BOOKMARK") {
+      this.resourceVersion = event.resourceVersion;
+      return event.initialEventsEnd;
+    }
+    const { namespace = "", name } = event.object.metadata;
+    if (event.type === "DELETED") this.#byKey.delete(`${namespace}/${name}`);
+    else this.#byKey.set(`${namespace}/${name}`, event.object);
+    return false;
+  }
+
+  end(): void {
+    this.#timer.abort();
+  }
+}
+
+/** A server that knows nothing of streaming lists answers with an ordinary watch, which never says that everything was said. */
+class StreamingListUnended extends Error {
+  constructor() {
+    super(`the streaming list did not end within ${STREAMING_LIST_LIMIT_MS} ms`);
+  }
+}
+
+/** Servers without WatchList say 400 or 422; those that do not know the parameter never end the list. */
+function refusesStreamingLists(error: unknown): boolean {
+  if (error instanceof StreamingListUnended) return true;
+  return error instanceof ApiStatusError && (error.code === 400 || error.code === 422);
 }

@@ -66,6 +66,23 @@ describe("WorkQueue", () => {
     expect(q.failures("bad")).toBe(0);
   });
 
+  it("spreads the retries of all keys when too many fail at once", async () => {
+    const clock = new ManualClock();
+    const q = new WorkQueue({
+      clock,
+      random: new SeededRandom(1),
+      retry: { baseMs: 1, factor: 1, capMs: 1 },
+      overall: { perSecond: 10, burst: 5 },
+    });
+    for (let i = 0; i < 25; i++) q.addRateLimited(`key-${i}`);
+    await clock.advance(1);
+    expect(q.depth).toBe(5);
+    await clock.advance(1_000);
+    expect(q.depth).toBe(15);
+    await clock.advance(1_000);
+    expect(q.depth).toBe(25);
+  });
+
   it("wakes waiters with undefined when closed and sleeps no more", async () => {
     const { clock, queue: q } = queue();
     q.addAfter("a", 1000);

@@ -2,9 +2,13 @@ import { type BackoffPolicy, fullJitter } from "../../base/backoff.ts";
 import { invariant } from "../../base/assert.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Random } from "../../base/random.ts";
+import { TokenBucket, type TokenRate } from "../../base/token-bucket.ts";
 
 /** Retry delays of one key, as controller-runtime's default: 5 ms doubling to about 16 minutes, here with full jitter. */
 export const DEFAULT_RETRY: BackoffPolicy = { baseMs: 50, factor: 2, capMs: 300_000 };
+
+/** Retries of all keys together, as client-go's overall limiter: a broken dependency does not turn every key into load. */
+export const DEFAULT_OVERALL: TokenRate = { perSecond: 50, burst: 500 };
 
 /** More distinct keys than any cluster holds objects of one type: reaching it is a bug. */
 const MAX_KEYS = 1_000_000;
@@ -17,6 +21,8 @@ export class WorkQueue {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #retry: BackoffPolicy;
+  readonly #overall: TokenBucket;
+  readonly #onReady: () => void;
   /** Keys to hand out, in order. A Set keeps insertion order and is its own duplicate check. */
   readonly #ready = new Set<string>();
   readonly #processing = new Set<string>();
@@ -29,10 +35,19 @@ export class WorkQueue {
   #sleep: { readonly due: number; readonly cancel: AbortController } | undefined;
   #closed = false;
 
-  constructor(parts: { readonly clock: Clock; readonly random: Random; readonly retry?: BackoffPolicy }) {
+  constructor(parts: {
+    readonly clock: Clock;
+    readonly random: Random;
+    readonly retry?: BackoffPolicy;
+    readonly overall?: TokenRate;
+    /** Called for every key that becomes ready, for metrics. */
+    readonly onReady?: () => void;
+  }) {
     this.#clock = parts.clock;
     this.#random = parts.random;
     this.#retry = parts.retry ?? DEFAULT_RETRY;
+    this.#overall = new TokenBucket(parts.overall ?? DEFAULT_OVERALL, parts.clock.monotonic());
+    this.#onReady = parts.onReady ?? (() => {});
   }
 
   /** Keys that are ready. */
@@ -53,7 +68,9 @@ export class WorkQueue {
       this.#again.add(key);
       return;
     }
-    const waiter = this.#ready.has(key) ? undefined : this.#waiters.shift();
+    if (this.#ready.has(key)) return;
+    this.#onReady();
+    const waiter = this.#waiters.shift();
     if (waiter !== undefined) {
       this.#processing.add(key);
       waiter(key);
@@ -77,11 +94,12 @@ export class WorkQueue {
     this.#sleepUntil(due);
   }
 
-  /** Makes `key` ready after its own exponential backoff. */
+  /** Makes `key` ready after its own exponential backoff, or later when all retries together come too fast. */
   addRateLimited(key: string): void {
     const failures = this.#failures.get(key) ?? 0;
     this.#failures.set(key, failures + 1);
-    this.addAfter(key, Math.max(1, fullJitter(this.#retry, failures, this.#random)));
+    const ownMs = fullJitter(this.#retry, failures, this.#random);
+    this.addAfter(key, Math.max(1, ownMs, this.#overall.reserveMs(this.#clock.monotonic())));
   }
 
   /** Ends the backoff of `key`: its next failure starts at the base delay. */

@@ -56,6 +56,7 @@ export function startIndexBuilder(context: GovernanceContext, sources: IndexBuil
       { synced: context.caches.namespaces.synced, subscribe: () => () => {} },
       { synced: context.caches.secrets.synced, subscribe: () => () => {} },
     ],
+    metrics: context.metrics,
     clock: context.clock,
     random: context.random,
     log: context.log,

@@ -5,6 +5,7 @@ import { FIELD_MANAGERS, LABELS } from "../../api/names.ts";
 import type { KubeObject, ObjectKey } from "../../api/object.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
+import { type Metrics, silentMetrics } from "../../base/metrics.ts";
 import type { Random } from "../../base/random.ts";
 import type { Cluster } from "../../cluster/cluster.ts";
 import type { CacheEvent } from "../../controller/cache/indexed-store.ts";
@@ -66,6 +67,7 @@ export interface SnapshotSigningOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  readonly metrics?: Metrics;
   readonly signal: AbortSignal;
 }
 
@@ -101,7 +103,16 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
   const versions = new Map<string, string>();
   const quiet: Source = { synced: caches.synced, subscribe: () => () => {} };
   const controller = (name: string, reconcile: Reconciler, sources: readonly Source[]): Controller =>
-    startController({ name, reconcile, sources: [quiet, ...sources], clock, random, log, signal });
+    startController({
+      name,
+      reconcile,
+      sources: [quiet, ...sources],
+      metrics: options.metrics ?? silentMetrics,
+      clock,
+      random,
+      log,
+      signal,
+    });
 
   const signing = new SnapshotSigner({
     cluster,

@@ -43,7 +43,8 @@ export interface SnapshotState {
 export type SnapshotStoreEvent =
   | { readonly type: "activated"; readonly previous: ActiveSnapshot | undefined; readonly current: ActiveSnapshot }
   | { readonly type: "renewed"; readonly current: ActiveSnapshot }
-  | { readonly type: "refused"; readonly rejection: SnapshotRejection }
-  | { readonly type: "healed" }
+  /** `what`: an offer, or what is held (at the start, or after keys changed). */
+  | { readonly type: "refused"; readonly what: "offer" | "held"; readonly rejection: SnapshotRejection }
+  | { readonly type: "healed"; readonly what: "offer" | "held" }
   | { readonly type: "freshness"; readonly freshness: Freshness }
   | { readonly type: "revoked"; readonly minSequence: number };

@@ -1,137 +1,46 @@
-import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { type SignedSnapshot, signedSnapshot, testKey } from "../../../test/oracle/signed-snapshots.ts";
-import { WORLD_NOW_MS, randomWorld, ruleSetOf } from "../../../test/oracle/permission-worlds.ts";
+import { WORLD_NOW_MS, randomWorld } from "../../../test/oracle/permission-worlds.ts";
+import { may, offer, oneGrant, snapshotBench } from "../../../test/support/snapshot-bench.ts";
 import { ManualClock } from "../../base/clock.ts";
-import { silentLog } from "../../base/log.ts";
 import { SeededRandom } from "../../base/random.ts";
 import { KeyRing } from "../../trust/keyring/key-ring.ts";
 import { buildIndex } from "../index/build-index.ts";
 import { indexOf } from "../index/permission-index.ts";
-import { ruleOf } from "../rules/rule.ts";
-import { type SnapshotContent, encodeContent } from "../snapshot/content.ts";
-import { SnapshotRefused } from "../snapshot/snapshot-failure.ts";
+import { encodeContent } from "../snapshot/content.ts";
 import type { SnapshotStoreEvent } from "./active-snapshot.ts";
-import { type SnapshotStore, openSnapshotStore } from "./snapshot-store.ts";
 
 const key = testKey();
-const stops: (() => Promise<void>)[] = [];
-
-afterEach(async () => {
-  for (const stop of stops.splice(0)) await stop();
-});
-
-function world(verb: string): SnapshotContent {
-  const set = ruleSetOf([ruleOf({ verbs: [verb], apiGroups: [""], resources: ["pods"] })]);
-  const source = { profileNamespace: "seam-system", profileName: "p", declaration: 0, permissionSet: "s", policy: "" };
-  return {
-    schemaVersion: 2,
-    targetCluster: "tenant-1",
-    ceilings: {},
-    ruleSets: [set],
-    subjects: [
-      {
-        kind: "User",
-        namespace: "",
-        name: "alice",
-        principalRef: "alice",
-        bindings: [{ ruleSet: set.id, scope: "cluster", namespaces: [], expiresAt: "", source }],
-      },
-    ],
-    profiles: [],
-    suspendedPrincipals: [],
-    freshnessWindowSeconds: 300,
-    maxOfflineSeconds: 86_400,
-  };
-}
-
-async function bench(): Promise<{
-  readonly clock: ManualClock;
-  readonly directory: string;
-  open(ring?: KeyRing, clock?: ManualClock): Promise<SnapshotStore>;
-  close(): Promise<void>;
-}> {
-  const directory = await mkdtemp(join(tmpdir(), "snapshot-store-"));
-  const clock = new ManualClock(WORLD_NOW_MS);
-  let stop = new AbortController();
-  let store: SnapshotStore | undefined;
-  const close = async (): Promise<void> => {
-    stop.abort();
-    await store?.closed;
-  };
-  stops.push(async () => {
-    await close();
-    await rm(directory, { recursive: true });
-  });
-  return {
-    clock,
-    directory,
-    close,
-    async open(ring = key.ring, own = clock) {
-      await close();
-      stop = new AbortController();
-      store = await openSnapshotStore({
-        directory: join(directory, "snapshot"),
-        cluster: "tenant-1",
-        keys: ring,
-        clock: own,
-        log: silentLog,
-        signal: stop.signal,
-      });
-      return store;
-    },
-  };
-}
-
-async function offer(store: SnapshotStore, { envelope, content }: SignedSnapshot): Promise<string> {
-  try {
-    const prepared = await store.prepare(envelope, () => Promise.resolve(content));
-    await store.activate(prepared);
-    return prepared.kind;
-  } catch (error) {
-    if (error instanceof SnapshotRefused) return error.code;
-    throw error;
-  }
-}
-
-function may(store: SnapshotStore, verb: string): boolean {
-  const request = {
-    form: "resource",
-    verb,
-    apiGroup: "",
-    resource: "pods",
-    subresource: "",
-    name: "",
-    namespace: "",
-  } as const;
-  return store.current?.index.decide("alice", [], request, WORLD_NOW_MS) === "allowed";
-}
 
 describe("snapshot store", () => {
   const now = WORLD_NOW_MS;
 
   it("activates, replaces, and serves again after a restart without anybody's help", async () => {
-    const b = await bench();
+    const b = await snapshotBench(key);
     let store = await b.open();
     expect(store.state().freshness).toBe("NOT_READY");
-    expect(await offer(store, signedSnapshot(world("get"), key, { sequence: 1, issuedAtMs: now }))).toBe("activation");
+    expect(await offer(store, signedSnapshot(oneGrant("get"), key, { sequence: 1, issuedAtMs: now }))).toBe(
+      "activation",
+    );
     expect(may(store, "get")).toBe(true);
-    expect(await offer(store, signedSnapshot(world("list"), key, { sequence: 2, issuedAtMs: now }))).toBe("activation");
+    expect(await offer(store, signedSnapshot(oneGrant("list"), key, { sequence: 2, issuedAtMs: now }))).toBe(
+      "activation",
+    );
     expect([may(store, "get"), may(store, "list")]).toEqual([false, true]);
     store = await b.open();
     expect(store.current?.statement.sequence).toBe(2);
     expect(may(store, "list")).toBe(true);
     expect(store.state()).toMatchObject({ freshness: "FRESH", degraded: false });
-    const files = await readdir(join(b.directory, "snapshot"));
+    const files = await readdir(b.directory);
     expect(files.filter((name) => name.startsWith("content-"))).toHaveLength(1);
   });
 
   it("refuses in the order of the specification, keeps the last good one and says it is degraded", async () => {
-    const b = await bench();
+    const b = await snapshotBench(key);
     const store = await b.open();
-    const good = signedSnapshot(world("get"), key, { sequence: 5, issuedAtMs: now });
+    const good = signedSnapshot(oneGrant("get"), key, { sequence: 5, issuedAtMs: now });
     const next = { sequence: 6, issuedAtMs: now };
     expect(await offer(store, good)).toBe("activation");
     const other = testKey();
@@ -142,24 +51,24 @@ describe("snapshot store", () => {
     const cases: readonly (readonly [string, SignedSnapshot])[] = [
       ["MALFORMED", { ...good, envelope: Buffer.from("{}") }],
       ["UNSIGNED", { ...good, envelope: Buffer.from(JSON.stringify({ ...forged, signatures: [] })) }],
-      ["UNKNOWN_KEY", signedSnapshot(world("list"), other, next)],
+      ["UNKNOWN_KEY", signedSnapshot(oneGrant("list"), other, next)],
       ["SIGNATURE_INVALID", { ...good, envelope: Buffer.from(JSON.stringify(bad)) }],
-      ["WRONG_CLUSTER", signedSnapshot({ ...world("list"), targetCluster: "tenant-2" }, key, next)],
-      ["ROLLBACK_REJECTED", signedSnapshot(world("list"), key, { sequence: 4, issuedAtMs: now })],
-      ["ROLLBACK_REJECTED", signedSnapshot(world("list"), key, { ...next, epoch: 1 })],
-      ["EQUIVOCATION", signedSnapshot(world("list"), key, { sequence: 5, issuedAtMs: now })],
-      ["REVOKED", signedSnapshot(world("list"), key, { ...next, minSequence: 7 })],
-      ["CLOCK_SKEW", signedSnapshot(world("list"), key, { sequence: 6, issuedAtMs: now + 301_000 })],
-      ["EXPIRED", signedSnapshot(world("list"), key, { sequence: 6, issuedAtMs: now - 86_400_000 })],
+      ["WRONG_CLUSTER", signedSnapshot({ ...oneGrant("list"), targetCluster: "tenant-2" }, key, next)],
+      ["ROLLBACK_REJECTED", signedSnapshot(oneGrant("list"), key, { sequence: 4, issuedAtMs: now })],
+      ["ROLLBACK_REJECTED", signedSnapshot(oneGrant("list"), key, { ...next, epoch: 1 })],
+      ["EQUIVOCATION", signedSnapshot(oneGrant("list"), key, { sequence: 5, issuedAtMs: now })],
+      ["REVOKED", signedSnapshot(oneGrant("list"), key, { ...next, minSequence: 7 })],
+      ["CLOCK_SKEW", signedSnapshot(oneGrant("list"), key, { sequence: 6, issuedAtMs: now + 301_000 })],
+      ["EXPIRED", signedSnapshot(oneGrant("list"), key, { sequence: 6, issuedAtMs: now - 86_400_000 })],
       [
         "CONTENT_HASH_MISMATCH",
-        { ...signedSnapshot(world("list"), key, next), content: encodeContent(world("watch")).bytes },
+        { ...signedSnapshot(oneGrant("list"), key, next), content: encodeContent(oneGrant("watch")).bytes },
       ],
-      ["UNSUPPORTED_SCHEMA", signedSnapshot({ ...world("list"), schemaVersion: 3 }, key, next)],
-      ["INVALID_CONTENT", signedSnapshot({ ...world("list"), ruleSets: [] }, key, next)],
+      ["UNSUPPORTED_SCHEMA", signedSnapshot({ ...oneGrant("list"), schemaVersion: 3 }, key, next)],
+      ["INVALID_CONTENT", signedSnapshot({ ...oneGrant("list"), ruleSets: [] }, key, next)],
       [
         "INVALID_CONTENT",
-        signedSnapshot({ ...world("list"), targetCluster: "tenant-2" }, key, { ...next, cluster: "tenant-1" }),
+        signedSnapshot({ ...oneGrant("list"), targetCluster: "tenant-2" }, key, { ...next, cluster: "tenant-1" }),
       ],
     ];
     for (const [code, snapshot] of cases) {
@@ -167,14 +76,14 @@ describe("snapshot store", () => {
       expect(store.state()).toMatchObject({ degraded: true, lastRejection: { code } });
       expect(may(store, "get")).toBe(true);
     }
-    expect(await offer(store, signedSnapshot(world("list"), key, next))).toBe("activation");
+    expect(await offer(store, signedSnapshot(oneGrant("list"), key, next))).toBe("activation");
     expect(store.state().degraded).toBe(false);
   });
 
   it("accepts nothing without a key, and the key decides again after a restart", async () => {
-    const b = await bench();
+    const b = await snapshotBench(key);
     let store = await b.open(new KeyRing());
-    const good = signedSnapshot(world("get"), key, { sequence: 1, issuedAtMs: now });
+    const good = signedSnapshot(oneGrant("get"), key, { sequence: 1, issuedAtMs: now });
     expect(await offer(store, good)).toBe("KEYS_MISSING");
     store = await b.open();
     expect(await offer(store, good)).toBe("activation");
@@ -184,10 +93,10 @@ describe("snapshot store", () => {
   });
 
   it("serves nothing from content that was altered on disk", async () => {
-    const b = await bench();
+    const b = await snapshotBench(key);
     let store = await b.open();
-    await offer(store, signedSnapshot(world("get"), key, { sequence: 1, issuedAtMs: now }));
-    const folder = join(b.directory, "snapshot");
+    await offer(store, signedSnapshot(oneGrant("get"), key, { sequence: 1, issuedAtMs: now }));
+    const folder = b.directory;
     const file = join(folder, (await readdir(folder)).find((name) => name.startsWith("content-")) ?? "");
     await writeFile(file, (await readFile(file, "utf8")).replace('"get"', '"*"'));
     store = await b.open();
@@ -195,11 +104,11 @@ describe("snapshot store", () => {
   });
 
   it("keeps the floor when a newer offer was prepared and never activated", async () => {
-    const b = await bench();
+    const b = await snapshotBench(key);
     let store = await b.open();
-    const first = signedSnapshot(world("get"), key, { sequence: 1, issuedAtMs: now });
+    const first = signedSnapshot(oneGrant("get"), key, { sequence: 1, issuedAtMs: now });
     await offer(store, first);
-    const second = signedSnapshot(world("list"), key, { sequence: 2, issuedAtMs: now });
+    const second = signedSnapshot(oneGrant("list"), key, { sequence: 2, issuedAtMs: now });
     await store.prepare(second.envelope, () => Promise.resolve(second.content));
     store = await b.open();
     expect(may(store, "get")).toBe(true);
@@ -208,23 +117,25 @@ describe("snapshot store", () => {
   });
 
   it("goes from fresh to stale to expired by monotonic time and back by a quiet renewal", async () => {
-    const b = await bench();
+    const b = await snapshotBench(key);
     const store = await b.open();
     const heard: SnapshotStoreEvent[] = [];
     store.subscribe((event) => heard.push(event));
-    await offer(store, signedSnapshot(world("get"), key, { sequence: 1, issuedAtMs: now }));
+    await offer(store, signedSnapshot(oneGrant("get"), key, { sequence: 1, issuedAtMs: now }));
     b.clock.jumpWall(3_600_000);
     expect(store.state().freshness).toBe("FRESH");
     b.clock.jumpWall(-3_600_000);
     await b.clock.advance(300_001);
     expect(store.state()).toMatchObject({ freshness: "STALE", ageMs: 300_001 });
-    const renewal = signedSnapshot(world("get"), key, { sequence: 1, issuedAtMs: now + 300_000 });
+    const renewal = signedSnapshot(oneGrant("get"), key, { sequence: 1, issuedAtMs: now + 300_000 });
     const contentAsked = store.prepare(renewal.envelope, () => Promise.reject(new Error("content must not be read")));
     await store.activate(await contentAsked);
     expect(store.state()).toMatchObject({ freshness: "FRESH", ageMs: 0 });
     // The first statement again, replayed: it is no proof that anybody still vouches for the content.
     await b.clock.advance(200_000);
-    expect(await offer(store, signedSnapshot(world("get"), key, { sequence: 1, issuedAtMs: now }))).toBe("unchanged");
+    expect(await offer(store, signedSnapshot(oneGrant("get"), key, { sequence: 1, issuedAtMs: now }))).toBe(
+      "unchanged",
+    );
     expect(store.state().ageMs).toBe(200_000);
     await b.clock.advance(86_400_000);
     expect(store.state().freshness).toBe("EXPIRED");
@@ -240,9 +151,9 @@ describe("snapshot store", () => {
   });
 
   it("loads an expired snapshot as expired, and one from the future not at all", async () => {
-    const b = await bench();
+    const b = await snapshotBench(key);
     let store = await b.open();
-    await offer(store, signedSnapshot(world("get"), key, { sequence: 1, issuedAtMs: now }));
+    await offer(store, signedSnapshot(oneGrant("get"), key, { sequence: 1, issuedAtMs: now }));
     store = await b.open(key.ring, new ManualClock(now + 86_400_001));
     expect(store.state().freshness).toBe("EXPIRED");
     store = await b.open(key.ring, new ManualClock(now - 3_600_000));
@@ -250,16 +161,18 @@ describe("snapshot store", () => {
   });
 
   it("stays revoked over restarts until a newer one verifies", async () => {
-    const b = await bench();
+    const b = await snapshotBench(key);
     let store = await b.open();
-    const first = signedSnapshot(world("get"), key, { sequence: 1, issuedAtMs: now });
+    const first = signedSnapshot(oneGrant("get"), key, { sequence: 1, issuedAtMs: now });
     await offer(store, first);
     expect(await store.revokeBelow(2)).toEqual({ dropped: true });
     expect(store.state().freshness).toBe("REVOKED");
     store = await b.open();
     expect(store.state().freshness).toBe("REVOKED");
     expect(await offer(store, first)).toBe("REVOKED");
-    expect(await offer(store, signedSnapshot(world("get"), key, { sequence: 2, issuedAtMs: now }))).toBe("activation");
+    expect(await offer(store, signedSnapshot(oneGrant("get"), key, { sequence: 2, issuedAtMs: now }))).toBe(
+      "activation",
+    );
     expect(store.state().freshness).toBe("FRESH");
   });
 });
@@ -298,7 +211,7 @@ describe("buildIndex", () => {
 
   it("reports a refusal from the worker with its code", async () => {
     const { signal } = new AbortController();
-    const { bytes } = encodeContent(world("get"));
+    const { bytes } = encodeContent(oneGrant("get"));
     const padded = Buffer.concat([bytes, Buffer.alloc(1024 * 1024, 0x20)]);
     await expect(buildIndex(padded, "sha256:0", { signal })).rejects.toMatchObject({ code: "CONTENT_HASH_MISMATCH" });
   });

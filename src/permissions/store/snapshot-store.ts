@@ -163,7 +163,7 @@ class DurableSnapshotStore implements SnapshotStore {
         this.current = undefined;
         this.previous = undefined;
         const { version } = held.statement;
-        this.#refused(new SnapshotRefused("UNKNOWN_KEY", "its signing key is no longer trusted", version));
+        this.#refused(new SnapshotRefused("UNKNOWN_KEY", "its signing key is no longer trusted", version), "held");
       }
       this.#rearm();
     });
@@ -196,14 +196,14 @@ class DurableSnapshotStore implements SnapshotStore {
         verifiedMonotonicMs: clock.monotonic() - ageMs,
         verifiedAtMs: clock.now() - ageMs,
       };
-      this.#healed();
+      this.#healed("held");
       this.#rearm();
       this.#log.info({ version: statement.version, ageMs }, "held permission snapshot verified again");
     } catch (error) {
       if (!(error instanceof SnapshotRefused)) throw error;
       this.#revoked = error.code === "REVOKED";
       this.#loadAgain = isPassing(error.code);
-      if (this.#lastRejection?.code !== error.code || !this.#degraded) this.#refused(error);
+      if (this.#lastRejection?.code !== error.code || !this.#degraded) this.#refused(error, "held");
       this.#rearm();
     }
   }
@@ -215,7 +215,7 @@ class DurableSnapshotStore implements SnapshotStore {
         this.#prepared.add(prepared);
         return prepared;
       } catch (error) {
-        if (error instanceof SnapshotRefused) this.#refused(error);
+        if (error instanceof SnapshotRefused) this.#refused(error, "offer");
         throw error;
       }
     });
@@ -250,7 +250,7 @@ class DurableSnapshotStore implements SnapshotStore {
       }
       const samePosition = previous !== undefined && comparePositions(statement, previous.statement) === 0;
       if (samePosition && statement.issuedAtMs <= previous.statement.issuedAtMs) {
-        this.#healed();
+        this.#healed("offer");
         return previous;
       }
       await this.#files.save(offer.envelope, statement.contentHash, offer.content);
@@ -267,7 +267,7 @@ class DurableSnapshotStore implements SnapshotStore {
       this.#revoked = false;
       const renewal = previous?.statement.version === statement.version;
       if (!renewal) this.previous = previous;
-      this.#healed();
+      this.#healed("offer");
       this.#emit(renewal ? { type: "renewed", current } : { type: "activated", previous, current });
       this.#rearm();
       if (!renewal) this.#log.info({ version: statement.version, ...index.sizes }, "permission snapshot active");
@@ -325,19 +325,19 @@ class DurableSnapshotStore implements SnapshotStore {
       await this.#floors.revokeBelow(FLOOR, statement.minSequence);
   }
 
-  #refused(error: SnapshotRefused): void {
+  #refused(error: SnapshotRefused, what: "offer" | "held"): void {
     const { code, version, message } = error;
     const rejection = { code, version, detail: message, atMs: this.#options.clock.now() };
     this.#lastRejection = rejection;
     this.#degraded = true;
     this.#log.warn({ code, version, detail: message }, "permission snapshot refused; the last good one serves on");
-    this.#emit({ type: "refused", rejection });
+    this.#emit({ type: "refused", what, rejection });
   }
 
-  #healed(): void {
+  #healed(what: "offer" | "held"): void {
     if (!this.#degraded) return;
     this.#degraded = false;
-    this.#emit({ type: "healed" });
+    this.#emit({ type: "healed", what });
   }
 
   #ageOf(snapshot: ActiveSnapshot): number {

@@ -20,9 +20,11 @@ import type { TlsSource } from "../trust/tls/tls-material.ts";
 import type { AuditLogReader } from "../federation/audit/audit-log-reader.ts";
 import { AuditQueries } from "./audit/audit-queries.ts";
 import { auditService } from "./audit/audit-service.ts";
+import { FleetAnswers } from "./fleet/fleet-answers.ts";
 import { FleetQueries } from "./fleet/fleet-queries.ts";
 import { fleetService } from "./fleet/fleet-service.ts";
 import { type FleetSources, startFleetSources } from "./fleet/fleet-sources.ts";
+import { PeerFleets, type PeerFleetsParts } from "./fleet/peer-fleets.ts";
 import { connectRoutes } from "./http/connect-routes.ts";
 import { type HttpHandler, startOpsHttpServer } from "./http/ops-http-server.ts";
 import type { ReadinessCheck } from "./http/readiness.ts";
@@ -63,6 +65,8 @@ export interface OpsOptions {
   /** Owners of sessions, when several replicas serve: SessionOwnership.owner. */
   readonly owner?: FleetSources["owner"];
   readonly replicaAlive?: FleetSources["replicaAlive"];
+  /** The other replicas' FleetServices; absent: there are none, or they cannot be asked. */
+  readonly peers?: Pick<PeerFleetsParts, "peers" | "connect">;
   /** Further conditions of `/readyz`. */
   readonly readiness?: readonly ReadinessCheck[];
   /** The process's registry, which its other parts write to as well. */
@@ -94,6 +98,9 @@ export async function startOps(options: OpsOptions): Promise<Ops> {
   const sources = startFleetSources({ ...options, signal: inner });
   const fleet = new FleetQueries(sources, clock);
   const receipts = new ReceiptQueries(sources, clock);
+  const peers = new PeerFleets({ ...(options.peers ?? NO_PEERS), log });
+  inner.addEventListener("abort", () => peers.close(), { once: true });
+  const answers = new FleetAnswers(fleet, peers);
   let synced = false;
   collectProcessMetrics(metrics, inner);
   const checks: readonly ReadinessCheck[] = [
@@ -105,7 +112,7 @@ export async function startOps(options: OpsOptions): Promise<Ops> {
       ...options.http,
       metrics,
       readiness: checks,
-      handlers: [statusPage, connectHandler(fleet, receipts, inner)],
+      handlers: [statusPage, connectHandler(fleet, answers, receipts, inner)],
       log,
       signal: inner,
     });
@@ -113,7 +120,7 @@ export async function startOps(options: OpsOptions): Promise<Ops> {
     collectFleetMetrics(metrics, sources, fleet, clock);
     followDeliveries(sources, fleet, options);
     synced = true;
-    const internal = await startInternal(options, sources, fleet, receipts, inner);
+    const internal = await startInternal(options, sources, { fleet, answers, receipts }, inner);
     return {
       internalPort: internal.port,
       httpPort: http.port,
@@ -125,11 +132,24 @@ export async function startOps(options: OpsOptions): Promise<Ops> {
   }
 }
 
+const NO_PEERS: Pick<PeerFleetsParts, "peers" | "connect"> = {
+  peers: () => [],
+  connect: (address) => {
+    throw new Error(`no way to ask ${address}`);
+  },
+};
+
+/** What answers the services. */
+interface Questions {
+  readonly fleet: FleetQueries;
+  readonly answers: FleetAnswers;
+  readonly receipts: ReceiptQueries;
+}
+
 function startInternal(
   options: OpsOptions,
   sources: FleetSources,
-  fleet: FleetQueries,
-  receipts: ReceiptQueries,
+  { fleet, answers, receipts }: Questions,
   signal: AbortSignal,
 ): Promise<GrpcServer> {
   const { cluster, clock, random, log, metrics, internal, revocations: outbox } = options;
@@ -142,7 +162,7 @@ function startInternal(
     port: internal.port,
     tls: internal.tls,
     services: [
-      fleetService(fleet),
+      fleetService(fleet, answers),
       receiptService(receipts),
       revocationService({ cluster, sources, outbox, clock, random }),
       auditService(new AuditQueries(options.audit)),
@@ -179,8 +199,13 @@ function authenticateOperator(
   };
 }
 
-function connectHandler(fleet: FleetQueries, receipts: ReceiptQueries, signal: AbortSignal): HttpHandler {
-  const adapter = connectNodeAdapter({ routes: connectRoutes(fleet, receipts), shutdownSignal: signal });
+function connectHandler(
+  fleet: FleetQueries,
+  answers: FleetAnswers,
+  receipts: ReceiptQueries,
+  signal: AbortSignal,
+): HttpHandler {
+  const adapter = connectNodeAdapter({ routes: connectRoutes(fleet, answers, receipts), shutdownSignal: signal });
   return (request, response) => {
     if (!(request.url ?? "").startsWith("/conductor.fleet.")) return false;
     adapter(request, response);

@@ -33,6 +33,7 @@ import { openOwnCluster } from "./embedded.ts";
 import { type Environment, list, listenAddress, positiveNumber, required } from "./environment.ts";
 import { aborted, startLeading } from "./leading.ts";
 import { joinReplicas } from "./join-replicas.ts";
+import { replicaPeers } from "./replica-peers.ts";
 import { startOperators } from "./operators.ts";
 
 /** Time over which agents are told to go at shutdown, milliseconds: `up` stops within 5 s. */
@@ -105,9 +106,14 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     startRevocationOutbox({ ...parts, signer, signal: data }),
   ]);
   for (const part of [membership, replicas, desired, directory, ownership, revocations]) closing.add(part.closed);
+  /** The living replica that owns a session, when it is another one. */
+  const carriedElsewhere = (tenant: string): string | undefined => {
+    const owner = replicas.byIdentity(ownership.owner(tenant)?.holder ?? "")?.replica;
+    return owner === replica ? undefined : owner;
+  };
   const drift = hubDrift({
     ...parts,
-    degraded: (tenant) => later.view?.agent(tenant)?.connected !== true,
+    degraded: (tenant) => later.view?.agent(tenant)?.connected !== true && carriedElsewhere(tenant) === undefined,
     leads: () => later.election?.leading === true,
     signal: data,
   });
@@ -195,6 +201,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
   later.election = leading.election;
 
   const looking = closing.stage("ops");
+  const peers = replicaPeers(env, replica, replicas);
   const ops = await startOps({
     ...parts,
     internal: {
@@ -212,6 +219,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
       const owner = ownership.owner(tenant);
       return owner === undefined ? undefined : { ...owner, holder: replicaOf(owner.holder) };
     },
+    ...(peers === undefined ? {} : { peers }),
     replicaAlive: (name) => replicas.alive().some((each) => each.replica === name),
     metrics,
     signal: looking,

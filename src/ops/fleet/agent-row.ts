@@ -21,10 +21,12 @@ import { member, timestamp } from "./wire-timestamp.ts";
 
 /** One tenant as the fleet shows it: this replica's session when it has one, else what stands on the management cluster. */
 export function agentRow(sources: FleetSources, levels: ItemLevels, cluster: string): Agent {
-  const view = sources.view.agent(cluster);
+  const here = sources.view.agent(cluster);
   const runnerConfig = sources.runnerConfigs.get({ namespace: NAMESPACES.ont, name: cluster });
   const recorded = runnerConfig?.status?.federation;
-  const elsewhere = view?.connected === true ? undefined : ownedElsewhere(sources, cluster, recorded);
+  const elsewhere = here?.connected === true ? undefined : ownedElsewhere(sources, cluster, recorded);
+  // What this replica remembers of an agent that moved on is no news.
+  const view = elsewhere === undefined ? here : undefined;
   const index = sources.desired.current(cluster);
   const snapshot = sources.snapshots.get({ namespace: NAMESPACES.seam, name: snapshotName(cluster) });
   const connected = view?.connected === true || elsewhere !== undefined;
@@ -32,7 +34,7 @@ export function agentRow(sources: FleetSources, levels: ItemLevels, cluster: str
     cluster,
     connected,
     sessionId: (elsewhere === undefined ? view?.sessionId : recorded?.sessionId) ?? "",
-    replica: elsewhere?.holder ?? (view === undefined ? "" : sources.view.replica),
+    replica: elsewhere?.holder ?? (view === undefined ? (recorded?.replica ?? "") : sources.view.replica),
     term: elsewhere?.term ?? view?.term ?? 0n,
     agentVersion: view?.agentVersion || (recorded?.agentVersion ?? ""),
     agentLeader: recorded?.tenantAgent?.leader ?? "",
@@ -72,6 +74,13 @@ export function contactOf(
     connected: view?.connected === true || ownedElsewhere(sources, cluster, recorded) !== undefined,
     lastSeenMs: seen.length === 0 ? undefined : Math.max(...seen),
   };
+}
+
+/** Name of the other replica that carries an agent; undefined when none does, as far as this one knows. */
+export function carrierElsewhere(sources: FleetSources, cluster: string): string | undefined {
+  if (sources.view.agent(cluster)?.connected === true) return undefined;
+  const recorded = sources.runnerConfigs.get({ namespace: NAMESPACES.ont, name: cluster })?.status?.federation;
+  return ownedElsewhere(sources, cluster, recorded)?.holder;
 }
 
 function ownedElsewhere(

@@ -17,7 +17,7 @@ import { NAMESPACES, snapshotName, tenantNamespace } from "../../api/names.ts";
 import type { Clock } from "../../base/clock.ts";
 import { coalescedChanges } from "../watch/coalesced-changes.ts";
 import { resumedFrom } from "../watch/resumed.ts";
-import { agentRow } from "./agent-row.ts";
+import { agentRow, carrierElsewhere } from "./agent-row.ts";
 import { driftRow } from "./drift-row.ts";
 import { explainItem } from "./explain.ts";
 import { type ItemName, findItem } from "./find-item.ts";
@@ -38,6 +38,16 @@ export class FleetQueries {
     this.#sources = sources;
     this.#clock = clock;
     this.#levels = new ItemLevels(sources.levels);
+  }
+
+  /** Name of this replica. */
+  get replica(): string {
+    return this.#sources.view.replica;
+  }
+
+  /** Name of the other replica that carries an agent; undefined when none does, as far as this one knows. */
+  carrierElsewhere(cluster: string): string | undefined {
+    return carrierElsewhere(this.#sources, cluster);
   }
 
   /** Progress of a tenant's items; empty while nothing is signed for it. */
@@ -113,7 +123,7 @@ export class FleetQueries {
     return explainItem({
       index: index.document,
       progress,
-      agent: this.#sources.view.agent(cluster),
+      agent: this.carrierElsewhere(cluster) === undefined ? this.#sources.view.agent(cluster) : undefined,
       connected: agentRow(this.#sources, this.#levels, cluster).connected,
       label: this.#label(cluster, progress),
       lastGood: this.#lastGood(cluster, progress),
@@ -121,8 +131,12 @@ export class FleetQueries {
     });
   }
 
-  /** Lifts a quarantine. @throws GrpcStatusError NOT_FOUND, or FAILED_PRECONDITION when another replica serves the agent */
-  retry(wanted: ItemName): RetryItemResponse {
+  /**
+   * Lifts a quarantine. An agent that is away hears of it when it is back, unless it could come back to another replica.
+   *
+   * @throws GrpcStatusError NOT_FOUND, or FAILED_PRECONDITION when this replica cannot reach the agent
+   */
+  retry(wanted: ItemName, hasPeers: boolean): RetryItemResponse {
     const cluster = this.#known(wanted.cluster);
     const { item, quarantined, nack } = this.#find(wanted);
     const text = `${item.kind}/${item.name} on ${cluster}`;
@@ -132,12 +146,13 @@ export class FleetQueries {
         message:
           nack === undefined ? `${text} is not refused` : `${text} is not quarantined: the agent tries again by itself`,
       });
-    if (!this.#sources.view.retry(cluster, item.kind, item.name))
+    const lost = hasPeers && this.#sources.view.agent(cluster)?.connected !== true;
+    if (lost || !this.#sources.view.retry(cluster, item.kind, item.name))
       throw new GrpcStatusError(Status.FAILED_PRECONDITION, {
         reason: "NotServedHere",
         object: text,
-        expected: "an agent that this hub replica serves",
-        remedy: "ask the replica that `seamctl agents` names, or wait until the agent is connected",
+        expected: "an agent that is connected",
+        remedy: "try again when `seamctl agents` shows it connected",
       });
     return create(RetryItemResponseSchema, { lifted: true, message: `${text} is offered again` });
   }

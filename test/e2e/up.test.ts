@@ -29,7 +29,7 @@ describe("seamctl up", () => {
   it("answers agents, receipts and explain, as tables and as protobuf JSON", async () => {
     const agents = await seamctl("agents", "--dir", directory);
     expect(agents.code).toBe(0);
-    expect(agents.stdout).toMatch(/^CLUSTER +CONNECTED +INDEX/);
+    expect(agents.stdout).toMatch(/^CLUSTER +CONNECTED +REPLICA +INDEX/);
     const json: unknown = JSON.parse((await seamctl("receipts", "--dir", directory, "-o", "json")).stdout);
     expect(json).toMatchObject({
       receipts: [{ cluster: "tenant-1", name: "hello-tenant-1", verified: true, level: "LEVEL_HEALTHY" }, {}, {}],

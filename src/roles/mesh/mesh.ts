@@ -198,6 +198,9 @@ function fleetClients(settings: MeshSettings, files: TlsFiles): FleetClients {
       "grpc.initial_reconnect_backoff_ms": 100,
       "grpc.max_reconnect_backoff_ms": 500,
       "grpc.min_reconnect_backoff_ms": 100,
+      // A replica that hangs is left for another one.
+      "grpc.keepalive_time_ms": LOOK_DEADLINE_MS,
+      "grpc.keepalive_timeout_ms": 1_000,
     },
   };
   const fleet = createGrpcClient(FleetService, options);

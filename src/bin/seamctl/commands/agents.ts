@@ -16,6 +16,7 @@ export function agentColumns(nowMs: number): readonly Column<Agent>[] {
   return [
     { header: "cluster", value: (agent) => agent.cluster },
     { header: "connected", value: (agent) => (agent.connected ? "yes" : "no") },
+    { header: "replica", value: (agent) => (agent.connected ? agent.replica : "-") },
     { header: "index", value: indexText },
     { header: "items", value: itemsText },
     { header: "snapshot", value: snapshotText },

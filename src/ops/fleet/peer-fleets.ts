@@ -71,12 +71,12 @@ export class PeerFleets {
   }
 
   close(): void {
-    for (const address of [...this.#clients.keys()]) this.#forget(address);
+    for (const address of this.#clients.keys()) this.#forget(address);
   }
 
   #forgetGone(): void {
     const known = new Set(this.#parts.peers().map(({ address }) => address));
-    for (const address of [...this.#clients.keys()]) if (!known.has(address)) this.#forget(address);
+    for (const address of this.#clients.keys()) if (!known.has(address)) this.#forget(address);
   }
 
   #forget(address: string): void {

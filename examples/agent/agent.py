@@ -1,7 +1,6 @@
 """A federation agent in another language, built from proto/ and docs/protocol.md alone: connects over mutual TLS, verifies the signed index,
 fetches and checks its bodies, keeps all in a folder, reports it, and goes on from there after a restart. It applies nothing.
-  pip install -r requirements.txt
-  python agent.py --hub localhost:9443 --cluster tenant-1 --tls DIR --key signing-key.pem --state DIR [--once]
+  pip install -r requirements.txt && python agent.py --hub localhost:9443 --cluster tenant-1 --tls DIR --key KEY.pem --state DIR [--once]
 --tls: tls.crt, tls.key, ca.crt. --key: public signing key, SPKI PEM. --once: ends when the hub has acknowledged every report."""
 import argparse, datetime, hashlib, itertools, json, os, pathlib, queue, random, sys, tempfile, time, uuid
 import grpc
@@ -10,26 +9,21 @@ from cryptography.hazmat.primitives import serialization
 from grpc_tools import protoc
 
 PROTO = pathlib.Path(__file__).resolve().parents[2] / "proto"
-METHOD = "/conductor.federation.v1alpha1.FederationService/Stream"
 INDEX_TYPE = b"application/vnd.ontai.federation-index.v1+json"
 UNNUMBERED = ("heart_beat", "goodbye", "protocol_error", "acknowledge")
 ACCEPTED, NEED_FULL, REFUSED, UNTRUSTED, UNSUPPORTED, RECEIVED = 1, 2, 3, 2, 5, 1  # outcomes of an index, classes of a nack, a level
 
 class Refused(Exception): pass  # reason, detail, retryable
+def digest(data): return "sha256:" + hashlib.sha256(data).hexdigest()
+def seconds(text): return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
-def envelope_class():
-    out = tempfile.mkdtemp()
-    files = [str(path) for path in PROTO.glob("conductor/federation/v1alpha1/*.proto")]
-    assert protoc.main(["protoc", f"-I{PROTO}", f"--python_out={out}", *files]) == 0, "proto/ cannot be compiled"
-    sys.path.insert(0, out)
-    from conductor.federation.v1alpha1 import federation_pb2
-    return federation_pb2.Envelope
+sys.path.insert(0, tempfile.mkdtemp())
+files = [str(path) for path in PROTO.glob("conductor/federation/v1alpha1/*.proto")]
+assert protoc.main(["protoc", f"-I{PROTO}", f"--python_out={sys.path[0]}", *files]) == 0, "proto/ cannot be compiled"
+from conductor.federation.v1alpha1.federation_pb2 import Envelope
 
 def canonical(value):  # RFC 8785; enough for an index: ASCII member names, integers below 2^53
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-
-def digest(data): return "sha256:" + hashlib.sha256(data).hexdigest()
-def seconds(text): return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 # Judges an index in the order of docs/protocol.md, "Verification": nothing is parsed before a trusted key vouched for it.
 def verify(body, signatures, keys, cluster, held):
@@ -64,7 +58,7 @@ def verify(body, signatures, keys, cluster, held):
 
 class Agent:
     def __init__(self, args):
-        self.args, self.Envelope, self.instance, self.state = args, envelope_class(), uuid.uuid4().hex, pathlib.Path(args.state)
+        self.args, self.instance, self.state = args, uuid.uuid4().hex, pathlib.Path(args.state)
         self.state.mkdir(parents=True, exist_ok=True)
         key = serialization.load_pem_public_key(pathlib.Path(args.key).read_bytes())
         der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
@@ -81,18 +75,19 @@ class Agent:
     def run(self):
         ca, key, crt = ((pathlib.Path(self.args.tls) / name).read_bytes() for name in ("ca.crt", "tls.key", "tls.crt"))
         with grpc.secure_channel(self.args.hub, grpc.ssl_channel_credentials(ca, key, crt)) as channel:
-            stream = channel.stream_stream(METHOD, self.Envelope.SerializeToString, self.Envelope.FromString)
+            stream = channel.stream_stream("/conductor.federation.v1alpha1.FederationService/Stream",
+                                           Envelope.SerializeToString, Envelope.FromString)
             self.out, self.session, self.seq, self.ack, self.acked, self.body, self.wanted = queue.Queue(), "", 0, 0, 0, b"", []
-            hello = {"protocol_versions": [1], "agent_version": "example", "cluster_id": self.args.cluster, "instance_id": self.instance,
-                     "highest_term": self.term, "trusted_key_ids": list(self.keys)}
-            self.send(hello=hello | ({"held_index": self.position()} if self.held else {}))
+            self.send(hello={"protocol_versions": [1], "agent_version": "example", "cluster_id": self.args.cluster,
+                             "instance_id": self.instance, "highest_term": self.term, "trusted_key_ids": list(self.keys)}
+                            | ({"held_index": self.position()} if self.held else {}))
             for frame in stream(iter(self.out.get, None)):
                 if self.receive(frame): return self.out.put(None)
 
     def send(self, **payload):
         numbered = next(iter(payload)) not in UNNUMBERED
         self.seq, self.acked = self.seq + numbered, self.ack
-        self.out.put(self.Envelope(session_id=self.session, seq=self.seq if numbered else 0, ack=self.ack, **payload))
+        self.out.put(Envelope(session_id=self.session, seq=self.seq if numbered else 0, ack=self.ack, **payload))
 
     def receive(self, frame):  # True when nothing is left to do
         name = frame.WhichOneof("payload")
@@ -145,14 +140,11 @@ class Agent:
         self.body = b""
         self.next()
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("hub", "cluster", "tls", "key", "state"): parser.add_argument("--" + name, required=True)
-    parser.add_argument("--once", action="store_true")
-    agent = Agent(parser.parse_args())
-    for attempt in itertools.count():
-        try: return agent.run()
-        except (grpc.RpcError, ConnectionError) as error: print("stream ended:", error, file=sys.stderr, flush=True)
-        time.sleep(random.uniform(0, min(30, 0.5 * 2 ** min(attempt, 6))))
-
-if __name__ == "__main__": main()
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+for name in ("hub", "cluster", "tls", "key", "state"): parser.add_argument("--" + name, required=True)
+parser.add_argument("--once", action="store_true")
+agent = Agent(parser.parse_args())
+for attempt in itertools.count():
+    try: sys.exit(agent.run())
+    except (grpc.RpcError, ConnectionError) as error: print("stream ended:", error, file=sys.stderr, flush=True)
+    time.sleep(random.uniform(0, min(30, 0.5 * 2 ** min(attempt, 6))))

@@ -7,6 +7,7 @@ import type { Metrics } from "../../base/metrics.ts";
 import type { Random } from "../../base/random.ts";
 import type { TokenRate } from "../../base/token-bucket.ts";
 import type { HubMessage, RequestPayload, ResponsePayload } from "../session/payload.ts";
+import { DEFAULT_TENANT_RATES, type TenantRateLimits } from "./tenant-rates.ts";
 import type { ChannelState } from "./mirror/channel-state.ts";
 import type {
   AuditSink,
@@ -67,6 +68,8 @@ export interface HubLimits {
   readonly admission: TokenRate;
   /** New streams of one cluster (conductor §4.3). */
   readonly perCluster: TokenRate;
+  /** Requests and facts of one cluster. */
+  readonly tenantRates: TenantRateLimits;
   /** Time over which agents are sent away at shutdown, milliseconds. */
   readonly lameDuckMs: number;
   /** Period of heartbeats, milliseconds. */
@@ -79,9 +82,10 @@ export interface HubLimits {
 
 /** Defaults. */
 export const DEFAULT_HUB_LIMITS: HubLimits = {
-  connections: { maxConnections: 10_000, overheadBytesPerSecond: 128 * 1024 },
+  connections: { maxConnections: 10_000, maxConnectionsPerIdentity: 8, overheadBytesPerSecond: 128 * 1024 },
   admission: { perSecond: 250, burst: 250 },
   perCluster: { perSecond: 0.5, burst: 5 },
+  tenantRates: DEFAULT_TENANT_RATES,
   lameDuckMs: 20_000,
   heartbeatIntervalMs: 30_000,
   concurrentLoads: 20,

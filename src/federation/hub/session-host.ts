@@ -12,7 +12,7 @@ import { type Frame, payloadCase } from "../session/frame.ts";
 import type { Fact, HubEffect } from "../session/hub/effects.ts";
 import type { HubEvent, LoadedSession, StoreOutcome } from "../session/hub/events.ts";
 import { HubSession } from "../session/hub/hub-session.ts";
-import type { StatePayload } from "../session/payload.ts";
+import type { RequestPayload, ResponsePayload, StatePayload } from "../session/payload.ts";
 import type { IncomingStream } from "../wire/accept-stream.ts";
 import { Alarm } from "../wire/alarm.ts";
 import { decodeEnvelope } from "../wire/decode-envelope.ts";
@@ -24,7 +24,8 @@ import type { AgentView } from "./hub-view.ts";
 import type { DesiredIndex, HubMembership, WriteFence } from "./ports.ts";
 import { FactRefused, OwnershipLost } from "./ports.ts";
 import type { Turns } from "./turns.ts";
-import { unsupportedResponse } from "./unsupported-response.ts";
+import { TenantRates } from "./tenant-rates.ts";
+import { refusedResponse, unsupportedResponse } from "./unsupported-response.ts";
 
 /** What all session hosts of a hub share. */
 export interface HubShared {
@@ -76,6 +77,7 @@ export class SessionHost {
   readonly #streams = new Map<number, LiveStream>();
   readonly #channel: ChannelReporter;
   readonly #events: HubEvent[] = [];
+  readonly #rates: TenantRates;
   #stepping = false;
   /** True while a revoked cluster has its grace. */
   #leaving = false;
@@ -97,6 +99,11 @@ export class SessionHost {
     this.cluster = cluster;
     this.#shared = shared;
     this.#log = options.log.child({ cluster });
+    this.#rates = new TenantRates({
+      clock: options.clock,
+      metrics: options.metrics,
+      limits: shared.limits.tenantRates,
+    });
     this.#machine = new HubSession({
       cluster,
       random: options.random,
@@ -441,6 +448,8 @@ export class SessionHost {
 
   async #store(token: number, fact: Fact): Promise<void> {
     this.#began();
+    // What an agent says of a revocation is never held up.
+    if (fact.kind !== "revocation") await this.#rates.fact();
     const outcome = await this.#stored(fact);
     this.#finished();
     this.step({ type: "FactStored", token, outcome });
@@ -498,6 +507,20 @@ export class SessionHost {
   }
 
   async #request({ request }: Extract<HubEffect, { type: "HandleRequest" }>): Promise<void> {
+    let response: ResponsePayload;
+    if (!this.#rates.admitsRequest()) {
+      this.#log.warn(
+        { request: request.case, limit: this.#shared.limits.tenantRates.requests },
+        "request refused: rate",
+      );
+      response = refusedResponse(request, "RequestRate", "this cluster asks too often; ask again in some seconds");
+    } else {
+      response = await this.#answer(request);
+    }
+    this.respond(`response/${response.value.requestId}`, response);
+  }
+
+  async #answer(request: RequestPayload): Promise<ResponsePayload> {
     const { onRequest } = this.#shared.options;
     let response = unsupportedResponse(request);
     try {
@@ -505,7 +528,7 @@ export class SessionHost {
     } catch (error) {
       this.#log.error({ err: error, request: request.case }, "request failed");
     }
-    this.respond(`response/${response.value.requestId}`, response);
+    return response;
   }
 
   async #resync(): Promise<void> {

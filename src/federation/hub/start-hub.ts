@@ -149,7 +149,12 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   const unsubscribe = [
     desired.subscribe((cluster) => hosts.get(cluster)?.desiredChanged()),
     revocations.subscribe((cluster) => hosts.get(cluster)?.revocationsChanged()),
-    directory.subscribe((cluster) => hosts.get(cluster)?.verdictChanged()),
+    directory.subscribe((cluster) => {
+      const host = hosts.get(cluster);
+      // A stream is ended in order; connections without one are looked at themselves.
+      if (host !== undefined && host.streams > 0) host.verdictChanged();
+      else started.recheck(cluster);
+    }),
     membership.subscribe((valid) => {
       // Streams before anything else (lessons §11.2).
       if (!valid)

@@ -4,6 +4,8 @@ import type { TokenRate } from "../../base/token-bucket.ts";
 export interface ConnectionLimits {
   /** Most authenticated connections. */
   readonly maxConnections: number;
+  /** Most authenticated connections of one identity; one more ends the oldest of them, which a reconnecting peer has left behind. */
+  readonly maxConnectionsPerIdentity: number;
   /** Most connections in handshake; one more ends the oldest of them, which an honest peer has long left behind. */
   readonly maxHandshakes: number;
   /** New connections admitted to the TLS handshake. */
@@ -30,6 +32,7 @@ export interface ConnectionLimits {
 /** Defaults; 1000 connections is conductor §4.3. */
 export const DEFAULT_CONNECTION_LIMITS: ConnectionLimits = {
   maxConnections: 1_000,
+  maxConnectionsPerIdentity: Infinity,
   maxHandshakes: 1_000,
   accept: { perSecond: 500, burst: 500 },
   handshakeMs: 10_000,

@@ -300,6 +300,21 @@ describe("limits and reload", () => {
     client.close();
     await capped.stop();
 
+    const own = await start({ limits: { maxConnectionsPerIdentity: 2 } });
+    const clients = [1, 2, 3].map(() =>
+      createGrpcClient(Health, {
+        address: `127.0.0.1:${own.server.port}`,
+        credentials: clientCredentials(tenant),
+        // Channels of one process share connections otherwise.
+        channel: { "grpc.use_local_subchannel_pool": 1 },
+      }),
+    );
+    for (const one of clients) await one.check({});
+    await until(() => own.server.connections === 2);
+    expect(own.reasons).toEqual(["ConnectionsPerIdentity"]);
+    for (const one of clients) one.close();
+    await own.stop();
+
     const slow = await start({ limits: { accept: { perSecond: 0.001, burst: 1 } } });
     expect(await check(slow)).toBe(ServingStatus.SERVING);
     await dialUntilClosed(slow.server.port, pem(tenant));

@@ -43,8 +43,8 @@ export interface GrpcServer {
   readonly connections: number;
   /** The live connection of a call's peer. */
   connection(peer: string): TlsConnection | undefined;
-  /** Authenticates live connections again now (a deny list changed). */
-  recheck(): void;
+  /** Authenticates live connections, or those of one identity, again now (a deny list changed). */
+  recheck(identity?: string): void;
   /** Lame duck: closes the listening socket; live connections stay until the signal aborts. */
   stopAccepting(): void;
   /** Resolves after the signal aborted and everything is released. */
@@ -131,7 +131,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
       return listener.connections;
     },
     connection: (peer) => listener.connection(peer),
-    recheck: () => listener.recheck(),
+    recheck: (identity) => listener.recheck(identity),
     stopAccepting: () => listener.stopAccepting(),
     closed,
   };

@@ -58,8 +58,8 @@ export interface TlsListener {
   /** The live connection of a peer. */
   connection(peer: string): TlsConnection | undefined;
   readonly connections: number;
-  /** Authenticates every live connection again and destroys what no longer passes. */
-  recheck(): void;
+  /** Authenticates every live connection, or those of one identity, again and destroys what no longer passes. */
+  recheck(identity?: string): void;
   /** Closes the listening socket; live connections stay. */
   stopAccepting(): void;
   /** Destroys every connection. */
@@ -97,6 +97,8 @@ export async function startTlsListener(options: TlsListenerOptions): Promise<Tls
   /** In handshake, oldest first. */
   const handshaking = new Set<Socket>();
   const live = new Map<string, LiveConnection>();
+  /** Connections of each name, oldest first. */
+  const byIdentity = new Map<string, Set<LiveConnection>>();
   const peers = new WeakMap<object, string>();
 
   const refuse = (socket: Socket, peer: string, reason: string, detail: string): void => {
@@ -149,12 +151,23 @@ export async function startTlsListener(options: TlsListenerOptions): Promise<Tls
     const connection = new LiveConnection(socket, peer, verdict.principal, (reason, detail) =>
       refuse(socket, peer, reason, detail),
     );
+    const name = verdict.principal?.name ?? "";
+    const own = byIdentity.get(name) ?? new Set<LiveConnection>();
+    byIdentity.set(name, own.add(connection));
+    const [oldest] = own;
+    if (name !== "" && own.size > limits.maxConnectionsPerIdentity)
+      oldest?.destroyFor(
+        "ConnectionsPerIdentity",
+        `at most ${limits.maxConnectionsPerIdentity} connections of ${name}`,
+      );
     live.set(peer, connection);
     metrics.gauge(CONNECTIONS, live.size);
     connection.expectCallWithin(limits.firstCallMs);
     socket.once("close", () => {
       connection.release();
       if (live.get(peer) === connection) live.delete(peer);
+      own.delete(connection);
+      if (own.size === 0) byIdentity.delete(name);
       metrics.gauge(CONNECTIONS, live.size);
     });
     options.onConnection(socket, connection);
@@ -188,8 +201,9 @@ export async function startTlsListener(options: TlsListenerOptions): Promise<Tls
     const verdict = options.authenticate(connection.certificate());
     if (!verdict.ok) connection.destroyFor(verdict.reason, verdict.detail);
   };
-  const recheck = (): void => {
-    for (const connection of live.values()) recheckOne(connection);
+  const recheck = (identity?: string): void => {
+    const concerned = identity === undefined ? live.values() : (byIdentity.get(identity) ?? []);
+    for (const connection of concerned) recheckOne(connection);
   };
   // Reading a certificate costs: a thousand of them at once would hold up every stream, so each slice takes its part in turn.
   let turn = live.values();

@@ -6,9 +6,11 @@ import type {
 } from "../../api/gen/ontai/security/v1alpha1/permission_pb.ts";
 import type { ServiceHandlers } from "../../api/grpc/service-implementation.ts";
 import { GrpcStatusError, Status } from "../../api/grpc/status-error.ts";
+import { inTurns } from "../../base/next-turn.ts";
 import { listPermissions } from "../decision/list-permissions.ts";
 import { lookupResources } from "../decision/lookup-resources.ts";
-import { whoCan } from "../decision/who-can.ts";
+import { inForce } from "../decision/principal-context.ts";
+import { isStillCapable, whoCanSteps } from "../decision/who-can.ts";
 import type { ActiveSnapshot } from "../store/active-snapshot.ts";
 import { FieldViolations } from "./field-violations.ts";
 import { capableMessage, codeMessage, ruleMessage, scopeMessage, subjectKindsOf } from "./messages.ts";
@@ -22,9 +24,16 @@ const MAX_VERB = 63;
 /** Resources per message of a lookup. */
 const LOOKUP_CHUNK = 500;
 
+/** A list that was begun longer ago is begun again, milliseconds: grants may have ended since. */
+const PAGE_LIFETIME_MS = 600_000;
+
 const CHANGED: Refusal = {
   code: "SNAPSHOT_CHANGED",
   reason: "the snapshot of this page token is no longer held; start again without a token",
+};
+const TOO_LATE: Refusal = {
+  code: "SNAPSHOT_CHANGED",
+  reason: "this list was begun more than ten minutes ago; start again without a token",
 };
 
 type ListMethods = "listPermissions" | "whoCanDo" | "lookupResources";
@@ -33,6 +42,8 @@ type ListMethods = "listPermissions" | "whoCanDo" | "lookupResources";
 interface PageStart {
   readonly snapshot: ActiveSnapshot;
   readonly offset: number;
+  /** Moment of the list, Unix milliseconds. */
+  readonly atMs: number;
 }
 
 /** Handlers of the questions with many answers. */
@@ -44,18 +55,20 @@ export function listHandlers(questions: QuestionGate): Pick<ServiceHandlers<type
   const startOf = (gate: Gate, question: string, token: string): PageStart | Refusal => {
     const { snapshot } = gate;
     if (gate.refusal !== undefined || snapshot === undefined) return gate.refusal ?? NOT_LOADED;
-    if (token === "") return { snapshot, offset: 0 };
+    const nowMs = clock.now();
+    if (token === "") return { snapshot, offset: 0, atMs: nowMs };
     const position = pages.read(question, token);
     if (position === undefined) throw invalidToken();
+    if (Math.abs(nowMs - position.atMs) > PAGE_LIFETIME_MS) return TOO_LATE;
     const pinned = [snapshot, store.previous].find((held) => held?.statement.version === position.version);
-    return pinned === undefined ? CHANGED : { snapshot: pinned, offset: position.offset };
+    return pinned === undefined ? CHANGED : { snapshot: pinned, offset: position.offset, atMs: position.atMs };
   };
 
   const slice = <T>(list: readonly T[], start: PageStart, size: number, question: string) => {
     const end = start.offset + (size === 0 ? DEFAULT_PAGE : size);
     const more = end < list.length;
     const { version } = start.snapshot.statement;
-    const nextPageToken = more ? pages.issue(question, { version, offset: end }) : "";
+    const nextPageToken = more ? pages.issue(question, { version, offset: end, atMs: start.atMs }) : "";
     return { page: list.slice(start.offset, end), more, nextPageToken };
   };
 
@@ -80,12 +93,15 @@ export function listHandlers(questions: QuestionGate): Pick<ServiceHandlers<type
         questions.record(context, gate, { ...asked, allowed: false, code });
         return { code: codeMessage(code), reason: `${about.user} is suspended`, meta: gate.meta };
       }
-      const all = listPermissions(index, about, message.namespace, clock.now());
+      const all = listPermissions(index, about, message.namespace, start.atMs);
       const { page, more, nextPageToken } = slice(all, start, message.pageSize, text);
+      const nowMs = clock.now();
       const code = index.isKnown(about.user, about.groups) ? "ALLOWED" : "PRINCIPAL_UNKNOWN";
       questions.record(context, gate, { ...asked, allowed: true, code });
       return {
-        rules: page.map((granted) => ruleMessage(granted, store.cluster)),
+        rules: page
+          .filter(({ grant }) => inForce(grant.binding.expiresAt, nowMs))
+          .map((granted) => ruleMessage(granted, store.cluster)),
         incomplete: more,
         nextPageToken,
         code: codeMessage(code),
@@ -108,9 +124,11 @@ export function listHandlers(questions: QuestionGate): Pick<ServiceHandlers<type
         questions.record(context, gate, { ...asked, allowed: false, code: start.code });
         return { code: codeMessage(start.code), reason: start.reason, meta: gate.meta };
       }
-      const all = whoCan(start.snapshot.index, request, kinds, clock.now());
+      const { index } = start.snapshot;
+      const all = await inTurns(whoCanSteps(index, request, kinds, start.atMs));
       const { page, more, nextPageToken } = slice(all, start, message.pageSize, text);
-      const subjects = page.map(capableMessage);
+      const nowMs = clock.now();
+      const subjects = page.filter((capable) => isStillCapable(index, capable, request, nowMs)).map(capableMessage);
       questions.record(context, gate, { ...asked, allowed: true, code: "ALLOWED" });
       return {
         principals: subjects

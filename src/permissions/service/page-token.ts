@@ -8,6 +8,8 @@ export interface PagePosition {
   /** Snapshot version of the list. */
   readonly version: string;
   readonly offset: number;
+  /** When the first page was made, Unix milliseconds: every page is of the list of that moment, or entries would be skipped. */
+  readonly atMs: number;
 }
 
 const KEY_BYTES = 32;
@@ -28,7 +30,12 @@ export class PageTokens {
   /** Token for the page of `question` that starts at `position`. */
   issue(question: string, position: PagePosition): string {
     const body = Buffer.from(
-      JSON.stringify({ v: position.version, o: position.offset, q: sha256Hex(question).slice(0, 16) }),
+      JSON.stringify({
+        v: position.version,
+        o: position.offset,
+        t: position.atMs,
+        q: sha256Hex(question).slice(0, 16),
+      }),
     ).toString("base64url");
     return `${body}.${this.#mac(body).toString("base64url")}`;
   }
@@ -42,8 +49,10 @@ export class PageTokens {
     if (given.length !== expected.length || !timingSafeEqual(given, expected)) return undefined;
     const value: unknown = JSON.parse(Buffer.from(body, "base64url").toString());
     if (!isJsonObject(value) || value["q"] !== sha256Hex(question).slice(0, 16)) return undefined;
-    const { v: version, o: offset } = value;
-    return typeof version === "string" && typeof offset === "number" ? { version, offset } : undefined;
+    const { v: version, o: offset, t: atMs } = value;
+    return typeof version === "string" && typeof offset === "number" && typeof atMs === "number"
+      ? { version, offset, atMs }
+      : undefined;
   }
 
   #mac(body: string): Buffer {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe } from "vitest";
 import { admissionCases } from "./cases/admission.ts";
 import { applyCases } from "./cases/apply.ts";
+import { crdValidationCases } from "./cases/crd-validation.ts";
 import { customResourceCases } from "./cases/custom-resources.ts";
 import { deletionCases } from "./cases/deletion.ts";
 import { listCases } from "./cases/list.ts";
@@ -46,6 +47,7 @@ export function clusterConformance(name: string, open: () => Promise<Conformance
     });
     describe("custom resources", () => {
       customResourceCases(harness);
+      crdValidationCases(harness);
     });
     describe("validation rules", () => {
       ruleCases(harness);

@@ -214,7 +214,7 @@ class SqliteCluster implements EmbeddedCluster {
       {
         collection: resource.collection,
         namespace: options.namespace,
-        selector: compileSelector(options, resource.selectableFields),
+        selector: compileSelector(options, resource.selectableFields, resource.custom),
         present: (object) => inVersion(resource, object),
         bookmarks: options.allowWatchBookmarks === true,
         resourceVersion: options.resourceVersion,

@@ -28,6 +28,7 @@ import {
   textParameter,
   writeOptions,
 } from "./query-options.ts";
+import { checkListParameters } from "./list-parameters.ts";
 import type { ProtobufDecoder } from "./protobuf/decode.ts";
 import type { Rbac } from "./rbac/start-rbac.ts";
 import { type DecodedBody, decodeBody, decodeJson, decodeYaml, mediaType, readBody } from "./request-body.ts";
@@ -105,6 +106,7 @@ export class ResourceRequests {
         exchange.send(200, await this.#read(target, shown), shown.encoding);
         return;
       case "list": {
+        checkListParameters(exchange.query, false);
         const list = await this.#cluster.list(resource, listOptions(exchange.query, target));
         await sendList(exchange, list, shown, { clock: this.#clock, signal });
         return;
@@ -139,6 +141,7 @@ export class ResourceRequests {
 
   async #watch(exchange: Exchange, target: ResourceTarget, shown: Presentation, signal: AbortSignal): Promise<void> {
     const { query } = exchange;
+    checkListParameters(query, true);
     const { namespace, labelSelector, fieldSelector, resourceVersion } = listOptions(query, target);
     const options: WatchOptions = {
       ...(namespace === undefined ? {} : { namespace }),

@@ -2,6 +2,7 @@ import { Environment } from "@marcbachmann/cel-js";
 import { errorMessage } from "../../../base/errors.ts";
 import { isMap, type Json } from "../json/mutable-json.ts";
 import { adaptSource } from "../schema/cel/cel-source.ts";
+import { EvaluationBudget } from "../schema/cel/evaluation-budget.ts";
 import { registerKubernetesFunctions } from "../schema/cel/functions.ts";
 
 /** Compiled expressions kept; the whole cache is dropped when it is full. */
@@ -23,6 +24,7 @@ export interface AdmissionProgram {
 /** Compiles the CEL expressions of admission, once per text. */
 export class AdmissionCel {
   readonly #programs = new Map<string, AdmissionProgram | Error>();
+  readonly #budget = new EvaluationBudget();
   #environment: Environment | undefined;
 
   /** @throws Error naming what does not compile */
@@ -39,16 +41,13 @@ export class AdmissionCel {
 
   #compile(source: string): AdmissionProgram | Error {
     try {
-      this.#environment ??= createEnvironment();
+      this.#environment ??= this.#budget.register(createEnvironment());
       const parsed = this.#environment.parse(adaptSource(source));
       const checked = parsed.check();
       if (!checked.valid) return new Error(firstLine(checked.error?.message ?? "does not compile"));
       return {
         type: checked.type ?? "dyn",
-        run: (bindings) => {
-          const result: unknown = parsed({ ...bindings });
-          return result;
-        },
+        run: (bindings) => this.#budget.spend((): unknown => parsed({ ...bindings })),
       };
     } catch (error) {
       return new Error(firstLine(errorMessage(error)));

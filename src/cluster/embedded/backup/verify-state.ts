@@ -153,9 +153,7 @@ function crdErrors(object: Unstructured): ReturnType<NonNullable<typeof customRe
   const context: KindContext = {
     now: 0,
     random: () => 0,
-    compileRule: (rule, oldSelf) => {
-      cel.compile(rule, oldSelf);
-    },
+    checkRule: (source, oldSelf, schema, root) => cel.check(source, oldSelf, schema, root),
     compileAdmission: () => "dyn",
     objects: () => [],
   };

@@ -8,9 +8,19 @@ import { applyDefaults } from "../schema/defaulting.ts";
 import { prune } from "../schema/prune.ts";
 import { ratchet } from "../schema/ratchet.ts";
 import { validateSchema } from "../schema/validate.ts";
-import { type FieldError, invalidObject } from "../status-errors.ts";
+import { type FieldError, invalidObject, invalidValue } from "../status-errors.ts";
 import { strictDecodingError } from "./decode.ts";
 import { kindContext, type RequestContext } from "./request-context.ts";
+
+/** Findings of the schema after which kube-apiserver evaluates no rules. */
+const BLOCKING: ReadonlySet<FieldError["reason"]> = new Set([
+  "FieldValueRequired",
+  "FieldValueTooLong",
+  "FieldValueTooMany",
+  "FieldValueTypeInvalid",
+]);
+const RULES_NOT_CHECKED =
+  "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation";
 
 /** Drops unknown members of custom resources; strict validation refuses them instead. @throws ApiStatusError 400 */
 export function pruneUnknown(resource: ServedResource, object: JsonMap, options: WriteOptions): void {
@@ -43,6 +53,9 @@ export function validateObject(
   errors.push(...schemaErrors);
   // Rules see only values of the right type: they run when the schema holds.
   if (found.length === 0) errors.push(...validateRules(context.cel, object, old, resource.schema));
+  else if (resource.custom && resource.schema.hasRules && schemaErrors.some(({ reason }) => BLOCKING.has(reason))) {
+    errors.push(invalidValue("<nil>", null, RULES_NOT_CHECKED));
+  }
   errors.push(...(resource.rules.validate?.(object, old, kindContext(context)) ?? []));
   if (errors.length > 0)
     throw invalidObject(resource, memberText(metadata, "name") || memberText(metadata, "generateName"), errors);

@@ -48,6 +48,7 @@ export function listObjects(
       ...(options.fieldSelector === undefined ? {} : { fieldSelector: options.fieldSelector }),
     },
     resource.selectableFields,
+    resource.custom,
   );
   const limit = options.limit !== undefined && options.limit > 0 ? options.limit : Number.POSITIVE_INFINITY;
   const { version, after, entries } = snapshot(context, resource, options);

@@ -32,9 +32,7 @@ export function kindContext(context: RequestContext): KindContext {
   return {
     now: context.clock.now(),
     random: () => context.random.next(),
-    compileRule: (rule, oldSelf) => {
-      context.cel.compile(rule, oldSelf);
-    },
+    checkRule: (source, oldSelf, schema, root) => context.cel.check(source, oldSelf, schema, root),
     compileAdmission: (expression) => context.admissionCel.compile(expression).type,
     objects: (collection) => objectsOf(context, collection),
   };

@@ -4,7 +4,7 @@ import type { JsonObject } from "../../../base/json.ts";
 import type { DiscoveredResource } from "../../cluster.ts";
 import type { JsonMap } from "../json/mutable-json.ts";
 import type { NameRule } from "../metadata/names.ts";
-import type { OldSelf } from "../schema/cel/cel-engine.ts";
+import type { CheckExpression } from "../schema/cel/expression-check.ts";
 import type { SchemaNode } from "../schema/schema-node.ts";
 import type { FieldError } from "../status-errors.ts";
 
@@ -21,8 +21,8 @@ export interface KindContext {
   readonly now: number;
   /** Uniform in [0, 1). */
   readonly random: () => number;
-  /** Compiles a CEL rule. @throws Error naming what does not compile */
-  readonly compileRule: (rule: string, oldSelf: OldSelf) => void;
+  /** Checks a CEL expression of a schema. @throws Error naming what does not compile */
+  readonly checkRule: CheckExpression;
   /** Compiles a CEL expression of admission and names the type of its result. @throws Error naming what does not compile */
   readonly compileAdmission: (expression: string) => string;
   /** Committed and accepted objects of a collection: what allocation (cluster IPs) must not collide with. */

@@ -1,7 +1,8 @@
-import type { OldSelf } from "./cel/cel-engine.ts";
-import { isMap, type Json, type JsonMap, member, memberMap, memberText } from "../json/mutable-json.ts";
-import { errorMessage } from "../../../base/errors.ts";
+import { isMap, type Json, type JsonMap, member, memberMap } from "../json/mutable-json.ts";
 import { type FieldError, forbiddenField, invalidValue, required } from "../status-errors.ts";
+import type { CheckExpression } from "./cel/expression-check.ts";
+import { checkRules } from "./structural-rules.ts";
+import { checkValues } from "./structural-values.ts";
 
 /** Deepest schema; the API server stops at a similar depth through its own decoder. */
 const MAX_SCHEMA_DEPTH = 200;
@@ -18,20 +19,17 @@ const FORBIDDEN_IN_LOGIC = [
 ];
 const MAX_ERRORS = 20;
 
-/** Compiles a CEL rule. @throws Error naming what does not compile */
-export type CompileRule = (rule: string, oldSelf: OldSelf) => void;
-
 /** Checks that an `openAPIV3Schema` is structural (apiextensions/v1 "specifying a structural schema"). */
-export function checkStructural(schema: JsonMap, path: string, compileRule: CompileRule): FieldError[] {
+export function checkStructural(schema: JsonMap, path: string, check: CheckExpression): FieldError[] {
   const errors: FieldError[] = [];
   if (schema["type"] !== "object") {
     errors.push(invalidValue(`${path}.type`, schema["type"] ?? "", "must be object at the root"));
   }
-  checkNode(schema, path, errors, 0, compileRule);
+  checkNode(schema, path, errors, 0, check);
   return errors.slice(0, MAX_ERRORS);
 }
 
-function checkNode(schema: Json, path: string, errors: FieldError[], depth: number, compileRule: CompileRule): void {
+function checkNode(schema: Json, path: string, errors: FieldError[], depth: number, check: CheckExpression): void {
   if (!isMap(schema) || errors.length >= MAX_ERRORS) return;
   if (depth > MAX_SCHEMA_DEPTH) {
     errors.push(forbiddenField(path, `schemas may be nested at most ${MAX_SCHEMA_DEPTH} levels`));
@@ -66,11 +64,12 @@ function checkNode(schema: Json, path: string, errors: FieldError[], depth: numb
       ),
     );
   checkList(schema, path, errors);
-  checkRules(schema, path, errors, compileRule);
+  errors.push(...checkRules(schema, path, depth === 0, check));
+  errors.push(...checkValues(schema, path));
   if (type === "array" && schema["items"] === undefined) errors.push(required(`${path}.items`, "must be specified"));
   if (Array.isArray(schema["items"]))
     errors.push(forbiddenField(`${path}.items`, "items must be a schema object and not an array"));
-  else if (schema["items"] !== undefined) checkNode(schema["items"], `${path}.items`, errors, depth + 1, compileRule);
+  else if (schema["items"] !== undefined) checkNode(schema["items"], `${path}.items`, errors, depth + 1, check);
   const properties = memberMap(schema, "properties");
   const additional = member(schema, "additionalProperties");
   if (properties && additional !== undefined && Object.keys(properties).length > 0) {
@@ -79,10 +78,13 @@ function checkNode(schema: Json, path: string, errors: FieldError[], depth: numb
     );
   }
   for (const [name, child] of Object.entries(properties ?? {})) {
-    if (name === "metadata" && depth === 0) continue;
-    checkNode(child, `${path}.properties[${name}]`, errors, depth + 1, compileRule);
+    if (name === "metadata" && depth === 0) {
+      errors.push(...checkMetadataSchema(child, `${path}.properties[metadata]`));
+      continue;
+    }
+    checkNode(child, `${path}.properties[${name}]`, errors, depth + 1, check);
   }
-  if (isMap(additional)) checkNode(additional, `${path}.additionalProperties`, errors, depth + 1, compileRule);
+  if (isMap(additional)) checkNode(additional, `${path}.additionalProperties`, errors, depth + 1, check);
   for (const word of ["allOf", "anyOf", "oneOf"]) {
     const parts = member(schema, word);
     if (Array.isArray(parts))
@@ -91,22 +93,13 @@ function checkNode(schema: Json, path: string, errors: FieldError[], depth: numb
   if (schema["not"] !== undefined) checkLogic(schema["not"], `${path}.not`, errors, false, depth + 1);
 }
 
-function checkRules(schema: JsonMap, path: string, errors: FieldError[], compileRule: CompileRule): void {
-  const rules = member(schema, "x-kubernetes-validations");
-  if (!Array.isArray(rules)) return;
-  rules.forEach((rule, i) => {
-    const text = isMap(rule) ? memberText(rule, "rule") : "";
-    const at = `${path}.x-kubernetes-validations[${i}].rule`;
-    if (text.trim() === "") {
-      errors.push(required(at, "rule is not specified"));
-      return;
-    }
-    try {
-      compileRule(text, isMap(rule) && rule["optionalOldSelf"] === true ? "optional" : "value");
-    } catch (error) {
-      errors.push(invalidValue(at, text, `compilation failed: ${errorMessage(error)}`));
-    }
-  });
+/** Of the metadata of the root a schema may restrict nothing but the names. */
+function checkMetadataSchema(schema: Json, path: string): FieldError[] {
+  const properties = isMap(schema) ? (memberMap(schema, "properties") ?? {}) : {};
+  const others = Object.keys(properties).filter((name) => name !== "name" && name !== "generateName");
+  if (others.length === 0) return [];
+  const why = "must not specify anything other than name and generateName, but metadata is implicitly specified";
+  return [forbiddenField(path, why)];
 }
 
 function checkList(schema: JsonMap, path: string, errors: FieldError[]): void {
@@ -120,6 +113,18 @@ function checkList(schema: JsonMap, path: string, errors: FieldError[]): void {
   }
   if (listType !== "atomic" && listType !== "set" && listType !== "map") {
     errors.push(invalidValue(`${path}.x-kubernetes-list-type`, listType, 'supported values: "atomic", "set", "map"'));
+  }
+  const item = memberMap(schema, "items");
+  const atomic = item?.["x-kubernetes-map-type"] === "atomic" || item?.["x-kubernetes-list-type"] === "atomic";
+  if (listType === "set" && !atomic && (item?.["type"] === "object" || item?.["type"] === "array")) {
+    const what = item["type"] === "object" ? "map" : "list";
+    errors.push(
+      invalidValue(
+        `${path}.items.x-kubernetes-${what}-type`,
+        item[`x-kubernetes-${what}-type`] ?? null,
+        "must be atomic as item of a list with x-kubernetes-list-type=set",
+      ),
+    );
   }
   if (listType !== "map") return;
   if (!Array.isArray(keys) || keys.length === 0) {

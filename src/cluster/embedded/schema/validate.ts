@@ -27,6 +27,18 @@ export function validateSchema(object: JsonMap, schema: SchemaNode): FieldError[
   return errors.slice(0, MAX_ERRORS);
 }
 
+/** Validates one value of a schema; errors are about `path` and what is below. */
+export function validateValue(value: Json, schema: SchemaNode, path: string): FieldError[] {
+  const errors: FieldError[] = [];
+  visit(value, schema, path, errors);
+  // Of the value itself kube-apiserver gives the path only once.
+  return errors.slice(0, MAX_ERRORS).map(({ reason, field, message }) => ({
+    reason,
+    field,
+    message: field === path ? message.replace(`${path} in body`, " in body") : message,
+  }));
+}
+
 function visit(value: Json, schema: SchemaNode, path: string, errors: FieldError[], root = false): void {
   if (errors.length >= MAX_ERRORS) return;
   if (value === null) {

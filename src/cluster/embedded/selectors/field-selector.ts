@@ -53,17 +53,21 @@ function splitTerms(text: string): string[] {
  *
  * @throws ApiStatusError 400 for syntax and for a field the kind cannot be selected by
  */
-export function parseFieldSelector(text: string, supported: ReadonlySet<string>): readonly FieldRequirement[] {
+export function parseFieldSelector(
+  text: string,
+  supported: ReadonlySet<string>,
+  custom = false,
+): readonly FieldRequirement[] {
   return splitTerms(text).map((term) => {
     const parts = TERM.exec(term)?.groups;
     if (!parts) {
-      throw badRequest(`invalid field selector ${JSON.stringify(text)}: can't understand ${JSON.stringify(term)}`);
+      throw badRequest(`invalid selector: '${text}'; can't understand '${term}'`);
     }
     const path = (parts["path"] ?? "").trim();
     if (path !== "metadata.name" && path !== "metadata.namespace" && !supported.has(path)) {
-      // Kinds with fields of their own word it differently from those with none.
+      // Built-in kinds without fields of their own word it differently from the rest.
       throw badRequest(
-        supported.size > 0
+        supported.size > 0 || custom
           ? `field label not supported: ${path}`
           : `${JSON.stringify(path)} is not a known field selector: only "metadata.name", "metadata.namespace"`,
       );

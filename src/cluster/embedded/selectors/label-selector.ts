@@ -1,3 +1,4 @@
+import { labelValueProblem, qualifiedNameProblem } from "../metadata/names.ts";
 import { badRequest } from "../status-errors.ts";
 
 type Labels = Readonly<Record<string, string>>;
@@ -8,15 +9,13 @@ export type LabelRequirement =
   | { readonly op: "exists" | "absent"; readonly key: string }
   | { readonly op: "gt" | "lt"; readonly key: string; readonly than: number };
 
-const KEY = /^(?:[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?$/;
-const VALUE = /^(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/;
 const TERM = /^(?<key>[^\s=!<>(),]+)\s*(?:(?<op>==|=|!=|>|<)\s*(?<value>[^\s=!<>(),]*))?$/;
 const SET_TERM = /^(?<key>[^\s=!<>(),]+)\s+(?<op>in|notin)\s*\((?<values>[^()]*)\)$/;
 /** Longest selector text; a URL would not carry more either. */
 const MAX_SELECTOR_BYTES = 16 * 1024;
 
-function unparsable(text: string, why: string): Error {
-  return badRequest(`unable to parse requirement: ${why} in label selector ${JSON.stringify(text)}`);
+function unparsable(why: string): Error {
+  return badRequest(`unable to parse requirement: ${why}`);
 }
 
 /** Splits at commas that are not inside the parentheses of a set term. */
@@ -37,43 +36,46 @@ function terms(text: string): string[] {
   return found.map((term) => term.trim());
 }
 
-function checkKey(key: string, text: string): string {
-  if (!KEY.test(key)) throw unparsable(text, `invalid label key ${JSON.stringify(key)}`);
+function checkKey(key: string): string {
+  const problem = qualifiedNameProblem(key);
+  if (problem !== undefined) throw unparsable(`<nil>: Invalid value: ${JSON.stringify(key)}: ${problem}`);
   return key;
 }
 
-function checkValue(value: string, text: string): string {
-  if (!VALUE.test(value) || value.length > 63) {
-    throw unparsable(text, `invalid label value ${JSON.stringify(value)}`);
+function checkValue(key: string, value: string, index = 0): string {
+  const problem = labelValueProblem(value);
+  if (problem !== undefined) {
+    throw unparsable(`values[${index}][${key}]: Invalid value: ${JSON.stringify(value)}: ${problem}`);
   }
   return value;
 }
 
-function requirement(term: string, text: string): LabelRequirement {
-  if (term.startsWith("!")) return { op: "absent", key: checkKey(term.slice(1).trim(), text) };
+function requirement(term: string): LabelRequirement {
+  if (term.startsWith("!")) return { op: "absent", key: checkKey(term.slice(1).trim()) };
   const set = SET_TERM.exec(term)?.groups;
   if (set) {
-    const values = (set["values"] ?? "").split(",").map((value) => checkValue(value.trim(), text));
-    return {
-      op: set["op"] === "in" ? "in" : "notin",
-      key: checkKey(set["key"] ?? "", text),
-      values: new Set(values),
-    };
+    const key = checkKey(set["key"] ?? "");
+    const values = (set["values"] ?? "").split(",").map((value, i) => checkValue(key, value.trim(), i));
+    return { op: set["op"] === "in" ? "in" : "notin", key, values: new Set(values) };
   }
   const plain = TERM.exec(term)?.groups;
-  if (!plain) throw unparsable(text, `found ${JSON.stringify(term)}`);
-  const key = checkKey(plain["key"] ?? "", text);
+  if (!plain)
+    throw unparsable(`found '${term}', expected: a requirement such as 'key=value', 'key in (a,b)' or '!key'`);
+  const key = checkKey(plain["key"] ?? "");
   const value = plain["value"] ?? "";
   switch (plain["op"]) {
     case undefined:
       return { op: "exists", key };
     case "=":
     case "==":
-      return { op: "in", key, values: new Set([checkValue(value, text)]) };
+      return { op: "in", key, values: new Set([checkValue(key, value)]) };
     case "!=":
-      return { op: "notin", key, values: new Set([checkValue(value, text)]) };
+      return { op: "notin", key, values: new Set([checkValue(key, value)]) };
     default: {
-      if (!/^-?\d+$/.test(value)) throw unparsable(text, `${JSON.stringify(value)} is not an integer`);
+      if (!/^-?\d+$/.test(value)) {
+        const why = "for 'Gt', 'Lt' operators, the value must be an integer";
+        throw unparsable(`values[0]: Invalid value: ${JSON.stringify(value)}: ${why}`);
+      }
       return { op: plain["op"] === ">" ? "gt" : "lt", key, than: Number(value) };
     }
   }
@@ -83,7 +85,7 @@ function requirement(term: string, text: string): LabelRequirement {
 export function parseLabelSelector(text: string): readonly LabelRequirement[] {
   if (text.length > MAX_SELECTOR_BYTES) throw badRequest(`label selector is longer than ${MAX_SELECTOR_BYTES} bytes`);
   if (text.trim() === "") return [];
-  return terms(text).map((term) => requirement(term, text));
+  return terms(text).map(requirement);
 }
 
 function meets(rule: LabelRequirement, labels: Labels): boolean {

@@ -13,9 +13,9 @@ export interface SelectorText {
 export type Selector = ((object: KubeObject) => boolean) | undefined;
 
 /** Compiles namespace, label and field selectors into one predicate. @throws ApiStatusError 400 */
-export function compileSelector(text: SelectorText, selectableFields: ReadonlySet<string>): Selector {
+export function compileSelector(text: SelectorText, selectableFields: ReadonlySet<string>, custom: boolean): Selector {
   const labels = parseLabelSelector(text.labelSelector ?? "");
-  const fields = parseFieldSelector(text.fieldSelector ?? "", selectableFields);
+  const fields = parseFieldSelector(text.fieldSelector ?? "", selectableFields, custom);
   const { namespace } = text;
   if (!namespace && labels.length === 0 && fields.length === 0) return undefined;
   return (object) =>

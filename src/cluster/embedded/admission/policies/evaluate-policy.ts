@@ -1,4 +1,4 @@
-import { errorMessage } from "../../../../base/errors.ts";
+import { evaluationError } from "../../schema/cel/evaluation-error.ts";
 import type { AdmissionBindings, AdmissionCel } from "../admission-cel.ts";
 import type { MatchCondition, PolicyObject, Validation } from "./policy-shapes.ts";
 
@@ -86,7 +86,12 @@ function lazyVariables(
     Object.defineProperty(variables, name, {
       enumerable: true,
       get: () => {
-        known ??= { value: cel.compile(expression).run({ ...request, variables }) };
+        try {
+          known ??= { value: cel.compile(expression).run({ ...request, variables }) };
+        } catch (cause) {
+          const why = `composited variable ${JSON.stringify(name)} fails to evaluate: ${evaluationError(cause)}`;
+          throw new Error(why, { cause });
+        }
         return known.value;
       },
     });
@@ -95,5 +100,5 @@ function lazyVariables(
 }
 
 function failed(expression: string, error: unknown): string {
-  return `expression '${expression.trim()}' resulted in error: ${errorMessage(error).split("\n", 1)[0] ?? ""}`;
+  return `expression '${expression.trim()}' resulted in error: ${evaluationError(error)}`;
 }

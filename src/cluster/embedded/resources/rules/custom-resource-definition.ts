@@ -1,6 +1,7 @@
 import { rfc3339Seconds } from "../../../../base/clock.ts";
 import { ensureMap, isMap, type Json, type JsonMap, member, memberMap, memberText } from "../../json/mutable-json.ts";
 import { nameProblem } from "../../metadata/names.ts";
+import { checkConversion, checkVersion } from "./crd-version.ts";
 import { checkStructural } from "../../schema/structural.ts";
 import { duplicateValue, type FieldError, invalidValue, notSupported, required } from "../../status-errors.ts";
 import { collectionId, type KindContext, type KindRules } from "../served-resource.ts";
@@ -127,13 +128,12 @@ function validateVersions(object: JsonMap, context: KindContext): FieldError[] {
     else {
       // The API server reads the schema of an only version as the schema of all.
       const at = versions.length === 1 ? "spec.validation.openAPIV3Schema" : `${path}.schema.openAPIV3Schema`;
-      errors.push(...checkStructural(schema, at, context.compileRule));
+      errors.push(...checkStructural(schema, at, context.checkRule));
+      errors.push(...checkVersion(version, schema, versions.length === 1 ? "spec" : path));
     }
   });
   if (versions.filter((version) => version["storage"] === true).length !== 1) {
-    errors.push(
-      invalidValue("spec.versions", versions.length, "must have exactly one version marked as storage version"),
-    );
+    errors.push(invalidValue("spec.versions", versions, "must have exactly one version marked as storage version"));
   }
   return errors;
 }
@@ -173,7 +173,7 @@ export const customResourceDefinitionRules: KindRules = {
     if (scope !== "Namespaced" && scope !== "Cluster") {
       errors.push(notSupported("spec.scope", scope ?? "", ["Cluster", "Namespaced"]));
     }
-    errors.push(...validateVersions(object, context));
+    errors.push(...validateVersions(object, context), ...checkConversion(spec));
     if (old) errors.push(...validateChange(spec, memberMap(old, "spec"), object));
     return errors;
   },

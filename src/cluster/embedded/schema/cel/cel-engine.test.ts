@@ -12,7 +12,7 @@ describe("adaptSource", () => {
     );
     expect(adaptSource("self.s.matches('.matches(')")).toBe("self.s.matchesRe2('.matches(')");
     expect(adaptSource("has(self.l.filter(x, has(x[0].y))[0].z)")).toBe(
-      "((self.l.filter(x, ((x[0]).?y.hasValue()))[0]).?z.hasValue())",
+      "((self.l.filter(x, seamCountRound() && ( ((x[0]).?y.hasValue())))[0]).?z.hasValue())",
     );
   });
 
@@ -30,6 +30,36 @@ describe("CelEngine", () => {
     expect(engine.compile("self > 1")).toBe(engine.compile("self > 1"));
     expect(() => engine.compile("nope(self)")).toThrow("nope");
     expect(() => engine.compile("other == 1")).toThrow("Unknown variable: other");
+  });
+
+  it("ends loops that take too many rounds, and counts each evaluation alone", () => {
+    const list = Array.from({ length: 400 }, (_, i) => BigInt(i));
+    const nested = "self.all(x, self.map(y, y + x).all(z, z >= 0))";
+    expect(() => run(nested, list)).toThrow("operation cancelled: actual cost limit exceeded");
+    expect(run(nested, list.slice(0, 100))).toBe(true);
+    expect(
+      run("self.exists_one(x, x == 3) && self.filter(x, x > 5).size() > self.map(x, x < 9, x * 2).size()", list),
+    ).toBe(true);
+    expect(run("{'a,b': 1, 'c(': 2}.all(k, k.size() > 1 && [1, 2].exists(n, n == 1))", list)).toBe(true);
+  });
+
+  it("knows the fields and types of a schema", () => {
+    const schema = {
+      type: "object",
+      properties: {
+        n: { type: "integer" },
+        "a-b": { type: "string" },
+        list: { type: "array", items: { type: "object", properties: { x: { type: "string" } } } },
+        open: { type: "object", "x-kubernetes-preserve-unknown-fields": true },
+        map: { type: "object", additionalProperties: { type: "integer" } },
+      },
+    };
+    const check = (rule: string) => engine.check(rule, "value", schema, false);
+    expect(check("self.n > 1 && self.a__dash__b == 'x'")).toEqual({ type: "bool", usesOldSelf: false });
+    expect(check("self.n").type).toBe("int");
+    expect(check("self.open.any.thing == 1 && self.map.all(k, self.map[k] > 0)").type).toBe("bool");
+    expect(check("self.list.all(i, i.x == 'a') && self.n >= oldSelf.n")).toEqual({ type: "bool", usesOldSelf: true });
+    expect(() => check("self.m > 1")).toThrow("undefined field 'm'");
   });
 
   it("answers has() behind an index as CEL does", () => {

@@ -1,13 +1,15 @@
 import { Environment, Optional, type ParseResult } from "@marcbachmann/cel-js";
 import { errorMessage } from "../../../../base/errors.ts";
+import type { JsonObject } from "../../../../base/json.ts";
+import { SchemaNode } from "../schema-node.ts";
 import { adaptSource, mentionsOldSelf } from "./cel-source.ts";
+import { celType } from "./cel-types.ts";
+import { EvaluationBudget } from "./evaluation-budget.ts";
+import type { ExpressionCheck, OldSelf } from "./expression-check.ts";
 import { registerKubernetesFunctions } from "./functions.ts";
 
 /** Compiled expressions kept; the whole cache is dropped when it is full. */
 const MAX_CACHED_EXPRESSIONS = 5_000;
-
-/** What `oldSelf` is in an expression: the old value, or an optional that is empty on create (`optionalOldSelf`). */
-export type OldSelf = "value" | "optional";
 
 /** A compiled rule or message expression. */
 export interface CelProgram {
@@ -19,8 +21,11 @@ export interface CelProgram {
 
 /** Compiles the CEL expressions of schemas, once per text. */
 export class CelEngine {
+  /** Without `self`, whose type differs from schema to schema. */
   readonly #environments = new Map<OldSelf, Environment>();
+  readonly #untypedEnvironments = new Map<OldSelf, Environment>();
   readonly #programs = new Map<string, CelProgram | Error>();
+  readonly #budget = new EvaluationBudget();
 
   /** @throws Error naming what does not compile */
   compile(source: string, oldSelf: OldSelf = "value"): CelProgram {
@@ -35,28 +40,58 @@ export class CelEngine {
     return program;
   }
 
+  /**
+   * Compiles an expression and checks it against the schema of `self`: a field that does not exist is an error, as is everything that does
+   * not compile at all.
+   *
+   * @throws Error naming what does not compile
+   */
+  check(source: string, oldSelf: OldSelf, schema: JsonObject, root: boolean): ExpressionCheck {
+    const { usesOldSelf } = this.compile(source, oldSelf);
+    const type = celType(new SchemaNode(schema), root);
+    const typed = this.#environment(oldSelf).clone();
+    const declared = typeof type === "string" ? { type } : { schema: type };
+    const checked = typed.registerVariable("self", declared).parse(adaptSource(source)).check();
+    if (checked.valid) return { type: checked.type ?? "dyn", usesOldSelf };
+    const missing = /^No such key: (?<field>\S+)/.exec(checked.error?.message ?? "")?.groups?.["field"];
+    if (missing !== undefined) throw new Error(`undefined field '${missing}'`);
+    // The library's checker knows fewer conversions than kube-apiserver's: only what it is sure of counts.
+    return { type: "dyn", usesOldSelf };
+  }
+
   /** Building an environment takes milliseconds: only clusters with rules pay for it. */
   #environment(oldSelf: OldSelf): Environment {
     let environment = this.#environments.get(oldSelf);
     if (!environment) {
-      environment = registerKubernetesFunctions(
-        new Environment({ enableOptionalTypes: true, homogeneousAggregateLiterals: false })
-          .registerVariable("self", "dyn")
-          .registerVariable("oldSelf", oldSelf === "optional" ? "optional<dyn>" : "dyn"),
+      const library = new Environment({ enableOptionalTypes: true, homogeneousAggregateLiterals: false });
+      environment = this.#budget.register(
+        registerKubernetesFunctions(library).registerVariable(
+          "oldSelf",
+          oldSelf === "optional" ? "optional<dyn>" : "dyn",
+        ),
       );
       this.#environments.set(oldSelf, environment);
     }
     return environment;
   }
 
+  #untyped(oldSelf: OldSelf): Environment {
+    let environment = this.#untypedEnvironments.get(oldSelf);
+    if (!environment) {
+      environment = this.#environment(oldSelf).clone().registerVariable("self", "dyn");
+      this.#untypedEnvironments.set(oldSelf, environment);
+    }
+    return environment;
+  }
+
   #compile(source: string, oldSelf: OldSelf): CelProgram | Error {
     try {
-      const parsed = this.#environment(oldSelf).parse(adaptSource(source));
+      const parsed = this.#untyped(oldSelf).parse(adaptSource(source));
       const checked = parsed.check();
       if (!checked.valid) return new Error(firstLine(checked.error?.message ?? "does not compile"));
       return {
         usesOldSelf: mentionsOldSelf(source),
-        run: (self, old) => evaluate(parsed, self, oldSelfOf(old, oldSelf)),
+        run: (self, old) => this.#budget.spend(() => evaluate(parsed, self, oldSelfOf(old, oldSelf))),
       };
     } catch (error) {
       return new Error(firstLine(errorMessage(error)));

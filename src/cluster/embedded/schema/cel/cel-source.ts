@@ -32,9 +32,46 @@ function hasOf(argument: string): string {
   return `((${object}).?${parts?.["field"] ?? ""}.hasValue())`;
 }
 
+/** Macros that evaluate an expression for each item of a list or map. */
+const LOOPS = new Set(["all", "exists", "exists_one", "existsOne", "filter", "map"]);
+/** Function that counts the rounds of loops against the budget of an evaluation; always true. */
+export const COUNT_FUNCTION = "seamCountRound";
+
+/** Arguments at the top level of a call. */
+function argumentsOf(text: string): string[] {
+  const found: string[] = [];
+  let depth = 0;
+  let start = 0;
+  for (let i = 0; i < text.length; i++) {
+    const literal = at(LITERAL, text, i);
+    if (literal !== "") {
+      i += literal.length - 1;
+      continue;
+    }
+    const c = text[i] ?? "";
+    if ("([{".includes(c)) depth++;
+    else if (")]}".includes(c)) depth--;
+    else if (c === "," && depth === 0) {
+      found.push(text.slice(start, i));
+      start = i + 1;
+    }
+  }
+  found.push(text.slice(start));
+  return found;
+}
+
+/** Arguments of a loop, with each round counted: rules come from anybody, and nested loops over long lists would never end. */
+function loopOf(macro: string, text: string): string {
+  const [variable = "", ...rest] = argumentsOf(text);
+  const [first = "", ...others] = rest.map(adaptSource);
+  const transforms = macro === "map" && others.length === 0;
+  const counted = transforms ? [`${COUNT_FUNCTION}()`, first] : [`${COUNT_FUNCTION}() && (${first})`, ...others];
+  return rest.length === 0 ? text : [variable, ...counted].join(", ");
+}
+
 /**
- * Adapts a rule to what the CEL library lacks: `has` behind an index or call, and `matches`, which becomes our own reading of RE2 syntax
- * that cannot be made to backtrack for ever. String literals are left alone.
+ * Adapts a rule to what the CEL library lacks: `has` behind an index or call, a budget for loops, and `matches`, which becomes our own
+ * reading of RE2 syntax that cannot be made to backtrack for ever. String literals are left alone.
  */
 export function adaptSource(source: string): string {
   let adapted = "";
@@ -57,6 +94,12 @@ export function adaptSource(source: string): string {
     if (word === "has" && called && !member) {
       const end = behindClosing(source, open);
       adapted += hasOf(source.slice(open + 1, end - 1));
+      i = end;
+      continue;
+    }
+    if (member && called && LOOPS.has(word)) {
+      const end = behindClosing(source, open);
+      adapted += `${word}(${loopOf(word, source.slice(open + 1, end - 1))})`;
       i = end;
       continue;
     }

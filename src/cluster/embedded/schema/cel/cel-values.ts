@@ -9,7 +9,7 @@ const RESERVED = new Set(
 );
 
 /** Name of a property in rules, or undefined when rules cannot reach it (CEL in Kubernetes, "Escaping"). */
-function celName(name: string): string | undefined {
+export function celName(name: string): string | undefined {
   if (RESERVED.has(name)) return `__${name}__`;
   const escaped = name.replaceAll(/__|[./-]/g, (found) => {
     switch (found) {

@@ -1,10 +1,11 @@
-import { errorMessage } from "../../../../base/errors.ts";
 import { itemElement } from "../../apply/merge-shape.ts";
 import { isMap, type Json, type JsonMap, member } from "../../json/mutable-json.ts";
-import { type FieldError, shownValue } from "../../status-errors.ts";
+import { type FieldError, invalidValue, shownValue } from "../../status-errors.ts";
 import { fieldPath, itemPath, keyPath } from "../path.ts";
 import type { CelRuleSource, SchemaNode } from "../schema-node.ts";
-import type { CelEngine, OldSelf } from "./cel-engine.ts";
+import type { CelEngine } from "./cel-engine.ts";
+import type { OldSelf } from "./expression-check.ts";
+import { evaluationError } from "./evaluation-error.ts";
 import { CelValues } from "./cel-values.ts";
 
 /** Rule evaluations for one object; the API server limits their cost in a like way. */
@@ -94,8 +95,9 @@ class RuleWalk {
       if (program.run(self, oldSelf) === true) return;
       failure = this.#message(rule, self, oldSelf, mode);
     } catch (error) {
-      const why = errorMessage(error).split("\n", 1)[0] ?? "";
-      failure = `rule evaluation error: ${why} evaluating rule: ${rule.message ?? rule.rule.trim()}`;
+      const detail = `${evaluationError(error)} evaluating rule: ${(rule.message ?? rule.rule).trim()}`;
+      this.errors.push(invalidValue(fieldOf(rule, path), schema.type ?? "", detail));
+      return;
     }
     this.errors.push(ruleError(rule, value, path, failure));
   }
@@ -114,9 +116,13 @@ class RuleWalk {
   }
 }
 
-function ruleError(rule: CelRuleSource, value: Json, path: string, detail: string): FieldError {
+function fieldOf(rule: CelRuleSource, path: string): string {
   const below = rule.fieldPath === undefined ? path : `${path}${rule.fieldPath}`.replace(/^\./, "");
-  const field = below === "" ? "<nil>" : below;
+  return below === "" ? "<nil>" : below;
+}
+
+function ruleError(rule: CelRuleSource, value: Json, path: string, detail: string): FieldError {
+  const field = fieldOf(rule, path);
   // Scalars are shown; objects and lists are left out (`field.OmitValueType`).
   const shown = typeof value === "object" && value !== null ? undefined : shownValue(value);
   switch (rule.reason) {

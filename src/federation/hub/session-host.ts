@@ -14,6 +14,7 @@ import type { HubEvent, LoadedSession, StoreOutcome } from "../session/hub/event
 import { HubSession } from "../session/hub/hub-session.ts";
 import type { RequestPayload, ResponsePayload, StatePayload } from "../session/payload.ts";
 import type { IncomingStream } from "../wire/accept-stream.ts";
+import { logFrame, traceparentOf } from "../session/trace-context.ts";
 import { Alarm } from "../wire/alarm.ts";
 import { decodeEnvelope } from "../wire/decode-envelope.ts";
 import type { WirePipe } from "../wire/pipe.ts";
@@ -276,8 +277,9 @@ export class SessionHost {
       return;
     }
     metrics.count("federation_messages_total", { type: decoded.envelope.payload.case ?? "unknown", dir: "in" });
+    const { payload, traceparent } = decoded.envelope;
+    logFrame(this.#log, payload.case, traceparent, "from the agent");
     this.step({ type: "FrameReceived", generation, envelope: decoded.envelope, bytes: bytes.length });
-    const { payload } = decoded.envelope;
     if (payload.case !== "heartBeat" || !payload.value.isAck) return;
     const { roundTripMs } = this.#machine.view();
     if (roundTripMs !== undefined) metrics.observe("federation_rtt_seconds", roundTripMs / 1000);
@@ -359,7 +361,9 @@ export class SessionHost {
     const bytes = encodeFrame(frame, this.#shared.shelf);
     const { metrics } = this.#shared.options;
     metrics.count("federation_bytes_total", OUT, bytes.length);
-    metrics.count("federation_messages_total", { type: payloadCase(frame.body), dir: "out" });
+    const sent = payloadCase(frame.body);
+    metrics.count("federation_messages_total", { type: sent, dir: "out" });
+    logFrame(this.#log, sent, traceparentOf(frame.body), "to the agent");
     if (frame.body.kind === "offer") {
       const { document, digest } = frame.body.offer.desired;
       this.#offered = {

@@ -18,6 +18,7 @@ import type { Digest } from "../../base/digest.ts";
 import { diffIndexes } from "../index/diff-index.ts";
 import { rangesOf } from "../index/replace-ranges.ts";
 import type { Frame, FrameBody } from "./frame.ts";
+import { traceparentOf } from "./trace-context.ts";
 import type { OfferPlan } from "./hub/offer.ts";
 
 /** Where the bodies of frames are: shared, content-addressed memory of the shell. */
@@ -160,6 +161,7 @@ function headerOf(frame: Frame): Envelope {
     seq: BigInt(frame.seq),
     ack: BigInt(frame.ack),
     term: frame.term,
+    traceparent: traceparentOf(frame.body),
   });
 }
 

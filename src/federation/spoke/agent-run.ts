@@ -17,6 +17,7 @@ import type { SpokeRecord, SpokeWrite } from "../session/spoke/record.ts";
 import { SpokeSession } from "../session/spoke/spoke-session.ts";
 import type { TlsMaterial } from "../../trust/tls/tls-material.ts";
 import { TlsSessions } from "../../trust/tls/tls-sessions.ts";
+import { logFrame, traceparentOf } from "../session/trace-context.ts";
 import { Alarm } from "../wire/alarm.ts";
 import { decodeEnvelope } from "../wire/decode-envelope.ts";
 import { dialStream } from "../wire/dial-stream.ts";
@@ -304,13 +305,17 @@ export class AgentRun {
       return;
     }
     this.#metrics.count("federation_messages_total", { type: decoded.envelope.payload.case ?? "unknown", dir: "in" });
+    const { payload, traceparent } = decoded.envelope;
+    logFrame(this.#log, payload.case, traceparent, "from the hub");
     this.step({ type: "FrameReceived", generation, envelope: decoded.envelope, bytes: bytes.length });
   }
 
   #send(generation: number, frame: Frame): void {
     const pipe = this.#pipes.get(generation);
     if (pipe === undefined) return;
-    this.#metrics.count("federation_messages_total", { type: payloadCase(frame.body), dir: "out" });
+    const sent = payloadCase(frame.body);
+    this.#metrics.count("federation_messages_total", { type: sent, dir: "out" });
+    logFrame(this.#log, sent, traceparentOf(frame.body), "to the hub");
     if (!pipe.send(encodeFrame(frame, NO_BODIES))) this.step({ type: "StreamBlocked", generation });
   }
 

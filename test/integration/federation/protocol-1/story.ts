@@ -238,6 +238,7 @@ export class AgentEnd implements End {
     this.#stepping = true;
     for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
       const ready = this.#session.step(next, this.#nowMs, START_WALL_MS + this.#nowMs);
+      for (const effect of ready.atOnce) this.#perform(effect);
       this.store.commit(ready.persist);
       for (const effect of ready.afterPersist) this.#perform(effect);
     }

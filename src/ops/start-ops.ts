@@ -35,6 +35,7 @@ import { collectProcessMetrics } from "./metrics/process-metrics.ts";
 import type { PrometheusMetrics } from "./metrics/prometheus-metrics.ts";
 import { ReceiptQueries } from "./receipts/receipt-queries.ts";
 import { receiptService } from "./receipts/receipt-service.ts";
+import { RevocationQueries } from "./revocations/revocation-queries.ts";
 import { revocationService } from "./revocations/revocation-service.ts";
 
 /** An interface and a port; 0 picks a free one. */
@@ -98,6 +99,7 @@ export async function startOps(options: OpsOptions): Promise<Ops> {
   const sources = startFleetSources({ ...options, signal: inner });
   const fleet = new FleetQueries(sources, clock);
   const receipts = new ReceiptQueries(sources, clock);
+  const revocations = new RevocationQueries(sources, options.revocations, clock);
   const peers = new PeerFleets({ ...(options.peers ?? NO_PEERS), log });
   inner.addEventListener("abort", () => peers.close(), { once: true });
   const answers = new FleetAnswers(fleet, peers);
@@ -117,10 +119,10 @@ export async function startOps(options: OpsOptions): Promise<Ops> {
       signal: inner,
     });
     await sources.synced;
-    collectFleetMetrics(metrics, sources, fleet, clock);
+    collectFleetMetrics(metrics, sources, fleet, revocations, clock);
     followDeliveries(sources, fleet, options);
     synced = true;
-    const internal = await startInternal(options, sources, { fleet, answers, receipts }, inner);
+    const internal = await startInternal(options, sources, { fleet, answers, receipts, revocations }, inner);
     return {
       internalPort: internal.port,
       httpPort: http.port,
@@ -144,12 +146,13 @@ interface Questions {
   readonly fleet: FleetQueries;
   readonly answers: FleetAnswers;
   readonly receipts: ReceiptQueries;
+  readonly revocations: RevocationQueries;
 }
 
 function startInternal(
   options: OpsOptions,
   sources: FleetSources,
-  { fleet, answers, receipts }: Questions,
+  { fleet, answers, receipts, revocations }: Questions,
   signal: AbortSignal,
 ): Promise<GrpcServer> {
   const { cluster, clock, random, log, metrics, internal, revocations: outbox } = options;
@@ -164,7 +167,7 @@ function startInternal(
     services: [
       fleetService(fleet, answers),
       receiptService(receipts),
-      revocationService({ cluster, sources, outbox, clock, random }),
+      revocationService({ cluster, sources, outbox, queries: revocations, clock, random }),
       auditService(new AuditQueries(options.audit)),
       healthService(health),
       reflectionService(described),

@@ -2,6 +2,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { FleetQueries } from "../fleet/fleet-queries.ts";
 import { isTerminal } from "../fleet/drift-row.ts";
 import { isDone } from "../fleet/explain.ts";
+import { type RevocationQueries, createdMs } from "../revocations/revocation-queries.ts";
 import type { FleetSources } from "../fleet/fleet-sources.ts";
 import type { PrometheusMetrics } from "./prometheus-metrics.ts";
 
@@ -22,6 +23,7 @@ export function collectFleetMetrics(
   metrics: PrometheusMetrics,
   sources: FleetSources,
   queries: FleetQueries,
+  revocations: RevocationQueries,
   clock: Clock,
 ): void {
   metrics.beforeScrape(() => {
@@ -52,7 +54,11 @@ export function collectFleetMetrics(
     metrics.gauge("federation_needs_resync", resync);
     for (const level of LEVELS) metrics.gauge("federation_items", totals[level], { level });
     metrics.gauge("federation_quarantined_items", totals.quarantined);
-    metrics.gauge("federation_oldest_unacknowledged_seconds", oldestMs / 1000);
+    metrics.gauge("federation_oldest_unacknowledged_seconds", oldestMs / 1000, { class: "item" });
+    const open = revocations.list().filter(({ complete }) => !complete);
+    metrics.gauge("federation_revocations_incomplete", open.length);
+    const oldest = Math.min(now, ...open.map(createdMs));
+    metrics.gauge("federation_oldest_unacknowledged_seconds", (now - oldest) / 1000, { class: "revocation" });
     for (const { spec } of sources.snapshots.list()) {
       const generatedMs = Date.parse(spec.snapshotTimestamp ?? spec.generatedAt ?? "");
       if (Number.isFinite(generatedMs))

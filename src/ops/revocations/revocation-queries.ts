@@ -96,6 +96,7 @@ export class RevocationQueries {
   }
 }
 
-function createdMs({ createdAt }: Revocation): number {
+/** When a revocation was stored, Unix milliseconds. */
+export function createdMs({ createdAt }: Revocation): number {
   return createdAt === undefined ? 0 : Number(createdAt.seconds) * 1000 + createdAt.nanos / 1e6;
 }

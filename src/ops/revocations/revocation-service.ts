@@ -28,7 +28,7 @@ import { normalizeSerial } from "../../trust/identity/certificate-serial.ts";
 import { BY_CLUSTER, type FleetSources } from "../fleet/fleet-sources.ts";
 import { certificateRemark } from "./certificate-remark.ts";
 import { type RevocationWish, invalid, revocationOrders } from "./revocation-order.ts";
-import { RevocationQueries } from "./revocation-queries.ts";
+import type { RevocationQueries } from "./revocation-queries.ts";
 import { certificateRow } from "./revocation-row.ts";
 
 /** Shape of a caller's revocation id. */
@@ -44,13 +44,14 @@ export interface RevocationServiceParts {
   readonly cluster: Cluster;
   readonly sources: FleetSources;
   readonly outbox: RunningRevocationOutbox;
+  readonly queries: RevocationQueries;
   readonly clock: Clock;
   readonly random: Random;
 }
 
 /** RevocationService on 9444. */
 export function revocationService(parts: RevocationServiceParts): GrpcService {
-  const queries = new RevocationQueries(parts.sources, parts.outbox, parts.clock);
+  const { queries } = parts;
   return implementService(RevocationService, {
     revoke: async (request, { principal }) => ({
       revocation: await revoke(parts, queries, request, principal?.name ?? ""),

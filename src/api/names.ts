@@ -72,6 +72,8 @@ export const ANNOTATIONS = {
   contentHash: "seam.ontai.dev/content-hash",
   /** On `cluster-maximum`: `follow` (default) or `pinned` (permissions §4.5). */
   ceilingSync: "ontai.dev/ceiling-sync",
+  /** On the agent's namespace of an API server that somebody brought: short id of the signing key of the mesh it belongs to. */
+  meshKey: "seam.ontai.dev/mesh-key",
   /** On the Guardian: API groups that a person lets the fleet's ceiling gain, comma-separated (permissions §3). */
   ceilingExtensionApproved: "ontai.dev/ceiling-extension-approved",
 } as const;

@@ -41,15 +41,27 @@ export async function openOwnCluster(options: AgentOptions, closing: ClosingOrde
   const { env, clock, random, log } = options;
   const directory = env["EMBEDDED_CLUSTER_DIR"];
   const signal = closing.stage("cluster");
+  const simulatedNodes = env["SIMULATED_NODES"] === "true";
+  const simulate = async (cluster: Cluster, stage: AbortSignal): Promise<void> => {
+    const nodes = await startSimulatedNodes({
+      cluster,
+      clock,
+      random,
+      log: log.child({ component: "simulated-nodes" }),
+      programs: JOB_PROGRAMS,
+      signal: stage,
+    });
+    closing.add(nodes.closed);
+  };
   if (!directory) {
     const cluster = await connectKubernetes({ clock, random, log, signal });
     closing.add(onAbort(signal, () => cluster.close()));
-    return { cluster, simulatedNodes: false };
+    if (simulatedNodes) await simulate(cluster, closing.stage("simulated nodes"));
+    return { cluster, simulatedNodes };
   }
   const pem = async (name: string, what: string): Promise<string> => readFile(required(env, name, what), "utf8");
   // The CA of the clients signs the certificate of the server too.
   const rootCa = await pem("EMBEDDED_API_CA_CERT_PATH", "CA of its clients");
-  const simulatedNodes = env["EMBEDDED_SIMULATED_NODES"] === "true";
   const cluster = await openEmbeddedCluster({
     directory,
     clock,
@@ -83,17 +95,7 @@ export async function openOwnCluster(options: AgentOptions, closing: ClosingOrde
     signal: api,
   });
   closing.add(served.closed);
-  if (simulatedNodes) {
-    const nodes = await startSimulatedNodes({
-      cluster,
-      clock,
-      random,
-      log: log.child({ component: "simulated-nodes" }),
-      programs: JOB_PROGRAMS,
-      signal: api,
-    });
-    closing.add(nodes.closed);
-  }
+  if (simulatedNodes) await simulate(cluster, api);
   return { cluster, simulatedNodes };
 }
 

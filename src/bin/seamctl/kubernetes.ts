@@ -7,6 +7,7 @@ import type { Cluster } from "../../cluster/cluster.ts";
 import { connectKubernetes } from "../../cluster/kubernetes/connect-kubernetes.ts";
 import { type ConnectedCluster, httpCluster } from "../../cluster/kubernetes/http-cluster.ts";
 import { MeshLayout } from "../../roles/mesh/layout.ts";
+import { MANAGEMENT } from "../../roles/mesh/process-environment.ts";
 import type { CommandContext } from "./context.ts";
 import { readSettings } from "./mesh-file.ts";
 import { explainUnreachable, isUnreachable } from "./unreachable.ts";
@@ -34,8 +35,9 @@ export async function withManagement<R>(
   use: (cluster: Cluster) => Promise<R>,
 ): Promise<R> {
   if (options.kubeconfig !== undefined || options.context !== undefined) return withContext(options, context, use);
-  const { api } = readSettings(options.dir);
-  const operator = new MeshLayout(options.dir).operator;
+  const { api, external } = readSettings(options.dir);
+  const { operator, kubeconfig } = new MeshLayout(options.dir);
+  if (external.includes(MANAGEMENT)) return withContext({ ...options, kubeconfig, context: MANAGEMENT }, context, use);
   const cluster = httpCluster({
     server: api,
     caPem: readFileSync(join(operator, "ca.crt"), "utf8"),

@@ -55,6 +55,10 @@ export class MeshLayout {
   get hubKubeconfig(): string {
     return join(this.management, "hub-kubeconfig");
   }
+  /** What the process of a cluster with an API server of its own reaches it with. */
+  externalKubeconfig(name: string): string {
+    return join(this.run, `${name}.kubeconfig`);
+  }
   /** OCI image layout that `pack publish` writes to. */
   get packs(): string {
     return join(this.management, "packs");

@@ -11,6 +11,7 @@ import { SeamError, errorMessage } from "../../base/errors.ts";
 import { silentLog } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
 import { isRetryable } from "../../cluster/api-status-error.ts";
+import { connectKubernetes } from "../../cluster/kubernetes/connect-kubernetes.ts";
 import { type ConnectedCluster, httpCluster } from "../../cluster/kubernetes/http-cluster.ts";
 import { createDevelopmentTrust } from "../../trust/ca/development-trust.ts";
 import type { DevelopmentTrustPaths, TlsFiles } from "../../trust/ca/development-trust-paths.ts";
@@ -18,10 +19,13 @@ import { clientCredentials } from "../../trust/tls/client-credentials.ts";
 import type { ChildEvent } from "./child.ts";
 import { lockDirectory } from "./directory-lock.ts";
 import { EXAMPLE_PACK, publishExample } from "./example.ts";
+import { readExternalCluster } from "./external-cluster.ts";
 import { writeKubeconfig } from "./kubeconfig.ts";
 import { MeshLayout, prepareLayout } from "./layout.ts";
 import { awaitOrphans } from "./orphans.ts";
+import { prepareExternal } from "./prepare-external.ts";
 import { portClaims, requireFreePorts } from "./ports.ts";
+import { MANAGEMENT } from "./process-environment.ts";
 import { type Readiness, meshReadiness } from "./readiness.ts";
 import { registerClusters } from "./seed.ts";
 import { type MeshSettings, meshSettings, writeMeshSettings } from "./settings.ts";
@@ -41,6 +45,10 @@ export interface MeshOptions {
   readonly hubReplicas: number;
   /** PostgreSQL of the audit sink; absent: SQLite. */
   readonly auditSinkUrl?: string;
+  /** Kubeconfigs of clusters that have an API server of their own, by name (`management`, `tenant-1`, …); the others are embedded. */
+  readonly kubeconfigs: ReadonlyMap<string, string>;
+  /** Stands in for the nodes of those API servers. */
+  readonly simulateNodes: boolean;
   /** Publish the example pack and permissions. */
   readonly example: boolean;
   readonly program: AgentProgram;
@@ -98,15 +106,32 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
   prepareLayout(layout);
   const lock = lockDirectory(layout.lockFile, process.pid);
   let trust: DevelopmentTrustPaths;
-  const settings = meshSettings(names, options.portOffset, options.hubReplicas);
+  const external = new Map([...options.kubeconfigs].map(([name, file]) => [name, readExternalCluster(name, file)]));
+  const settings = meshSettings(names, options.portOffset, options.hubReplicas, external);
   try {
     await awaitOrphans(layout, { clock, signal });
     await requireFreePorts(portClaims(names, options.portOffset, options.hubReplicas));
     trust = await createDevelopmentTrust({ directory: layout.root, clusters: names, clock, random });
     writeMeshSettings(layout, settings);
-    writeKubeconfig(layout, settings, trust);
+    writeKubeconfig(layout, settings, trust, external);
     for (const name of ["management", ...settings.hubReplicas, ...names]) rmSync(layout.hold(name), { force: true });
   } catch (error) {
+    lock.release();
+    throw error;
+  }
+  const connections: ConnectedCluster[] = [];
+  const connect = async (name: string): Promise<void> => {
+    const kubeconfigPath = layout.externalKubeconfig(name);
+    const cluster = await connectKubernetes({ kubeconfigPath, userAgent: "seamctl", clock, random, log: silentLog });
+    connections.push(cluster);
+    await prepareExternal(name, cluster, { publicKeyFile: trust.signing.publicKey, clock, signal });
+    clusters.set(name, cluster);
+  };
+  const clusters = new Map<string, ConnectedCluster>();
+  try {
+    for (const name of external.keys()) await connect(name);
+  } catch (error) {
+    await Promise.all(connections.map((each) => each.close()));
     lock.release();
     throw error;
   }
@@ -118,6 +143,8 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
       portOffset: options.portOffset,
       hubReplicas: options.hubReplicas,
       ...(options.auditSinkUrl === undefined ? {} : { auditSinkUrl: options.auditSinkUrl }),
+      external: new Map([...external.keys()].map((name) => [name, layout.externalKubeconfig(name)])),
+      simulateNodes: options.simulateNodes,
     },
     options.program,
     {
@@ -138,18 +165,17 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
       random,
       log: silentLog,
     });
-  const management = client(settings.api, trust.operator);
-  const tenantClients = new Map<string, ConnectedCluster>();
-  const tenant = (name: string): ConnectedCluster => {
-    const known = tenantClients.get(name);
+  const clusterOf = (name: string, api: string | undefined, files: TlsFiles | undefined): ConnectedCluster => {
+    const known = clusters.get(name);
     if (known !== undefined) return known;
-    const found = settings.tenants.find((candidate) => candidate.name === name);
-    const files = trust.tenants.get(name);
-    if (found === undefined || files === undefined) throw new Error(`no tenant ${name} in this mesh`);
-    const made = client(found.api, files.operator);
-    tenantClients.set(name, made);
+    if (api === undefined || files === undefined) throw new Error(`no cluster ${name} in this mesh`);
+    const made = client(api, files);
+    clusters.set(name, made);
     return made;
   };
+  const management = clusterOf(MANAGEMENT, settings.api, trust.operator);
+  const tenant = (name: string): ConnectedCluster =>
+    clusterOf(name, settings.tenants.find((each) => each.name === name)?.api, trust.tenants.get(name)?.operator);
   const fleet = fleetClients(settings, trust.operator);
   const seeding = new Seeding(async () => {
     await registerClusters(management, settings);
@@ -172,7 +198,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
       } finally {
         await supervisor.closed;
         fleet.close();
-        await Promise.all([management, ...tenantClients.values()].map((each) => each.close()));
+        await Promise.all([...clusters.values()].map((each) => each.close()));
         lock.release();
       }
     })(),

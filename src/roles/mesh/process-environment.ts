@@ -18,19 +18,32 @@ export interface MeshPlan {
   readonly hubReplicas: number;
   /** PostgreSQL of the audit sink; absent: SQLite, which serves one replica. */
   readonly auditSinkUrl?: string;
+  /** Clusters with an API server of their own, with the kubeconfig of each. */
+  readonly external: ReadonlyMap<string, string>;
+  /** Stands in for the nodes of external clusters, which have none. */
+  readonly simulateNodes: boolean;
 }
 
 /** Period of heartbeats of several replicas, milliseconds: one that hangs is left after some 6 s. */
 const REPLICA_HEARTBEAT_MS = 2_000;
 
-function embedded(directory: string, port: number, server: TlsFiles): Record<string, string> {
+/** Where the process of a cluster finds it: an API server elsewhere, or an embedded one that it serves itself. */
+function clusterEnvironment(
+  plan: MeshPlan,
+  name: string,
+  directory: string,
+  port: number,
+  server: TlsFiles,
+): Record<string, string> {
+  const kubeconfig = plan.external.get(name);
+  if (kubeconfig !== undefined) return { KUBECONFIG: kubeconfig, SIMULATED_NODES: String(plan.simulateNodes) };
   return {
     EMBEDDED_CLUSTER_DIR: directory,
     EMBEDDED_API_ADDR: `${LOOPBACK}:${port}`,
     EMBEDDED_API_CA_CERT_PATH: server.ca,
     EMBEDDED_API_CERT_PATH: server.certificate,
     EMBEDDED_API_KEY_PATH: server.key,
-    EMBEDDED_SIMULATED_NODES: "true",
+    SIMULATED_NODES: "true",
   };
 }
 
@@ -43,7 +56,7 @@ export function managementEnvironment(plan: MeshPlan): Record<string, string> {
     CLUSTER_REF: MANAGEMENT,
     POD_NAME: `${MANAGEMENT}-0`,
     ...(plan.hubReplicas > 1 ? { HUB_REPLICA: "off" } : hubEnvironment(plan, ports)),
-    ...embedded(join(layout.management, "cluster"), ports.api, trust.apiServer),
+    ...clusterEnvironment(plan, MANAGEMENT, join(layout.management, "cluster"), ports.api, trust.apiServer),
   };
 }
 
@@ -114,7 +127,7 @@ export function tenantEnvironment(plan: MeshPlan, name: string, index: number): 
     WEBHOOK_CA_CERT_PATH: trust.webhook.ca,
     WEBHOOK_TLS_CERT_PATH: trust.webhook.certificate,
     WEBHOOK_TLS_KEY_PATH: trust.webhook.key,
-    ...embedded(join(directory, "cluster"), ports.api, trust.apiServer),
+    ...clusterEnvironment(plan, name, join(directory, "cluster"), ports.api, trust.apiServer),
   };
 }
 

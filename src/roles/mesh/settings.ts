@@ -1,7 +1,9 @@
 import { renameSync, writeFileSync } from "node:fs";
 import { SeamError } from "../../base/errors.ts";
 import { type JsonObject, isJsonObject } from "../../base/json.ts";
+import type { ExternalCluster } from "./external-cluster.ts";
 import { type MeshLayout } from "./layout.ts";
+import { MANAGEMENT } from "./process-environment.ts";
 import { hubPorts, hubReplicaNames, managementPorts, tenantPorts } from "./ports.ts";
 
 /** Where the parts of a running mesh are, as `up` writes it to `mesh.json` for the commands that look for it. */
@@ -16,6 +18,8 @@ export interface MeshSettings {
   readonly api: string;
   /** Processes of the hub when there are several; empty when management is the hub. */
   readonly hubReplicas: readonly string[];
+  /** Clusters with an API server of their own; the others are embedded. */
+  readonly external: readonly string[];
   readonly tenants: readonly TenantSettings[];
 }
 
@@ -29,7 +33,12 @@ export interface TenantSettings {
 }
 
 /** Settings of a mesh with these tenants. */
-export function meshSettings(tenants: readonly string[], portOffset: number, hubReplicas = 1): MeshSettings {
+export function meshSettings(
+  tenants: readonly string[],
+  portOffset: number,
+  hubReplicas = 1,
+  external: ReadonlyMap<string, ExternalCluster> = new Map(),
+): MeshSettings {
   const own = managementPorts(portOffset);
   const fleet = Array.from(
     { length: hubReplicas },
@@ -38,16 +47,17 @@ export function meshSettings(tenants: readonly string[], portOffset: number, hub
   return {
     fleet: hubReplicas === 1 ? fleet : `ipv4:${fleet}`,
     hubReplicas: hubReplicaNames(hubReplicas),
+    external: [...external.keys()],
     federation: `127.0.0.1:${own.federation}`,
     ops: `http://127.0.0.1:${own.ops}`,
-    api: `https://127.0.0.1:${own.api}`,
+    api: external.get(MANAGEMENT)?.server ?? `https://127.0.0.1:${own.api}`,
     tenants: tenants.map((name, at) => {
       const ports = tenantPorts(at + 1, portOffset);
       return {
         name,
         permission: `127.0.0.1:${ports.permission}`,
         ops: `http://127.0.0.1:${ports.ops}`,
-        api: `https://127.0.0.1:${ports.api}`,
+        api: external.get(name)?.server ?? `https://127.0.0.1:${ports.api}`,
       };
     }),
   };
@@ -80,6 +90,7 @@ export function parseMeshSettings(value: JsonObject, file: string): MeshSettings
     api: text(value, "api"),
     // Absent in the file of an older build.
     hubReplicas: names(value["hubReplicas"]),
+    external: names(value["external"]),
     tenants: tenants.filter(isJsonObject).map((tenant) => ({
       name: text(tenant, "name"),
       permission: text(tenant, "permission"),

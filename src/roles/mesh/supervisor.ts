@@ -65,7 +65,8 @@ export function startSupervisor(
     holdFile: layout.hold(name),
   });
   const specs = [
-    spec(MANAGEMENT, managementEnvironment(plan)),
+    // Several replicas on an API server of its own leave the management process nothing to do.
+    ...(plan.hubReplicas > 1 && plan.external.has(MANAGEMENT) ? [] : [spec(MANAGEMENT, managementEnvironment(plan))]),
     ...hubReplicaNames(plan.hubReplicas).map((name, at) => spec(name, replicaEnvironment(plan, at + 1))),
     ...plan.tenants.map((name, at) => spec(name, tenantEnvironment(plan, name, at + 1))),
   ];

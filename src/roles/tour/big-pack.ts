@@ -14,7 +14,7 @@ export function writeBigPack(directory: string, name: string, count: number): vo
     objects.push({
       apiVersion: "v1",
       kind: "ConfigMap",
-      metadata: { name: `page-${String(at).padStart(4, "0")}`, namespace: name },
+      metadata: { name: `page-${String(at).padStart(4, "0")}`, namespace: name, labels },
       data: { page: `${at} `.repeat(Math.ceil(4096 / `${at} `.length)) },
     });
   }

@@ -1,6 +1,7 @@
 import { join } from "node:path";
-import { ConfigMap, Deployment } from "../../api/builtin.ts";
+import { ConfigMap, type ConfigMapObject, Deployment } from "../../api/builtin.ts";
 import { ItemReport_Level } from "../../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
+import type { ObjectList } from "../../cluster/cluster.ts";
 import { EXAMPLE_PACK, exampleDirectory } from "../mesh/example.ts";
 import { writeBigPack } from "./big-pack.ts";
 import type { TourGuide } from "./guide.ts";
@@ -156,18 +157,23 @@ async function healDrift(guide: TourGuide): Promise<readonly string[]> {
   return lines;
 }
 
+/** The ConfigMaps of the big pack; every namespace holds one that is not a pack's. */
+function pages(guide: TourGuide, tenant: string): Promise<ObjectList<ConfigMapObject>> {
+  return guide.mesh.tenant(tenant).list(ConfigMap, { namespace: BIG, labelSelector: `app=${BIG}`, limit: 500 });
+}
+
 async function killAgentInDelivery(guide: TourGuide): Promise<readonly string[]> {
   const tenant = "tenant-3";
   const directory = join(guide.directory, BIG);
   writeBigPack(directory, BIG, BIG_OBJECTS);
   await guide.publish(directory, BIG, "v1.0.0");
   const applied = await guide.until("the first objects of the delivery", async () => {
-    const list = await guide.mesh.tenant(tenant).list(ConfigMap, { namespace: BIG, limit: 500 });
+    const list = await pages(guide, tenant);
     return list.items.length > 0 ? list.items.length : new NotYet("no object yet");
   });
   await guide.kill9(tenant);
   const status = await guide.delivered(BIG, "v1.0.0");
-  const after = await guide.mesh.tenant(tenant).list(ConfigMap, { namespace: BIG, limit: 500 });
+  const after = await pages(guide, tenant);
   if (after.items.length !== BIG_OBJECTS)
     throw new Error(`expected ${BIG_OBJECTS} ConfigMaps, found ${after.items.length}`);
   const receipt = status.receipts.find((each) => each.cluster === tenant && each.name === `${BIG}-${tenant}`);
@@ -229,13 +235,13 @@ async function refuseAlteredBlob(guide: TourGuide): Promise<readonly string[]> {
       ? explained
       : new NotYet(explained.lastError || explained.blockingReason || "no refusal yet");
   });
-  const kept = await guide.mesh.tenant(tenant).list(ConfigMap, { namespace: BIG, limit: 500 });
+  const kept = await pages(guide, tenant);
   if (kept.items.length !== BIG_OBJECTS)
     throw new Error(`the last good version is damaged: ${kept.items.length} ConfigMaps`);
   restore();
   for (const name of tenants) await guide.retry(name, BIG);
   await guide.delivered(BIG, "v2.0.0");
-  const pruned = await guide.mesh.tenant(tenant).list(ConfigMap, { namespace: BIG, limit: 500 });
+  const pruned = await pages(guide, tenant);
   return [
     `${tenant}: ${refused.lastError}`,
     `quarantined; the ${kept.items.length} ConfigMaps of v1.0.0 are untouched`,

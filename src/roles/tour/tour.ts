@@ -11,13 +11,16 @@ import { TourGuide } from "./guide.ts";
 import { tourSteps } from "./steps.ts";
 
 /** Tenants of the tour. */
-const TENANTS = 3;
+export const TOUR_TENANTS = 3;
 
 /** What the tour needs. */
 export interface TourOptions {
   /** Emptied first when it is a state directory of seamctl. */
   readonly directory: string;
   readonly portOffset: number;
+  /** Kubeconfigs of clusters that have an API server of their own. */
+  readonly kubeconfigs: ReadonlyMap<string, string>;
+  readonly simulateNodes: boolean;
   readonly program: AgentProgram;
   readonly clock: Clock;
   readonly random: Random;
@@ -35,8 +38,10 @@ export async function runTour(options: TourOptions): Promise<boolean> {
   const mesh = await startMesh({
     hubReplicas: 1,
     directory: options.directory,
-    tenants: TENANTS,
+    tenants: TOUR_TENANTS,
     portOffset: options.portOffset,
+    kubeconfigs: options.kubeconfigs,
+    simulateNodes: options.simulateNodes,
     example: true,
     program: options.program,
     clock,

@@ -5,6 +5,12 @@ import { MAX_HUB_REPLICAS, MAX_TENANTS } from "../../../roles/mesh/ports.ts";
 import { agentProgram } from "../agent-program.ts";
 import { type CommandContext, UsageError } from "../context.ts";
 import { Screen } from "../screen.ts";
+import {
+  kubeconfigsOf,
+  managementKubeconfigOption,
+  simulateNodesOption,
+  tenantKubeconfigOption,
+} from "./external-clusters.ts";
 
 /** How often the screen is renewed, milliseconds. */
 const REFRESH_MS = 500;
@@ -18,6 +24,9 @@ export interface UpOptions {
   readonly portOffset: number;
   readonly hubReplicas: number;
   readonly auditSinkUrl?: string;
+  readonly managementKubeconfig?: string;
+  readonly tenantKubeconfig: readonly string[];
+  readonly simulateNodes?: boolean;
   readonly example: boolean;
   readonly exitWhenReady?: boolean;
   readonly timeout: number;
@@ -47,6 +56,9 @@ export function upCommand(program: Command, context: CommandContext): void {
       1,
     )
     .option("--audit-sink-url <url>", "keep the audit log in this PostgreSQL: postgres://USER@HOST/DATABASE")
+    .addOption(managementKubeconfigOption())
+    .addOption(tenantKubeconfigOption())
+    .addOption(simulateNodesOption())
     .option("--no-example", "start without the example pack and permissions")
     .option("--exit-when-ready", "print the summary and stop everything as soon as the mesh is ready")
     .option(
@@ -57,7 +69,7 @@ export function upCommand(program: Command, context: CommandContext): void {
     )
     .addHelpText(
       "after",
-      "\nExamples:\n  seamctl up\n  seamctl up --tenants 10 --dir /tmp/ten --port-offset 100\n  seamctl up --hub-replicas 3 --audit-sink-url 'postgres://seam@localhost/audit?sslmode=disable'\n  seamctl up --exit-when-ready --timeout 60\n\nExit code: 0 after Ctrl-C or when ready, 1 when not ready in time or when the mesh cannot start.",
+      "\nExamples:\n  seamctl up\n  seamctl up --tenants 10 --dir /tmp/ten --port-offset 100\n  seamctl up --hub-replicas 3 --audit-sink-url 'postgres://seam@localhost/audit?sslmode=disable'\n  seamctl up --management-kubeconfig ~/mgmt.yaml --tenant-kubeconfig ~/edge-1.yaml\n  seamctl up --exit-when-ready --timeout 60\n\nExit code: 0 after Ctrl-C or when ready, 1 when not ready in time or when the mesh cannot start.",
     )
     .action((options: UpOptions) => runUp(options, context));
 }
@@ -78,6 +90,8 @@ async function runUp(options: UpOptions, context: CommandContext): Promise<void>
     portOffset: options.portOffset,
     hubReplicas: options.hubReplicas,
     ...(options.auditSinkUrl === undefined ? {} : { auditSinkUrl: options.auditSinkUrl }),
+    kubeconfigs: kubeconfigsOf(options, options.tenants),
+    simulateNodes: options.simulateNodes === true,
     example: options.example,
     program: agentProgram(context.env),
     clock,

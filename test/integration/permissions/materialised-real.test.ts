@@ -22,8 +22,8 @@ const world = { ...randomWorld(new SeededRandom(44)), suspendedPrincipals: [] };
 
 function attributes(request: AccessRequest) {
   if (request.form === "path") return { nonResourceAttributes: { path: request.path, verb: request.verb } };
-  const { form, apiGroup, ...rest } = request;
-  return { resourceAttributes: { ...rest, group: apiGroup } };
+  const { verb, apiGroup: group, resource, subresource, name, namespace } = request;
+  return { resourceAttributes: { verb, group, resource, subresource, name, namespace } };
 }
 
 // Skipped without kube-apiserver and etcd: KUBEBUILDER_ASSETS names their folder (.ci/real-parts builds them).

@@ -1,4 +1,4 @@
-import { readdir } from "node:fs/promises";
+import { readFile, readdir } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
@@ -29,6 +29,7 @@ import {
   startPermissionHttp,
 } from "../permissions/http/start-permission-http.ts";
 import type { PermissionMethods } from "../permissions/service/permission-handlers.ts";
+import { type DecisionLogPolicy, parseDecisionLogPolicy } from "../permissions/service/decision-log-policy.ts";
 import { startPermissionService } from "../permissions/service/start-permission-service.ts";
 import { tokenReviews } from "../permissions/service/token-review.ts";
 import { openSnapshotStore } from "../permissions/store/snapshot-store.ts";
@@ -109,6 +110,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     store,
     cluster: clusterId,
     audit: facts,
+    ...(await decisionLog(env)),
     ...tokens,
     clock,
     random,
@@ -251,6 +253,22 @@ function materialises({ env }: AgentOptions): boolean {
     expected: `must be enforce or off, found ${JSON.stringify(text)}`,
     remedy: "off leaves the cluster's own RBAC alone and only reports how it differs",
   });
+}
+
+/** @throws SeamError `FileUnreadable` or `AuditPolicyInvalid` */
+async function decisionLog(env: AgentOptions["env"]): Promise<{ readonly decisionLog?: DecisionLogPolicy }> {
+  const path = env["AUDIT_POLICY_PATH"];
+  if (!path) return {};
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (cause) {
+    throw new SeamError(
+      { reason: "FileUnreadable", object: path, expected: `a file this process may read: ${errorMessage(cause)}` },
+      { cause },
+    );
+  }
+  return { decisionLog: parseDecisionLogPolicy(text, path) };
 }
 
 function auditCap(options: AgentOptions): { readonly auditCapBytes?: number } {

@@ -34,11 +34,19 @@ describe("DecisionAudit", () => {
       },
     };
     const audit = new DecisionAudit({ lane, clock: new ManualClock(), random: new SeededRandom(1), log: silentLog });
-    for (let i = 0; i < 3_000; i++) audit.record(record(i, false));
+    for (let i = 0; i < 3_000; i++) audit.record(record(i, true), true);
     expect(events).toHaveLength(1_024);
     expect(audit.dropped).toBe(1_976);
+    // Denies have a queue of their own behind the allows: these are all kept.
+    for (let i = 0; i < 60_000; i++) audit.record(record(i, false));
+    expect(events).toHaveLength(61_024);
+    for (let i = 0; i < 10_000; i++) audit.record(record(i, false));
+    expect(events).toHaveLength(65_536);
+    expect(audit.dropped).toBe(1_976 + 5_488);
     open();
-    await expect.poll(() => events.at(-1)).toMatchObject({ action: "authz.dropped", decision: "system", count: 1_976 });
+    await expect
+      .poll(() => events.at(-1))
+      .toMatchObject({ action: "authz.dropped", decision: "system", count: 7_464, denies: 5_488 });
     expect(audit.dropped).toBe(0);
   });
 
@@ -64,6 +72,30 @@ describe("DecisionAudit", () => {
     await clock.advance(3_600_000);
     audit.record(record(1, true));
     expect(events.length).toBe(before + 1);
+  });
+
+  it("samples and masks by the first rule of its policy that matches, and denies whatever it says", () => {
+    const events: JsonObject[] = [];
+    const lane = {
+      audit: (event: JsonObject) => {
+        events.push(event);
+        return Promise.resolve();
+      },
+    };
+    const policy = {
+      allowSampleRate: 1,
+      rules: [{ principals: ["user1"], allowSampleRate: 0, mask: ["resource", "namespace"] }],
+    } as const;
+    const parts = { lane, clock: new ManualClock(), random: new SeededRandom(1), log: silentLog, policy };
+    const audit = new DecisionAudit(parts);
+    audit.record(record(1, true));
+    audit.record(record(2, true));
+    audit.record(record(1, false));
+    expect(events).toMatchObject([
+      { subject: "user2", resource: "/healthz" },
+      { subject: "user1", resource: "***", decision: "deny" },
+    ]);
+    expect(events[1]).not.toHaveProperty("namespace");
   });
 
   it("keeps serving when the lane fails", async () => {

@@ -6,6 +6,14 @@ import type { Log } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
 import type { DecisionCode } from "../decision/decision-code.ts";
 import { combinedResource } from "../../api/rbac/match.ts";
+import {
+  DEFAULT_DECISION_LOG_POLICY,
+  type DecisionLogPolicy,
+  type LoggedDecision,
+  MASKED,
+  type MaskableMember,
+  ruleFor,
+} from "./decision-log-policy.ts";
 import type { AccessRequest } from "../rules/access-request.ts";
 
 /** Where audit events go; numbering and hash chain are its own. */
@@ -32,10 +40,13 @@ export interface DecisionRecord {
   readonly matchedPolicy: string;
 }
 
-/** Share of allowed decisions that are logged (R-18.8). */
-export const ALLOW_SAMPLE_RATE = 0.01;
-/** Events under way at once; beyond it they are counted, not queued (permissions §12.4). */
-const MAX_IN_FLIGHT = 1_024;
+/** Allows under way at once; beyond it they are counted, not queued (permissions §12.4). */
+const MAX_ALLOWS_IN_FLIGHT = 1_024;
+/**
+ * Events under way at once, denies among them: some seconds of a log that stands still at the rate of a busy service. A decision never
+ * waits for its log, so beyond this even a deny is counted instead.
+ */
+const MAX_IN_FLIGHT = 65_536;
 /** Distinct (principal, verb, resource) remembered per hour for "first seen". */
 const MAX_SEEN = 8_192;
 const HOUR_MS = 3_600_000;
@@ -46,17 +57,21 @@ export interface DecisionAuditOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  readonly policy?: DecisionLogPolicy;
 }
 
 /**
- * Decision log (permissions §12.4): denies always, allows sampled plus the first of each kind per hour, explanations always. Never
- * blocks a decision: what the lane cannot take at once is counted and reported as `authz.dropped`.
+ * Decision log (permissions §12.4): denies always, allows sampled by policy plus the first of each kind per hour, explanations always.
+ * Never blocks a decision: allows that the lane cannot take at once are counted and reported as `authz.dropped`, denies only after a
+ * far longer queue.
  */
 export class DecisionAudit {
   readonly #options: DecisionAuditOptions;
   readonly #timestamps = new Timestamps();
   #inFlight = 0;
   #dropped = 0;
+  /** How many of the dropped were denies. */
+  #deniesDropped = 0;
   #seen = new Set<string>();
   #seenHour = -1;
 
@@ -70,12 +85,16 @@ export class DecisionAudit {
   }
 
   record(record: DecisionRecord, always = false): void {
-    if (record.allowed && !always && !this.#isSampled(record)) return;
-    if (this.#inFlight >= MAX_IN_FLIGHT) {
+    const policy = this.#options.policy ?? DEFAULT_DECISION_LOG_POLICY;
+    const rule = policy.rules.length === 0 ? undefined : ruleFor(policy, loggedDecision(record));
+    const sampleRate = rule?.allowSampleRate ?? policy.allowSampleRate;
+    if (record.allowed && !always && !this.#isSampled(record, sampleRate)) return;
+    if (this.#inFlight >= (record.allowed ? MAX_ALLOWS_IN_FLIGHT : MAX_IN_FLIGHT)) {
       this.#dropped++;
+      if (!record.allowed) this.#deniesDropped++;
       return;
     }
-    this.#send(this.#eventOf(record));
+    this.#send(masked(this.#eventOf(record), rule?.mask));
   }
 
   #send(event: JsonObject): void {
@@ -84,6 +103,7 @@ export class DecisionAudit {
       .audit(event)
       .catch((error: unknown) => {
         this.#dropped++;
+        if (event["decision"] === "deny") this.#deniesDropped++;
         this.#options.log.warn({ detail: errorMessage(error) }, "an audit event could not be stored");
       })
       .finally(() => {
@@ -93,14 +113,17 @@ export class DecisionAudit {
   }
 
   #reportDropped(): void {
-    if (this.#dropped === 0 || this.#inFlight > MAX_IN_FLIGHT / 2) return;
+    if (this.#dropped === 0 || this.#inFlight > MAX_ALLOWS_IN_FLIGHT / 2) return;
     const count = this.#dropped;
+    const denies = this.#deniesDropped;
     this.#dropped = 0;
+    this.#deniesDropped = 0;
     this.#inFlight++;
     this.#options.lane
-      .audit({ ...this.#head("authz.dropped"), decision: "system", count })
+      .audit({ ...this.#head("authz.dropped"), decision: "system", count, denies })
       .catch((error: unknown) => {
         this.#dropped += count;
+        this.#deniesDropped += denies;
         this.#options.log.warn({ detail: errorMessage(error), count }, "dropped decisions could not be reported");
       })
       .finally(() => {
@@ -108,8 +131,9 @@ export class DecisionAudit {
       });
   }
 
-  #isSampled(record: DecisionRecord): boolean {
-    if (this.#options.random.next() < ALLOW_SAMPLE_RATE) return true;
+  #isSampled(record: DecisionRecord, sampleRate: number): boolean {
+    if (sampleRate === 0) return false;
+    if (this.#options.random.next() < sampleRate) return true;
     const hour = Math.floor(this.#options.clock.monotonic() / HOUR_MS);
     if (hour !== this.#seenHour) {
       this.#seenHour = hour;
@@ -151,6 +175,21 @@ export class DecisionAudit {
       ...(request?.form === "resource" && request.namespace !== "" && { namespace: request.namespace }),
     };
   }
+}
+
+/** What a policy looks at. */
+function loggedDecision({ principal, request, query }: DecisionRecord): LoggedDecision {
+  return {
+    principal,
+    verb: request?.verb ?? query,
+    resource: request === undefined ? "" : resourceText(request),
+  };
+}
+
+function masked(event: JsonObject, members: readonly MaskableMember[] | undefined): JsonObject {
+  if (members === undefined) return event;
+  const hidden = members.filter((name) => event[name] !== undefined);
+  return { ...event, ...Object.fromEntries(hidden.map((name) => [name, MASKED])) };
 }
 
 function resourceText(request: AccessRequest): string {

@@ -12,6 +12,7 @@ import type { TlsSource } from "../../trust/tls/tls-material.ts";
 import type { SnapshotStore } from "../store/snapshot-store.ts";
 import { authenticateCaller } from "./caller.ts";
 import { type AuditLane, DecisionAudit } from "./decision-audit.ts";
+import type { DecisionLogPolicy } from "./decision-log-policy.ts";
 import { type PermissionMethods, permissionMethods, permissionService } from "./permission-handlers.ts";
 
 /** Options of {@link startPermissionService}. */
@@ -26,6 +27,8 @@ export interface PermissionServiceOptions {
   /** Cluster id that is served; must be the store's. */
   readonly cluster: string;
   readonly audit: AuditLane;
+  /** What of the decisions is logged; absent: {@link DEFAULT_DECISION_LOG_POLICY}. */
+  readonly decisionLog?: DecisionLogPolicy;
   /** Takes service-account tokens as well, when given. */
   readonly authenticateToken?: GrpcServerOptions["authenticateToken"];
   readonly clock: Clock;
@@ -61,7 +64,13 @@ export async function startPermissionService(options: PermissionServiceOptions):
       field: "cluster",
       expected: `the store's cluster ${store.cluster}, found ${options.cluster}`,
     });
-  const audit = new DecisionAudit({ lane: options.audit, clock, random, log });
+  const audit = new DecisionAudit({
+    lane: options.audit,
+    clock,
+    random,
+    log,
+    ...(options.decisionLog !== undefined && { policy: options.decisionLog }),
+  });
   const health = new HealthRegistry();
   const show = (): void => {
     const { freshness, ageMs } = store.state();

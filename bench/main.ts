@@ -1,8 +1,9 @@
 import type { Bench } from "./bench.ts";
+import { audit } from "./audit/audit-bench.ts";
 import { federation } from "./federation/federation-bench.ts";
 import { permissions } from "./permissions/permissions-bench.ts";
 
-const BENCHES: readonly Bench[] = [federation, permissions];
+const BENCHES: readonly Bench[] = [audit, federation, permissions];
 
 const [name, ...args] = process.argv.slice(2);
 const bench = BENCHES.find((one) => one.name === name);

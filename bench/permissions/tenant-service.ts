@@ -9,6 +9,7 @@ import { systemClock } from "../../src/base/clock.ts";
 import { silentLog } from "../../src/base/log.ts";
 import { systemRandom } from "../../src/base/random.ts";
 import { createPrometheusMetrics } from "../../src/ops/metrics/prometheus-metrics.ts";
+import type { AuditLane } from "../../src/permissions/service/decision-audit.ts";
 import { startPermissionService } from "../../src/permissions/service/start-permission-service.ts";
 import { type SnapshotContent, encodeContent } from "../../src/permissions/snapshot/content.ts";
 import { signStatement } from "../../src/permissions/snapshot/statement.ts";
@@ -53,8 +54,11 @@ function emptyService(): GrpcService {
   return { descriptor: Health, definition, bind: () => implementation };
 }
 
-/** Starts both with a first snapshot. */
-export async function startTenantService(first: SnapshotContent): Promise<TenantService> {
+/** Starts both with a first snapshot; without `audit` nothing is logged. */
+export async function startTenantService(
+  first: SnapshotContent,
+  audit: AuditLane = { audit: () => Promise.resolve() },
+): Promise<TenantService> {
   const directory = await mkdtemp(join(tmpdir(), "bench-permissions-"));
   const stop = new AbortController();
   const common = { clock: systemClock, log: silentLog, signal: stop.signal };
@@ -87,7 +91,7 @@ export async function startTenantService(first: SnapshotContent): Promise<Tenant
     ...listen,
     store,
     cluster,
-    audit: { audit: () => Promise.resolve() },
+    audit,
     random: systemRandom,
     metrics: createPrometheusMetrics(),
   });

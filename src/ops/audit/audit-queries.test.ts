@@ -124,6 +124,27 @@ it("follows the log without missing or repeating an event", async () => {
   expect(seen).toEqual(Array.from({ length: 602 }, (_, at) => BigInt(at + 4)));
 });
 
+it("goes on where a tail ended, and refuses a place of another search", async () => {
+  await store("t1", 3);
+  const stop = new AbortController();
+  const first = queries.tail(create(TailEventsRequestSchema, { last: 1 }), stop.signal);
+  const begun = await first.next();
+  if (begun.done === true) throw new Error("a tail begins with its place");
+  expect(begun.value.events.map(({ sequence }) => sequence)).toEqual([3n]);
+  stop.abort();
+  await store("t1", 4);
+  const resumeToken = begun.value.position;
+  const again = queries.tail(create(TailEventsRequestSchema, { last: 1, resumeToken }), never);
+  const next = await again.next();
+  if (next.done === true) throw new Error("the tail goes on");
+  expect(next.value.events.map(({ sequence }) => sequence)).toEqual([4n, 5n, 6n, 7n]);
+  await again.return(undefined);
+  const filter = { cluster: "t2" };
+  await expect(queries.tail(create(TailEventsRequestSchema, { resumeToken, filter }), never).next()).rejects.toThrow(
+    /resume_token/,
+  );
+});
+
 it("verifies every chain while appends go on", async () => {
   await store("t1", 100);
   await store("t2", 7);

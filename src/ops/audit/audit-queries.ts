@@ -33,7 +33,8 @@ export class AuditQueries {
     const filter = auditFilter(request.filter);
     const size = sizeOf("page_size", request.pageSize) || DEFAULT_PAGE;
     const events: AuditLogEvent[] = [];
-    let position = request.pageToken === "" ? undefined : positionOf(filter, request.pageToken);
+    let position =
+      request.pageToken === "" ? undefined : positionOf(filter, request.pageToken, "page_token", "next_page_token");
     for (let looks = 0; looks < MAX_LOOKS; looks++) {
       signal.throwIfAborted();
       const found = await this.#reader.scan({ filter, order: "newest", position, limit: size - events.length });
@@ -46,9 +47,14 @@ export class AuditQueries {
   }
 
   /** The last events, then further ones in the order of their arrival. A slow reader is waited for; it misses nothing. */
-  async *tail(request: TailEventsRequest, signal: AbortSignal): AsyncGenerator<{ events: AuditLogEvent[] }> {
+  async *tail(
+    request: TailEventsRequest,
+    signal: AbortSignal,
+  ): AsyncGenerator<{ events: AuditLogEvent[]; position: string }> {
     const filter = auditFilter(request.filter);
     const last = sizeOf("last", request.last);
+    const resumed =
+      request.resumeToken === "" ? undefined : positionOf(filter, request.resumeToken, "resume_token", "position");
     let wake = (): void => {};
     let stored = false;
     const stop = this.#reader.subscribe(() => {
@@ -58,19 +64,18 @@ export class AuditQueries {
     const onAbort = (): void => wake();
     signal.addEventListener("abort", onAbort);
     try {
-      let position = await this.#reader.newest();
-      const before = last === 0 ? [] : await this.#lastUpTo(filter, position, last, signal);
-      if (before.length > 0) yield { events: before };
+      let position: bigint;
+      if (resumed === undefined) {
+        position = await this.#reader.newest();
+        const events = last === 0 ? [] : await this.#lastUpTo(filter, position, last, signal);
+        yield { events, position: tokenOf(filter, position) };
+      } else position = resumed;
       while (!signal.aborted) {
         stored = false;
         const found = await this.#reader.scan({ filter, order: "oldest", position, limit: TAIL_CHUNK });
-        if (found.events.length > 0) yield { events: found.events.map(auditRow) };
-        if (found.next !== undefined) {
-          position = found.next;
-          continue;
-        }
-        const newest = found.events.at(-1);
-        if (newest !== undefined) position = newest.arrival;
+        position = found.next ?? found.events.at(-1)?.arrival ?? position;
+        if (found.events.length > 0) yield { events: found.events.map(auditRow), position: tokenOf(filter, position) };
+        if (found.next !== undefined) continue;
         if (stored || signal.aborted) continue;
         await new Promise<void>((resolve) => {
           wake = resolve;
@@ -113,12 +118,10 @@ function tokenOf(filter: AuditFilter, position: bigint): string {
   return Buffer.from(`${position}.${digestOf(filter)}`).toString("base64url");
 }
 
-function positionOf(filter: AuditFilter, token: string): bigint {
+function positionOf(filter: AuditFilter, token: string, field: string, source: string): bigint {
   const [number = "", digest] = Buffer.from(token.slice(0, 128), "base64url").toString().split(".");
   if (!/^[0-9]{1,16}$/.test(number) || digest !== digestOf(filter))
-    throw invalid([
-      { field: "page_token", description: "is the next_page_token of the page before, of the same filter" },
-    ]);
+    throw invalid([{ field, description: `is the ${source} of a message before, of the same filter` }]);
   return BigInt(number);
 }
 

@@ -1,3 +1,4 @@
+import { readFile, rename, writeFile } from "node:fs/promises";
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { Command } from "commander";
@@ -12,6 +13,8 @@ import {
   type VerifyChainsResponse,
   VerifyChainsResponseSchema,
 } from "../../../api/gen/conductor/fleet/v1alpha1/audit_pb.ts";
+import { GrpcStatusError, Status } from "../../../api/grpc/status-error.ts";
+import { errorMessage } from "../../../base/errors.ts";
 import { isJsonObject } from "../../../base/json.ts";
 import { withAudit } from "../clients.ts";
 import { type CommandContext, type ReadOptions, UsageError, withRead } from "../context.ts";
@@ -158,15 +161,65 @@ function queryCommand(audit: Command, context: CommandContext): void {
 function tailCommand(audit: Command, context: CommandContext): void {
   withFilter(audit.command("tail").description("follow the log until Ctrl-C"))
     .option("--last <n>", "print so many earlier events first", countFlag("--last", PAGE), 10)
-    .addHelpText("after", "\nExamples:\n  seamctl audit tail\n  seamctl audit tail --decision deny --last 0 -o json")
-    .action(async (options: FilterOptions & { readonly last: number }) => {
-      const request = { filter: filterOf(options, context.clock.now()), last: options.last };
-      await withAudit(options, async (client) => {
-        for await (const { events } of client.tailEvents(request, { signal: context.signal }))
-          for (const event of events)
-            context.output.out(options.output === "json" ? messageJson(AuditLogEventSchema, event) : lineOf(event));
-      });
+    .option("--position-file <path>", "keep the place in this file, and go on there when started again")
+    .addHelpText(
+      "after",
+      "\nA lost connection is made again, and the log goes on where it was.\n\nExamples:\n  seamctl audit tail\n  seamctl audit tail --decision deny --last 0 -o json\n  seamctl audit tail --position-file /var/lib/export/position -o json",
+    )
+    .action(async (options: TailOptions) => {
+      const filter = filterOf(options, context.clock.now());
+      let resumeToken = options.positionFile === undefined ? "" : await readPosition(options.positionFile);
+      const follow = (): Promise<void> =>
+        withAudit(options, async (client) => {
+          const request = { filter, last: options.last, resumeToken };
+          for await (const { events, position } of client.tailEvents(request, { signal: context.signal })) {
+            for (const event of events)
+              context.output.out(options.output === "json" ? messageJson(AuditLogEventSchema, event) : lineOf(event));
+            resumeToken = position;
+            if (options.positionFile !== undefined) await writePosition(options.positionFile, position);
+          }
+        });
+      while (!context.signal.aborted) {
+        try {
+          await follow();
+        } catch (error) {
+          const lost = error instanceof GrpcStatusError && error.code === Status.UNAVAILABLE;
+          if (context.signal.aborted || !lost || resumeToken === "") throw error;
+          context.output.err(`connection lost (${error.details}); going on in ${RECONNECT_MS / 1_000} s`);
+        }
+        await context.clock.sleep(RECONNECT_MS, context.signal).catch(() => {
+          // Ctrl-C
+        });
+      }
     });
+}
+
+interface TailOptions extends FilterOptions {
+  readonly last: number;
+  readonly positionFile?: string;
+}
+
+/** Time before a lost connection is made again, milliseconds. */
+const RECONNECT_MS = 2_000;
+
+/** The place of an earlier tail; empty when there was none. */
+async function readPosition(path: string): Promise<string> {
+  try {
+    return (await readFile(path, "utf8")).trim();
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return "";
+    throw new UsageError(`--position-file ${path} cannot be read: ${errorMessage(error)}`);
+  }
+}
+
+/** Replaces the file at once: a crash leaves the place before or after, never half of one. */
+async function writePosition(path: string, position: string): Promise<void> {
+  try {
+    await writeFile(`${path}.new`, `${position}\n`);
+    await rename(`${path}.new`, path);
+  } catch (error) {
+    throw new UsageError(`--position-file ${path} cannot be written: ${errorMessage(error)}`);
+  }
 }
 
 /** A line of its own: what follows is not known, so nothing can be aligned with it. */

@@ -6,7 +6,10 @@ import type { RBACPolicy, RBACPolicySpec } from "../../api/kinds/rbac-policy.ts"
 import type { RBACProfile, RBACProfileSpec } from "../../api/kinds/rbac-profile.ts";
 import type { TalosCluster } from "../../api/kinds/talos-cluster.ts";
 import { type Random, SeededRandom, integerBetween } from "../../base/random.ts";
+import { UNIVERSE } from "../../../test/oracle/rule-universe.ts";
 import { indexOf } from "../../permissions/index/permission-index.ts";
+import { ruleAllows } from "../../permissions/rules/match.ts";
+import { ruleOf } from "../../permissions/rules/rule.ts";
 import { PermissionEngine, type PermissionView, type PermissionWorld } from "./permission-engine.ts";
 
 const CLUSTERS = ["c1", "c2", "c3"];
@@ -255,6 +258,45 @@ describe("PermissionEngine", () => {
       }
     }
     expect(granted).toBeGreaterThan(1_000);
+  });
+
+  it("Invariant 2: nothing that is granted lies beyond any ceiling over it, whatever the objects", () => {
+    let checked = 0;
+    for (let seed = 100; seed < 110; seed++) {
+      const random = new SeededRandom(seed);
+      const world = layeredWorld();
+      for (let step = 0; step < 30; step++) {
+        change(world, random);
+        const { snapshots } = new PermissionEngine().compute(worldOf(world));
+        for (const [cluster, { content }] of snapshots) {
+          const rulesOf = new Map(content.ruleSets.map(({ id, rules }) => [id, rules]));
+          const ceilingOf = (namespace: string, name: string) =>
+            world.sets.get(`${namespace}/${name}`)?.spec.permissions;
+          for (const { ruleSet, source } of content.subjects.flatMap(({ bindings }) => bindings)) {
+            const { profileNamespace: home, policy: name } = source;
+            const own = world.policies.get(`${home}/${name}`)?.spec.maximumPermissionSetRef ?? "";
+            const ceilings = [
+              ceilingOf("seam-system", "management-maximum"),
+              ceilingOf(home, own),
+              ...(home === "seam-system" ? [] : [ceilingOf(home, "cluster-maximum")]),
+            ];
+            for (const ceiling of ceilings) {
+              const granted = (rulesOf.get(ruleSet) ?? []).map(ruleOf);
+              // Without a ceiling nothing may be granted at all.
+              const beyond = UNIVERSE.filter(
+                (request) =>
+                  granted.some((rule) => ruleAllows(rule, request)) &&
+                  !(ceiling ?? []).some((rule) => ruleAllows(ruleOf(rule), request)),
+              );
+              if (beyond.length > 0)
+                throw new Error(`seed ${seed}, step ${step}, ${cluster}: ${JSON.stringify(beyond[0])}`);
+              checked++;
+            }
+          }
+        }
+      }
+    }
+    expect(checked).toBeGreaterThan(500);
   });
 
   it("re-computes only the clusters that a change touches", () => {

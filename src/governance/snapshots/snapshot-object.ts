@@ -1,6 +1,7 @@
 import { PermissionSnapshot } from "../../api/kinds/permission-snapshot.ts";
 import { ANNOTATIONS, FIELD_MANAGERS, LABELS, NAMESPACES, snapshotName } from "../../api/names.ts";
 import { type Clock, rfc3339Seconds } from "../../base/clock.ts";
+import { canonicalJson } from "../../base/canonical-json.ts";
 import { sha256Hex } from "../../base/digest.ts";
 import type { JsonObject } from "../../base/json.ts";
 import type { Cluster } from "../../cluster/cluster.ts";
@@ -70,7 +71,9 @@ export async function writeSnapshotObject(
     (sameVersion ? existing.spec.snapshotTimestamp : undefined) ?? rfc3339Seconds(statement.issuedAtMs);
   const annotations = annotationsOf(published);
   const shown = existing?.metadata.annotations?.[ANNOTATIONS.managementSpecHash];
-  if (existing !== undefined && sameVersion && shown === annotations[ANNOTATIONS.managementSpecHash]) return existing;
+  const spec = specOf(published, generatedAt);
+  if (existing !== undefined && shown === annotations[ANNOTATIONS.managementSpecHash] && says(existing, spec))
+    return existing;
   return cluster.patch(
     PermissionSnapshot,
     key,
@@ -80,11 +83,18 @@ export async function writeSnapshotObject(
         apiVersion: "guardian.ontai.dev/v1alpha1",
         kind: "PermissionSnapshot",
         metadata: { ...key, labels: { [LABELS.cluster]: tenant }, annotations },
-        spec: specOf(published, generatedAt),
+        spec,
       },
     },
     { fieldManager: FIELD_MANAGERS.permissionEngine, force: true },
   );
+}
+
+/** True when nobody has written anything else into it: the object is machine-written, and put right as soon as it is seen (permissions §15). */
+function says(existing: PermissionSnapshot, wanted: JsonObject): boolean {
+  const held = JSON.parse(JSON.stringify(existing.spec)) as JsonObject;
+  const own = Object.fromEntries(Object.keys(wanted).map((name) => [name, held[name] ?? null]));
+  return canonicalJson(own) === canonicalJson(wanted);
 }
 
 /** Writes the signer's part of the status; after the signed Secret, because only then the version is signed. */

@@ -1,6 +1,8 @@
+import { create } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { testKey } from "../../../test/oracle/signed-snapshots.ts";
 import { ConfigMap, Secret } from "../../api/builtin.ts";
+import { SnapshotReceiptReportSchema } from "../../api/gen/conductor/federation/v1alpha1/facts_pb.ts";
 import { IdentityBinding } from "../../api/kinds/identity-binding.ts";
 import { IdentityProvider } from "../../api/kinds/identity-provider.ts";
 import { PermissionSet } from "../../api/kinds/permission-set.ts";
@@ -22,6 +24,7 @@ import { verifyStatement } from "../../permissions/snapshot/verify-statement.ts"
 import { decodeEnvelope } from "../../trust/dsse.ts";
 import { type TestManagementCluster, openManagementCluster } from "../../../test/support/management-cluster.ts";
 import { readItem } from "../index/desired-items.ts";
+import { createHubFactStore } from "../../federation/hub/mirror/hub-fact-store.ts";
 import { SNAPSHOT_LEDGER } from "./snapshot-ledger.ts";
 import { type SnapshotSigning, type SnapshotSigningOptions, startSnapshotSigning } from "./start-snapshot-signing.ts";
 
@@ -306,6 +309,53 @@ describe("snapshot signing", () => {
     await management.cluster.delete(IdentityBinding, keyOf(binding));
   });
 
+  it("Invariant 3: provisioned has one writer", async () => {
+    const { metadata } = await management.cluster.get(RBACProfile, { namespace: home, name: "web" });
+    const writers = (metadata.managedFields ?? [])
+      .filter(({ fieldsV1 }) => JSON.stringify(fieldsV1).includes('"f:provisioned"'))
+      .map(({ manager, subresource }) => `${manager} ${subresource ?? ""}`);
+    expect(writers).toEqual(["guardian-engine status"]);
+  });
+
+  it("W12, Invariant 7: what somebody writes into a snapshot is never signed, and put right at once", async () => {
+    const snapshotKey = { namespace: "seam-system", name: "snapshot-tenant-1" };
+    const before = await management.cluster.get(PermissionSnapshot, snapshotKey);
+    const statement = await statementOf("tenant-1");
+    const [ruleSet, ...others] = before.spec.ruleSets ?? [];
+    if (ruleSet === undefined) throw new Error("no rule set");
+    const wide = { ...ruleSet, rules: [{ apiGroups: ["*"], resources: ["*"], verbs: ["*"] }] };
+    await management.cluster.update(PermissionSnapshot, {
+      ...before,
+      spec: { ...before.spec, ruleSets: [wide, ...others] },
+    });
+    await expect
+      .poll(async () => (await management.cluster.get(PermissionSnapshot, snapshotKey)).spec.ruleSets)
+      .toEqual(before.spec.ruleSets);
+    expect((await statementOf("tenant-1"))?.version).toBe(statement?.version);
+    expect(
+      (await contentOf("tenant-1")).ruleSets.flatMap(({ rules }) => rules.flatMap(({ verbs }) => verbs)),
+    ).not.toContain("*");
+  });
+
+  it("W16: conditions of several writers stand side by side", async () => {
+    const snapshotKey = { namespace: "seam-system", name: "snapshot-tenant-1" };
+    const facts = createHubFactStore({
+      cluster: management.cluster,
+      drift: async () => {},
+      clock: systemClock,
+      log: silentLog,
+    });
+    const { spec } = await management.cluster.get(PermissionSnapshot, snapshotKey);
+    const report = { snapshotVersion: spec.version, contentHash: spec.contentHash ?? "", syncStatus: "InSync" };
+    await facts.snapshotReceipt("tenant-1", create(SnapshotReceiptReportSchema, report));
+    await expect
+      .poll(async () => {
+        const { status } = await management.cluster.get(PermissionSnapshot, snapshotKey);
+        return (status?.conditions ?? []).map(({ type, status: holds }) => `${type}=${holds}`).sort();
+      })
+      .toEqual(["Acknowledged=True", "Fresh=True", "OutOfSync=False"]);
+  });
+
   it("replaces a forged or deleted Secret without a new version", async () => {
     const statement = await statementOf("tenant-1");
     const secret = await secretOf("tenant-1");
@@ -336,7 +386,7 @@ describe("snapshot signing", () => {
     expect((await statementOf("tenant-1"))?.epoch).toBeGreaterThan(statement?.epoch ?? 0);
   });
 
-  it("puts large content into chunks that the index still names as one blob", async () => {
+  it("W24: puts large content into chunks that the index still names as one blob", async () => {
     await management.addTenant("tenant-9");
     await expect.poll(() => sequenceOf("tenant-9")).toBe(1);
     const permissions = Array.from({ length: 20 }, (_, rule) => ({

@@ -17,7 +17,7 @@ import { SpokeSession } from "../../src/federation/session/spoke/spoke-session.t
 import { AgentStore, type AgentStoreCopy } from "./agent-store.ts";
 import { type BlobWorld, KEYS, KEY_IDS } from "./desired-state.ts";
 import type { ItemNack } from "../../src/federation/spoke/ports.ts";
-import type { Hub } from "./hub.ts";
+import type { SimulatedHub } from "./hub.ts";
 import { Link, type LinkEnd, Wire } from "./link.ts";
 import { Process } from "./process.ts";
 import { storedDocument } from "./stored-document.ts";
@@ -44,7 +44,7 @@ export class Agent {
   readonly #rate: EffectRate;
   readonly wire = new Wire();
   readonly #world: World;
-  readonly #hub: Hub;
+  readonly #hub: SimulatedHub;
   readonly #process: Process;
   #session: SpokeSession | undefined = undefined;
   #readys: SpokeReady[] = [];
@@ -68,7 +68,7 @@ export class Agent {
   handlersRun = 0;
 
   /** `twin`: not empty for a second agent with the certificate of another one. */
-  constructor(world: World, hub: Hub, cluster: string, blobs: BlobWorld, twin = "") {
+  constructor(world: World, hub: SimulatedHub, cluster: string, blobs: BlobWorld, twin = "") {
     this.#world = world;
     this.#process = new Process(world);
     this.#hub = hub;
@@ -322,7 +322,7 @@ export class Agent {
     const world = this.#world;
     switch (effect.type) {
       case "Dial":
-        this.#dial(effect.generation);
+        this.#dial(effect.generation, effect.endpoints);
         return;
       case "Send":
         this.#send(effect.generation, effect.frame);
@@ -409,7 +409,7 @@ export class Agent {
     }
   }
 
-  #dial(generation: number): void {
+  #dial(generation: number, endpoints: readonly string[]): void {
     const world = this.#world;
     world.trace(this.cluster, () => `dials (${generation})`);
     this.#process.after(world.between(5, 60), () => {
@@ -419,13 +419,18 @@ export class Agent {
         );
         return;
       }
-      const end: LinkEnd = {
-        frame: (envelope, bytes) => this.#received(generation, envelope, bytes),
-        closed: (reason) => this.#event(() => ({ type: "StreamClosed", generation, reason })),
-        blocked: () => this.#event(() => ({ type: "StreamBlocked", generation })),
-        drained: () => this.#event(() => ({ type: "StreamDrained", generation })),
+      // A stream ends with the process that dialled it: its generation is another stream's in the next life.
+      const { incarnation } = this.#process;
+      const here = (run: () => void): void => {
+        if (incarnation === this.#process.incarnation) run();
       };
-      const link = this.#hub.accept(this.cluster, (hubEnd) => new Link(world, this.wire, end, hubEnd));
+      const end: LinkEnd = {
+        frame: (envelope, bytes) => here(() => this.#received(generation, envelope, bytes)),
+        closed: (reason) => here(() => this.#event(() => ({ type: "StreamClosed", generation, reason }))),
+        blocked: () => here(() => this.#event(() => ({ type: "StreamBlocked", generation }))),
+        drained: () => here(() => this.#event(() => ({ type: "StreamDrained", generation }))),
+      };
+      const link = this.#hub.accept(this.cluster, (hubEnd) => new Link(world, this.wire, end, hubEnd), endpoints);
       if (link === undefined) {
         this.#step({ type: "DialFailed", generation, reason: "connection refused" });
         return;

@@ -5,11 +5,11 @@ import { wireLevel } from "../../src/federation/session/spoke/item-reports.ts";
 import type { ItemRecord } from "../../src/federation/session/spoke/record.ts";
 import type { Agent } from "./agent.ts";
 import type { DesiredState } from "./desired-state.ts";
-import type { Hub } from "./hub.ts";
+import type { SimulatedHub } from "./hub.ts";
 import { type HubStore, REFUSED_FACT } from "./hub-store.ts";
 
 /** What is still missing until one agent and the hub agree about everything; empty when nothing is. */
-export function checkConverged(agent: Agent, state: DesiredState, hub: Hub, healed: boolean): string {
+export function checkConverged(agent: Agent, state: DesiredState, hub: SimulatedHub, healed: boolean): string {
   if (!healed) return "faults go on";
   if (agent.session?.connected !== true) return "not connected";
   const { store } = agent;
@@ -48,7 +48,7 @@ function checkAudit({ store }: Agent, behind: HubStore): string {
   return "";
 }
 
-function checkItems(agent: Agent, state: DesiredState, hub: Hub): string {
+function checkItems(agent: Agent, state: DesiredState, hub: SimulatedHub): string {
   const { levels } = hub.store(agent.cluster);
   const items = state.current?.document.items ?? [];
   for (const item of items) {
@@ -92,7 +92,7 @@ function checkBodies(agent: Agent): string {
   return "";
 }
 
-function checkFacts(agent: Agent, hub: Hub): string {
+function checkFacts(agent: Agent, hub: SimulatedHub): string {
   const stored = hub.store(agent.cluster).facts;
   for (const [key, fact] of agent.store.facts) {
     if (fact.pending) return `${key} waits`;

@@ -9,7 +9,7 @@ import { forEachBody } from "../../src/federation/index/plan-index.ts";
 import { frameEnvelope } from "../../src/federation/session/encode-frame.ts";
 import { type Frame, payloadCase } from "../../src/federation/session/frame.ts";
 import type { HubEffect } from "../../src/federation/session/hub/effects.ts";
-import type { HubEvent } from "../../src/federation/session/hub/events.ts";
+import type { HubEvent, StoreOutcome } from "../../src/federation/session/hub/events.ts";
 import { HubSession } from "../../src/federation/session/hub/hub-session.ts";
 import {
   AUDIT_IN_FLIGHT,
@@ -36,15 +36,54 @@ interface Served {
   readonly rate: EffectRate;
 }
 
+/** What one of several replicas has to do with the others (replicas/); absent for a hub that is alone. */
+export interface HubPart {
+  readonly name: string;
+  readonly stores: Map<string, HubStore>;
+  /** A new life began. `release` ends the stream of a session that another replica owns. */
+  booted(process: Process, release: (cluster: string, endpoint: string) => void): void;
+  /** Asked before every event. */
+  valid(): boolean;
+  endpoints(cluster: string): readonly string[];
+  elsewhere(cluster: string): string;
+  acquire(cluster: string, above: bigint, done: (term: bigint | undefined) => void): void;
+  fenced<T>(cluster: string, object: string, write: () => T, done: (outcome: T | undefined) => void): void;
+}
+
+/** The hub as schedules and agents see it: one process, or several replicas. */
+export interface SimulatedHub {
+  readonly wallMs: number;
+  readonly busyFrames: number;
+  failing: boolean;
+  moving: boolean;
+  skewMs: number;
+  boot(): void;
+  session(cluster: string): HubSession | undefined;
+  store(cluster: string): HubStore;
+  crash(boundaries: number): void;
+  settle(): void;
+  lose(cluster: string): void;
+  freeze(ms: number): void;
+  desiredChanged(cluster: string): void;
+  replay(cluster: string, old: DesiredIndex): void;
+  revoke(cluster: string, revocation: IndexRevocation): void;
+  retry(cluster: string, kind: string, name: string): void;
+  evict(cluster: string): void;
+  checkAcknowledged(cluster: string, write: SpokeWrite): void;
+  /** An agent dials; `endpoints` are those it was told of, empty for the configured ones. */
+  accept(cluster: string, connect: (end: LinkEnd) => Link, endpoints: readonly string[]): Link | undefined;
+}
+
 /** Facts a session may have waiting: one per unacknowledged frame, and as many revocations that Hello told of. */
 const MAX_WAITING_FACTS = 2 * WINDOW_FRAMES;
 
 /** The simulated hub: one real machine per tenant, a shell around them, stores that survive, and a process that does not. */
-export class Hub {
+export class Hub implements SimulatedHub {
   readonly #world: World;
+  readonly #part: HubPart | undefined;
   readonly #process: Process;
   readonly #desired: Map<string, DesiredState> = new Map();
-  readonly stores: Map<string, HubStore> = new Map();
+  readonly stores: Map<string, HubStore>;
   readonly #served: Map<string, Served> = new Map();
   #bootMs = 0;
   /** Boundaries (effects and stores) until the process dies; Infinity: it lives. */
@@ -58,13 +97,20 @@ export class Hub {
   skewMs = 0;
   busyFrames = 0;
 
-  constructor(world: World, desired: readonly DesiredState[]) {
+  constructor(world: World, desired: readonly DesiredState[], part?: HubPart) {
     this.#world = world;
+    this.#part = part;
     this.#process = new Process(world);
+    this.stores = part?.stores ?? new Map();
     for (const state of desired) {
       this.#desired.set(state.cluster, state);
-      this.stores.set(state.cluster, new HubStore(state.cluster));
+      if (part === undefined) this.stores.set(state.cluster, new HubStore(state.cluster));
     }
+  }
+
+  /** False while the process is down or stopped. */
+  get running(): boolean {
+    return this.#process.alive && !this.#process.frozen;
   }
 
   get wallMs(): number {
@@ -87,6 +133,7 @@ export class Hub {
     this.#dieAfter = Infinity;
     this.#bootMs = this.#world.nowMs - this.#world.between(0, 1000);
     this.#world.trace("hub", () => `boots (process ${this.#process.incarnation})`);
+    this.#part?.booted(this.#process, (cluster, endpoint) => this.#release(cluster, endpoint));
     for (const [cluster, state] of this.#desired) {
       this.#served.set(cluster, {
         session: new HubSession({
@@ -160,6 +207,10 @@ export class Hub {
 
   revoke(cluster: string, revocation: IndexRevocation): void {
     this.store(cluster).revoke(revocation);
+    this.revocationsChanged(cluster);
+  }
+
+  revocationsChanged(cluster: string): void {
     this.#event(cluster, () => ({ type: "RevocationsChanged", pending: this.store(cluster).pending }));
   }
 
@@ -169,7 +220,8 @@ export class Hub {
 
   /** Lame duck: every agent is sent away. */
   evict(cluster: string): void {
-    const parts = { code: Goodbye_Code.SHUTDOWN, message: "lame duck", retryAfterMs: 500, endpoint: "" };
+    const endpoint = this.#part?.elsewhere(cluster) ?? "";
+    const parts = { code: Goodbye_Code.SHUTDOWN, message: "lame duck", retryAfterMs: 500, endpoint };
     this.#event(cluster, () => ({ type: "Evict", ...parts }));
   }
 
@@ -202,6 +254,9 @@ export class Hub {
     const served = this.#served.get(cluster);
     if (served === undefined) return;
     const { session } = served;
+    // As the shell does: a process that was stopped finds out before it handles anything that waited for it.
+    if (this.#part !== undefined && event.type !== "Evict" && session.occupied && !this.#part.valid())
+      this.#release(cluster, this.#part.elsewhere(cluster));
     const ready = session.step(event, this.#world.nowMs - this.#bootMs, this.wallMs);
     served.rate.add(this.#world.nowMs, ready.afterPersist.length);
     const { queuedBytes, waitingFacts, waitingAudits } = session;
@@ -218,6 +273,12 @@ export class Hub {
       this.#effect(cluster, served, effect);
       if (incarnation !== this.#process.incarnation || this.#boundary()) return;
     }
+  }
+
+  /** This replica may not serve the session any more. */
+  #release(cluster: string, endpoint: string): void {
+    const parts = { code: Goodbye_Code.NOT_OWNER, message: "not the owner any more", retryAfterMs: 100, endpoint };
+    if (this.#served.get(cluster)?.session.occupied === true) this.#step(cluster, { type: "Evict", ...parts });
   }
 
   /** A place where the process may die. */
@@ -278,12 +339,18 @@ export class Hub {
       case "StoreFact": {
         const { token, fact } = effect;
         this.#process.after(world.between(1, 25), () => {
-          const fails = this.failing && world.chance(0.6);
-          const outcome = fails ? ({ kind: "failed" } as const) : this.store(cluster).store(fact);
-          if (this.#boundary()) return; // stored, and nobody hears of it
-          this.#step(cluster, { type: "FactStored", token, outcome });
-          if (fact.kind === "revocation" && !fails)
-            this.#event(cluster, () => ({ type: "RevocationsChanged", pending: this.store(cluster).pending }));
+          const stored = (outcome: StoreOutcome): void => {
+            if (this.#boundary()) return; // stored, and nobody hears of it
+            this.#step(cluster, { type: "FactStored", token, outcome });
+            if (fact.kind === "revocation" && outcome.kind === "stored") this.revocationsChanged(cluster);
+          };
+          const write = (): StoreOutcome => this.store(cluster).store(fact);
+          if (this.failing && world.chance(0.6)) stored({ kind: "failed" });
+          else if (this.#part === undefined) stored(write());
+          else
+            this.#part.fenced(cluster, `${cluster}/${fact.kind}`, write, (outcome) =>
+              stored(outcome ?? { kind: "failed" }),
+            );
         });
         return;
       }
@@ -336,19 +403,33 @@ export class Hub {
         });
         return;
       }
+      const part = this.#part;
       const store = this.store(cluster);
-      if (store.term === 0n || hello.highestTerm > store.term || this.moving) store.term++;
-      this.#step(cluster, {
-        type: "SessionLoaded",
-        generation,
-        loaded: {
-          sessionId: `${cluster}-${this.#process.incarnation}-${generation}`,
-          term: store.term,
-          replica: "hub-0",
-          audit: store.position(hello.audit?.epoch ?? 0n),
-          itemLevels: [...store.levels.values()],
-          endpoints: [],
-        },
+      const loaded = (term: bigint): void =>
+        this.#step(cluster, {
+          type: "SessionLoaded",
+          generation,
+          loaded: {
+            sessionId: `${cluster}-${part?.name ?? ""}-${this.#process.incarnation}-${generation}`,
+            term,
+            replica: part?.name ?? "hub-0",
+            audit: store.position(hello.audit?.epoch ?? 0n),
+            itemLevels: [...store.levels.values()],
+            endpoints: part?.endpoints(cluster) ?? [],
+          },
+        });
+      if (part === undefined) {
+        if (store.term === 0n || hello.highestTerm > store.term || this.moving) store.term++;
+        loaded(store.term);
+        return;
+      }
+      part.acquire(cluster, hello.highestTerm, (term) => {
+        if (term !== undefined) {
+          loaded(term);
+          return;
+        }
+        const parts = { code: Goodbye_Code.NOT_OWNER, message: "no member", retryAfterMs: 1_000 };
+        this.#step(cluster, { type: "SessionLoadFailed", generation, ...parts, endpoint: part.elsewhere(cluster) });
       });
     });
   }

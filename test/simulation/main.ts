@@ -12,6 +12,7 @@ const USAGE = `npm run simulate -- [--seeds N] [--seed K] [--threads T] [--agent
   --threads T   threads that share the work                    (all cores)
   --agents A    agents in every run, instead of 1 to 4 by the seed
   --actions M   actions in every run, instead of a number by the seed
+  --replicas R  hub replicas                                   (1)
   --trace       prints the transcript of the seed --seed and nothing else
 
 A seed that fails prints the smallest schedule that still fails, and its transcript. The same seed always does the same.`;
@@ -23,6 +24,7 @@ const { values } = parseArgs({
     threads: { type: "string", default: String(availableParallelism()) },
     agents: { type: "string" },
     actions: { type: "string" },
+    replicas: { type: "string", default: "1" },
     trace: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
@@ -31,7 +33,7 @@ const size: ScheduleSize | undefined =
   values.agents === undefined && values.actions === undefined
     ? undefined
     : { agents: Number(values.agents ?? "4"), actions: Number(values.actions ?? "36"), spanMs: 120_000 };
-const options = size === undefined ? {} : { size };
+const options = { replicas: Number(values.replicas), ...(size === undefined ? {} : { size }) };
 const first = Number(values.seed);
 /** Least time between two lines of progress, milliseconds. */
 const PROGRESS_MS = 10_000;

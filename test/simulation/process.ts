@@ -21,6 +21,11 @@ export class Process {
     return this.#alive;
   }
 
+  /** True while it is stopped, or has not caught up yet. */
+  get frozen(): boolean {
+    return this.#world.nowMs < this.#frozenUntilMs || this.#stopped.length > 0;
+  }
+
   /** A new life begins. */
   start(): void {
     this.#incarnation++;

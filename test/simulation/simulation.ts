@@ -3,7 +3,8 @@ import { itemKey } from "../../src/federation/index/index-document.ts";
 import { Agent } from "./agent.ts";
 import { checkConverged } from "./convergence.ts";
 import { BlobWorld, DesiredState, type Poison } from "./desired-state.ts";
-import { Hub } from "./hub.ts";
+import { Hub, type SimulatedHub } from "./hub.ts";
+import { ReplicaSet } from "./replicas/replica-set.ts";
 import { type Action, type ScheduleSize, isDisaster, scheduleOf, sizeOf } from "./schedule.ts";
 import { World, must } from "./world.ts";
 
@@ -34,6 +35,8 @@ export interface RunOptions {
   readonly schedule?: readonly Action[];
   /** No revocation is ever pushed: only the floors of the index say what is revoked. */
   readonly losesPushes?: boolean;
+  /** Hub replicas; more than one share their stores and hand sessions over. */
+  readonly replicas?: number;
   /** Collect the transcript. */
   readonly traced?: boolean;
 }
@@ -63,7 +66,7 @@ class Run {
   readonly #blobs = new BlobWorld();
   readonly #desired: DesiredState[] = [];
   readonly #agents: Agent[] = [];
-  readonly #hub: Hub;
+  readonly #hub: SimulatedHub;
   readonly #losesPushes: boolean;
   readonly #twins: Set<Agent> = new Set();
   /** Somebody loses what was durable. */
@@ -77,7 +80,9 @@ class Run {
     this.#losesPushes = options.losesPushes ?? false;
     this.#world = new World(seed, options.traced ?? false);
     for (let i = 0; i < size.agents; i++) this.#desired.push(new DesiredState(`tenant-${i + 1}`, this.#blobs));
-    this.#hub = new Hub(this.#world, this.#desired);
+    const { replicas = 1 } = options;
+    this.#hub =
+      replicas > 1 ? new ReplicaSet(this.#world, this.#desired, replicas) : new Hub(this.#world, this.#desired);
     for (const state of this.#desired) this.#agents.push(new Agent(this.#world, this.#hub, state.cluster, this.#blobs));
   }
 
@@ -112,6 +117,7 @@ class Run {
       world.coverage.add(agent.session?.counters ?? {});
       world.coverage.add(this.#hub.session(agent.cluster)?.counters ?? {});
     }
+    if (this.#hub instanceof ReplicaSet) world.coverage.add(this.#hub.counts);
   }
 
   #act(action: Action): void {

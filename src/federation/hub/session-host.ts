@@ -461,6 +461,7 @@ export class SessionHost {
 
   async #stored(fact: Fact): Promise<StoreOutcome> {
     const { facts, revocations } = this.#shared.options;
+    const term = this.#term;
     try {
       if (fact.kind === "items") await facts.items(this.cluster, fact.reports, this.#fence);
       else if (fact.kind === "state") await this.#storeState(fact.payload);
@@ -474,6 +475,8 @@ export class SessionHost {
       if (error instanceof OwnershipLost) {
         this.#log.info({ fact: fact.kind, reason: error.message }, "fact left to the owner of the session");
         this.#shared.options.metrics.count("federation_fenced_writes_total");
+        // Whoever deleted or moved the ownership: on a new stream it is settled anew.
+        if (term === this.#term) this.release(error.message, this.#shared.membership.elsewhere(this.cluster));
       } else this.#log.warn({ err: error, fact: fact.kind }, "fact could not be stored; it is tried again");
       return { kind: "failed" };
     }

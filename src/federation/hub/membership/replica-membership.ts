@@ -8,11 +8,11 @@ import { type Random, jittered } from "../../../base/random.ts";
 import { isStatus } from "../../../cluster/api-status-error.ts";
 import type { Cluster } from "../../../cluster/cluster.ts";
 import { ifPresent } from "../mirror/storing.ts";
+import { MembershipState } from "./membership-state.ts";
 import { MEMBERSHIP_TIMES, type MembershipTimes } from "./membership-times.ts";
 import {
   type ReplicaFacts,
   type ReplicaRecord,
-  membershipIdentity,
   membershipLeaseName,
   newMembershipLease,
   renewed,
@@ -75,12 +75,9 @@ class Membership implements ReplicaMembership {
   readonly #times: MembershipTimes;
   readonly #listeners = new Set<(valid: boolean) => void>();
   readonly #join = Promise.withResolvers<void>();
-  #identity: string;
-  #count = 1;
+  readonly #state: MembershipState;
   /** The Lease as this membership wrote it last; undefined while there is no membership. */
   #held: LeaseObject | undefined;
-  /** Monotonic time at which the last successful renewal began. */
-  #renewedMs = 0;
   #draining = false;
   /** Who has the name now and since when it was seen unchanged: a name that another process took is waited for. */
   #other: { readonly resourceVersion: string; readonly atMs: number } | undefined;
@@ -90,7 +87,7 @@ class Membership implements ReplicaMembership {
   constructor(options: ReplicaMembershipOptions) {
     this.#options = options;
     this.#times = options.times ?? MEMBERSHIP_TIMES;
-    this.#identity = membershipIdentity(options.replica, options.process, this.#count);
+    this.#state = new MembershipState(options.replica, options.process, this.#times.serveMs);
     this.joined = this.#join.promise;
     this.joined.catch(() => {
       // the caller of start has it
@@ -99,14 +96,13 @@ class Membership implements ReplicaMembership {
   }
 
   get identity(): string {
-    return this.#identity;
+    return this.#state.identity;
   }
 
   valid(): boolean {
-    if (this.#held === undefined) return false;
-    if (this.#options.clock.monotonic() - this.#renewedMs < this.#times.serveMs) return true;
-    this.#lose(`not renewed for ${this.#times.serveMs} ms`);
-    return false;
+    if (this.#state.look(this.#options.clock.monotonic()) === "ended")
+      this.#lost(`not renewed for ${this.#times.serveMs} ms`);
+    return this.#state.member;
   }
 
   subscribe(listener: (valid: boolean) => void): () => void {
@@ -140,7 +136,7 @@ class Membership implements ReplicaMembership {
   async #watch(): Promise<void> {
     const { clock, signal } = this.#options;
     while (!signal.aborted) {
-      const leftMs = this.valid() ? this.#renewedMs + this.#times.serveMs - clock.monotonic() : this.#times.renewMs;
+      const leftMs = this.valid() ? this.#state.endsMs - clock.monotonic() : this.#times.renewMs;
       await clock.sleep(Math.max(1, leftMs), signal).catch(() => {
         // stopped
       });
@@ -172,7 +168,7 @@ class Membership implements ReplicaMembership {
   async #renew(held: LeaseObject): Promise<void> {
     const { cluster, clock } = this.#options;
     const startedMs = clock.monotonic();
-    const identity = this.#identity;
+    const { identity } = this.#state;
     try {
       this.#renewed(
         await cluster.update(Lease, renewed(held, this.#record(), clock.now()), { fieldManager: MANAGER }),
@@ -182,7 +178,7 @@ class Membership implements ReplicaMembership {
     } catch (error) {
       if (!isStatus(error, "Conflict", "NotFound")) throw error;
       const now = await ifPresent(cluster.get(Lease, this.#key));
-      if (this.#identity !== identity) return; // lost meanwhile
+      if (this.#state.identity !== identity) return; // lost meanwhile
       if (now?.spec?.holderIdentity === identity) {
         // An earlier answer was late, or a person edited the Lease: go on from what stands there.
         this.#renewed(
@@ -192,14 +188,15 @@ class Membership implements ReplicaMembership {
         );
         return;
       }
-      this.#lose(now === undefined ? "its Lease was deleted" : `its name is now held by ${now.spec?.holderIdentity}`);
+      if (this.#state.end() === "ended")
+        this.#lost(now === undefined ? "its Lease was deleted" : `its name is now held by ${now.spec?.holderIdentity}`);
     }
   }
 
   async #enter(): Promise<void> {
     const { cluster, clock } = this.#options;
     const startedMs = clock.monotonic();
-    const identity = this.#identity;
+    const { identity } = this.#state;
     const lease = await ifPresent(cluster.get(Lease, this.#key));
     if (lease !== undefined && this.#mustWaitFor(lease, startedMs)) return;
     try {
@@ -227,13 +224,12 @@ class Membership implements ReplicaMembership {
   }
 
   #renewed(lease: LeaseObject, identity: string, startedMs: number): void {
-    // A late answer of a membership that was lost meanwhile gives nothing back.
-    if (this.#identity !== identity || lease.spec?.holderIdentity !== identity) return;
+    if (lease.spec?.holderIdentity !== identity || this.#state.identity !== identity) return;
     this.#options.metrics.count("federation_membership_writes_total");
-    const before = this.#held;
-    this.#held = lease;
-    this.#renewedMs = Math.max(this.#renewedMs, startedMs);
-    if (before !== undefined || !this.valid()) return;
+    const change = this.#state.renewed(identity, startedMs, this.#options.clock.monotonic());
+    if (this.#state.member) this.#held = lease;
+    if (change === "ended") this.#lost("the answer to a renewal came too late");
+    if (change !== "joined") return;
     this.#other = undefined;
     this.#everJoined = true;
     this.#options.log.info({ replica: this.#options.replica, identity }, "member of the hub");
@@ -242,11 +238,8 @@ class Membership implements ReplicaMembership {
   }
 
   /** Streams first: listeners run before anything else happens. */
-  #lose(reason: string): void {
-    if (this.#held === undefined) return;
+  #lost(reason: string): void {
     this.#held = undefined;
-    this.#count++;
-    this.#identity = membershipIdentity(this.#options.replica, this.#options.process, this.#count);
     this.#tell(false);
     this.#options.metrics.count("federation_membership_lost_total");
     this.#options.log.error({ reason }, "membership lost: this replica serves nobody until it has one again");
@@ -281,7 +274,7 @@ class Membership implements ReplicaMembership {
     const { replica, facts } = this.#options;
     return {
       replica,
-      identity: this.#identity,
+      identity: this.#state.identity,
       durationMs: this.#times.durationMs,
       ...facts(),
       draining: this.#draining,

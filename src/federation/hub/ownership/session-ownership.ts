@@ -10,6 +10,7 @@ import { microTime } from "../../../controller/lease.ts";
 import { retryConflicts } from "../mirror/retry-conflicts.ts";
 import { ifPresent } from "../mirror/storing.ts";
 import { OwnershipLost, type SessionOwnership } from "../ports.ts";
+import { nextOwnership } from "./next-ownership.ts";
 import { SharedReads } from "./shared-reads.ts";
 
 const PREFIX = "federation-";
@@ -155,10 +156,9 @@ class LeasedOwnership implements RunningSessionOwnership {
     return retryConflicts(this.#options, async () => {
       const lease = seen ?? (await this.#read(cluster));
       seen = undefined;
-      if (lease !== undefined && holderOf(lease) === identity && termOf(lease) >= above) return termOf(lease);
-      // A store that was restored from a backup may know less than the agent does: its term must not be given twice.
-      const before = lease === undefined ? 0n : termOf(lease);
-      const term = (before > above ? before : above) + 1n;
+      const held = lease === undefined ? undefined : { holder: holderOf(lease), term: termOf(lease) };
+      const { take, term } = nextOwnership(held, identity, above);
+      if (!take) return term;
       const written =
         lease === undefined ? await this.#create(cluster, identity, term) : await this.#takeOver(lease, identity, term);
       metrics.count("federation_ownership_moves_total");

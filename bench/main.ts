@@ -1,9 +1,10 @@
 import type { Bench } from "./bench.ts";
 import { audit } from "./audit/audit-bench.ts";
+import { cluster } from "./cluster/cluster-bench.ts";
 import { federation } from "./federation/federation-bench.ts";
 import { permissions } from "./permissions/permissions-bench.ts";
 
-const BENCHES: readonly Bench[] = [audit, federation, permissions];
+const BENCHES: readonly Bench[] = [audit, cluster, federation, permissions];
 
 const [name, ...args] = process.argv.slice(2);
 const bench = BENCHES.find((one) => one.name === name);

@@ -1,9 +1,9 @@
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import type { Bench } from "../bench.ts";
-import { table } from "../report/table.ts";
+import { type Row, printRows } from "../report/rows.ts";
 import { type Material, issueMaterial } from "./material.ts";
-import type { Row, Scenario, ScenarioContext } from "./scenario.ts";
+import type { Scenario, ScenarioContext } from "./scenario.ts";
 import { blackhole } from "./scenarios/blackhole.ts";
 import { change } from "./scenarios/change.ts";
 import { frozen } from "./scenarios/frozen.ts";
@@ -28,6 +28,10 @@ const SCENARIOS: readonly Scenario[] = [
   oneAgent,
   soak,
 ];
+
+/** What the figures stand on and beside. */
+const BESIDE =
+  "Mutual TLS 1.3, every index signed and verified. Beside it: plain grpc-js in the same run, unless the row says otherwise. Server and load keep to a core each where there are two. Agents keep their store in SQLite in memory, unless the row says otherwise.";
 
 const USAGE = `usage: node bench/main.ts federation [--long] [--scenario S2,S5] [--runs 5] [--minutes 30] [--json]
 
@@ -61,7 +65,7 @@ export const federation: Bench = {
     const rows: Row[] = [];
     for (const scenario of wanted) rows.push(...(await scenario.run(context)));
     if (values.json) process.stdout.write(`${JSON.stringify({ cores: availableParallelism(), rows }, null, 2)}\n`);
-    else print(rows);
+    else printRows(rows, BESIDE);
   },
 };
 
@@ -79,24 +83,4 @@ function contextOf(options: Pick<ScenarioContext, "long" | "runs" | "minutes">):
       return issued;
     },
   };
-}
-
-function print(rows: readonly Row[]): void {
-  const number = (value: number | undefined, unit: string): string =>
-    value === undefined ? "" : `${value.toFixed(Math.abs(value) < 10 ? 1 : 0)}${unit === "" ? "" : ` ${unit}`}`;
-  const cells = rows.map((row) => [
-    row.scenario,
-    row.what,
-    number(row.ours, row.unit),
-    number(row.floor, row.unit),
-    row.floor === undefined ? "" : `${(row.ours / row.floor).toFixed(2)}x`,
-    row.goal,
-    row.met === undefined ? "" : row.met ? "met" : "missed",
-  ]);
-  console.log(table(["", "what", "ours", "beside it", "ratio", "goal", ""], cells));
-  console.log();
-  for (const { scenario, what, note } of rows) if (note !== undefined) console.log(`${scenario}, ${what}: ${note}`);
-  console.log(
-    `\n${availableParallelism()} cores, loopback, mutual TLS 1.3, every index signed and verified. Beside it: plain grpc-js in the same run, unless the row says otherwise. Server and load keep to a core each where there are two. Agents keep their store in SQLite in memory, unless the row says otherwise.`,
-  );
 }

@@ -1,19 +1,5 @@
+import type { Row } from "../report/rows.ts";
 import type { Material } from "./material.ts";
-
-/** One line of the result table. */
-export interface Row {
-  /** Id of the scenario, as in docs/performance.md. */
-  readonly scenario: string;
-  readonly what: string;
-  readonly unit: string;
-  readonly ours: number;
-  /** The same with plain grpc-js in this run; absent where there is nothing to compare with. */
-  readonly floor?: number;
-  /** What it should be, for people. */
-  readonly goal: string;
-  readonly met: boolean | undefined;
-  readonly note?: string;
-}
 
 /** What a scenario is run with. */
 export interface ScenarioContext {

@@ -28,6 +28,8 @@ export function realServerAssets(): string | undefined {
 export interface RealApiServer {
   readonly url: string;
   readonly kubeconfig: string;
+  /** Process ids of kube-apiserver and etcd. */
+  readonly pids: readonly number[];
   /** A client of group system:masters. */
   readonly cluster: ConnectedCluster;
   /** A client of anybody else, by certificate; closed with the server. */
@@ -39,6 +41,8 @@ export interface RealApiServer {
 export interface RealApiServerOptions {
   /** Text of an AuthorizationConfiguration. Default: RBAC alone. */
   readonly authorization?: string;
+  /** etcd syncs every write to the disk, as in production; default: it does not, which is faster. */
+  readonly durable?: boolean;
 }
 
 /** Starts etcd and kube-apiserver on free ports of the loopback address, without any controller. */
@@ -66,7 +70,7 @@ export async function startRealApiServer(assets: string, options: RealApiServerO
     `--listen-client-urls=${etcdUrl}`,
     `--advertise-client-urls=${etcdUrl}`,
     `--listen-peer-urls=http://127.0.0.1:${peerPort}`,
-    "--unsafe-no-fsync",
+    ...(options.durable === true ? [] : ["--unsafe-no-fsync"]),
   ]);
   const caFile = await file("ca.crt", ca.certificatePem);
   const server = await start(directory, join(assets, "kube-apiserver"), [
@@ -112,7 +116,8 @@ export async function startRealApiServer(assets: string, options: RealApiServerO
         { group: "", version: "v1", resource: "namespaces", kind: "Namespace", namespaced: false },
         { name: "default" },
       );
-      return { url, kubeconfig, cluster, client, close };
+      const pids = [server.pid, etcd.pid].filter((pid) => pid !== undefined);
+      return { url, kubeconfig, pids, cluster, client, close };
     } catch (error) {
       if (performance.now() < deadline && server.exitCode === null) {
         await elapse(200); // not listening yet, or still making its first objects

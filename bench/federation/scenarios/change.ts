@@ -1,6 +1,7 @@
+import type { Row } from "../../report/rows.ts";
 import { median, quantile } from "../../report/statistics.ts";
 import { Fleet, type Kind } from "../fleet.ts";
-import type { Row, Scenario, ScenarioContext } from "../scenario.ts";
+import type { Scenario, ScenarioContext } from "../scenario.ts";
 
 const SIZES = [1024, 10 * 1024];
 const WARM_UP = 3;

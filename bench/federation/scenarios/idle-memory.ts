@@ -1,5 +1,6 @@
+import type { Row } from "../../report/rows.ts";
 import { Fleet, type Kind } from "../fleet.ts";
-import type { Row, Scenario, ScenarioContext } from "../scenario.ts";
+import type { Scenario, ScenarioContext } from "../scenario.ts";
 
 const KIB = 1024;
 /** Goal, KiB: 130 KB. */

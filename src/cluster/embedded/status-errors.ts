@@ -51,6 +51,10 @@ export function duplicateValue(field: string, value: unknown): FieldError {
   return { reason: "FieldValueDuplicate", field, message: `Duplicate value: ${shownValue(value)}` };
 }
 
+export function notFoundValue(field: string, value: unknown): FieldError {
+  return { reason: "FieldValueNotFound", field, message: `Not found: ${shownValue(value)}` };
+}
+
 export function forbiddenField(field: string, detail: string): FieldError {
   return { reason: "FieldValueForbidden", field, message: `Forbidden: ${detail}` };
 }

@@ -22,6 +22,9 @@ const GO_TYPES: Readonly<Record<string, string>> = {
   array: "[]",
 };
 
+/** What `encoding/json` calls the values it found. */
+const GO_VALUES: Readonly<Record<string, string>> = { integer: "number", boolean: "bool" };
+
 /** The same findings in the words of hand-written Go validation, which built-in kinds have instead of schemas. @throws ApiStatusError 400 */
 export function builtinErrors(resource: ServedResource, errors: readonly FieldError[]): FieldError[] {
   return errors.map((error) => {
@@ -31,8 +34,13 @@ export function builtinErrors(resource: ServedResource, errors: readonly FieldEr
       )?.groups;
       const expected = types?.["expected"] ?? "";
       throw badRequest(
-        `${resource.kind} in version ${JSON.stringify(resource.version)} cannot be handled as a ${resource.kind}: json: cannot unmarshal ${types?.["found"] ?? "value"} into Go struct field ${resource.kind}.${error.field} of type ${GO_TYPES[expected] ?? expected}`,
+        `${resource.kind} in version ${JSON.stringify(resource.version)} cannot be handled as a ${resource.kind}: json: cannot unmarshal ${GO_VALUES[types?.["found"] ?? ""] ?? types?.["found"] ?? "value"} into Go struct field ${resource.kind}.${error.field} of type ${GO_TYPES[expected] ?? expected}`,
       );
+    }
+    // A list merged by names reports the second of two by the field that is the key.
+    const twice = /^Duplicate value: \{"name":("[^"]*")\}$/.exec(error.message)?.[1];
+    if (twice !== undefined) {
+      return { reason: "FieldValueDuplicate", field: `${error.field}.name`, message: `Duplicate value: ${twice}` };
     }
     if (error.message.endsWith("should have at least 1 items")) {
       return { reason: "FieldValueRequired", field: error.field, message: "Required value" };

@@ -1,7 +1,9 @@
 import type { BuiltinKind } from "./builtin-kind.ts";
 import { policyBindingRules, policyRules, webhookConfigurationRules } from "./rules/admission.ts";
 import { customResourceDefinitionRules } from "./rules/custom-resource-definition.ts";
-import { networkPolicyRules } from "./rules/network-policy.ts";
+import { leaseRules } from "./rules/coordination.ts";
+import { ingressRules, networkPolicyRules } from "./rules/networking.ts";
+import { disruptionBudgetRules } from "./rules/storage-and-disruption.ts";
 import { roleBindingRules, roleRules } from "./rules/rbac.ts";
 import * as admission from "./shapes/admission.ts";
 import * as configuration from "./shapes/configuration.ts";
@@ -13,7 +15,7 @@ const ALL = ["all"] as const;
 
 /** Kinds of the groups that configure the cluster: access, networking, admission, extension, storage, scheduling. */
 export const CLUSTER_KINDS: readonly BuiltinKind[] = [
-  { group: "coordination.k8s.io", resource: "leases", kind: "Lease", shape: configuration.lease },
+  { group: "coordination.k8s.io", resource: "leases", kind: "Lease", shape: configuration.lease, rules: leaseRules },
   { group: "discovery.k8s.io", resource: "endpointslices", kind: "EndpointSlice" },
   {
     group: NETWORKING,
@@ -24,6 +26,7 @@ export const CLUSTER_KINDS: readonly BuiltinKind[] = [
     status: true,
     generation: true,
     shape: configuration.ingress,
+    rules: ingressRules,
   },
   { group: NETWORKING, resource: "ingressclasses", kind: "IngressClass", scope: "Cluster", generation: true },
   {
@@ -44,6 +47,7 @@ export const CLUSTER_KINDS: readonly BuiltinKind[] = [
     status: true,
     generation: true,
     shape: configuration.disruptionBudget,
+    rules: disruptionBudgetRules,
   },
   {
     group: "autoscaling",

@@ -1,5 +1,7 @@
 import type { BuiltinKind } from "./builtin-kind.ts";
 import { configMapRules, secretRules } from "./rules/configuration.ts";
+import { eventRules } from "./rules/coordination.ts";
+import { claimRules } from "./rules/storage-and-disruption.ts";
 import { namespaceRules } from "./rules/namespace.ts";
 import { serviceRules } from "./rules/service.ts";
 import { podRules } from "./rules/workloads.ts";
@@ -51,6 +53,7 @@ export const CORE_KINDS: readonly BuiltinKind[] = [
       "type",
     ],
     shape: configuration.event,
+    rules: eventRules,
   },
   {
     resource: "pods",
@@ -93,6 +96,7 @@ export const CORE_KINDS: readonly BuiltinKind[] = [
     short: ["pvc"],
     status: true,
     shape: workloads.persistentVolumeClaim,
+    rules: claimRules,
   },
   {
     resource: "persistentvolumes",

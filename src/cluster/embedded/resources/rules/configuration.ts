@@ -1,4 +1,4 @@
-import { isMap, jsonEqual, type JsonMap, member, memberMap } from "../../json/mutable-json.ts";
+import { isMap, type Json, jsonEqual, type JsonMap, member, memberMap, memberText } from "../../json/mutable-json.ts";
 import { badRequest, type FieldError, forbiddenField, invalidValue, required, tooLong } from "../../status-errors.ts";
 import type { KindRules } from "../served-resource.ts";
 
@@ -87,6 +87,33 @@ function foldStringData(object: JsonMap): void {
   object["type"] ??= "Opaque";
 }
 
+const ACCOUNT_NAME = "kubernetes.io/service-account.name";
+
+/** What Secrets of known types hold beyond their keys. */
+function checkSecretType(object: JsonMap, data: JsonMap | undefined, type: Json | undefined): FieldError[] {
+  if (type === "kubernetes.io/service-account-token") {
+    const annotations = memberMap(memberMap(object, "metadata") ?? {}, "annotations") ?? {};
+    return memberText(annotations, ACCOUNT_NAME) === "" ? [required(`metadata.annotations[${ACCOUNT_NAME}]`)] : [];
+  }
+  if (type === "kubernetes.io/basic-auth" && ["username", "password"].every((key) => data?.[key] === undefined)) {
+    return [required("data[username]"), required("data[password]")];
+  }
+  const key =
+    type === "kubernetes.io/dockerconfigjson"
+      ? ".dockerconfigjson"
+      : type === "kubernetes.io/dockercfg"
+        ? ".dockercfg"
+        : undefined;
+  const value = key === undefined ? undefined : data?.[key];
+  if (key === undefined || typeof value !== "string") return [];
+  try {
+    JSON.parse(Buffer.from(value, "base64").toString("utf8"));
+    return [];
+  } catch {
+    return [invalidValue(`data[${key}]`, "<secret contents redacted>", "must be JSON")];
+  }
+}
+
 export const secretRules: KindRules = {
   applyDefaults: foldStringData,
   validate(object, old) {
@@ -101,6 +128,7 @@ export const secretRules: KindRules = {
         if (!isMap(data) || !Object.hasOwn(data, key)) errors.push(required(`data[${key}]`));
       }
     }
+    errors.push(...checkSecretType(object, data, type));
     if (old && member(old, "type") !== type) errors.push(invalidValue("type", type, "field is immutable"));
     errors.push(...checkImmutable(object, old, ["data"]));
     return errors;

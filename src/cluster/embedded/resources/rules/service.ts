@@ -86,8 +86,10 @@ export const serviceRules: KindRules = {
     spec["internalTrafficPolicy"] ??= "Cluster";
     if (!spec["clusterIP"]) allocateAddress(spec, context);
     if (typeof spec["clusterIP"] === "string") spec["clusterIPs"] ??= [spec["clusterIP"]];
-    spec["ipFamilies"] ??= ["IPv4"];
-    spec["ipFamilyPolicy"] ??= "SingleStack";
+    // A headless Service without selector takes every family: its addresses are somebody else's.
+    const everyFamily = spec["clusterIP"] === "None" && member(spec, "selector") === undefined;
+    spec["ipFamilies"] ??= everyFamily ? ["IPv4", "IPv6"] : ["IPv4"];
+    spec["ipFamilyPolicy"] ??= everyFamily ? "RequireDualStack" : "SingleStack";
     if (spec["type"] === "NodePort" || spec["type"] === "LoadBalancer") {
       spec["externalTrafficPolicy"] ??= "Cluster";
       if (spec["type"] === "LoadBalancer") spec["allocateLoadBalancerNodePorts"] ??= true;

@@ -1,5 +1,15 @@
-import { ensureMap, isMap, type Json, jsonEqual, type JsonMap, member, memberMap } from "../../json/mutable-json.ts";
-import { type FieldError, forbiddenField, invalidValue, required } from "../../status-errors.ts";
+import {
+  ensureMap,
+  isMap,
+  type Json,
+  jsonEqual,
+  type JsonMap,
+  member,
+  memberMap,
+  memberText,
+} from "../../json/mutable-json.ts";
+import { type FieldError, forbiddenField, invalidValue, notSupported, required } from "../../status-errors.ts";
+import { checkPodSpec } from "./pod-checks.ts";
 import type { KindRules } from "../served-resource.ts";
 
 /** Tag of an image reference; `latest` when there is neither tag nor digest. */
@@ -39,14 +49,6 @@ function templateSpec(object: JsonMap): JsonMap | undefined {
   return template ? memberMap(template, "spec") : undefined;
 }
 
-function checkContainers(spec: JsonMap | undefined, path: string, errors: FieldError[]): void {
-  const containers = spec ? member(spec, "containers") : undefined;
-  if (!Array.isArray(containers)) return;
-  containers.forEach((container, i) => {
-    if (isMap(container) && !container["image"]) errors.push(required(`${path}.containers[${i}].image`));
-  });
-}
-
 /** The selector must select the template and never change (apps/v1). */
 function checkSelector(object: JsonMap, old: JsonMap | undefined): FieldError[] {
   const errors: FieldError[] = [];
@@ -66,7 +68,7 @@ function checkSelector(object: JsonMap, old: JsonMap | undefined): FieldError[] 
     if (before && !jsonEqual(before, selector))
       errors.push(invalidValue("spec.selector", selector, "field is immutable"));
   }
-  checkContainers(templateSpec(object), "spec.template.spec", errors);
+  errors.push(...checkPodSpec(templateSpec(object), "spec.template.spec"));
   return errors;
 }
 
@@ -97,7 +99,7 @@ export const podRules: KindRules = {
   },
   validate(object, old) {
     const errors: FieldError[] = [];
-    checkContainers(memberMap(object, "spec"), "spec", errors);
+    errors.push(...checkPodSpec(memberMap(object, "spec"), "spec"));
     const before = old ? memberMap(old, "spec") : undefined;
     const spec = memberMap(object, "spec");
     if (before && spec && !jsonEqual(fixedPodFields(before), fixedPodFields(spec))) {
@@ -251,6 +253,7 @@ export const jobRules: KindRules = {
     if (spec) {
       if (spec["completions"] === undefined && spec["parallelism"] === undefined) spec["completions"] = 1;
       spec["parallelism"] ??= 1;
+      spec["podReplacementPolicy"] ??= memberMap(spec, "podFailurePolicy") ? "Failed" : "TerminatingOrFailed";
     }
     defaultPodSpec(templateSpec(object));
   },
@@ -261,10 +264,16 @@ export const jobRules: KindRules = {
     if (pod && pod["restartPolicy"] === undefined) {
       errors.push(required("spec.template.spec.restartPolicy", 'valid values: "OnFailure", "Never"'));
     }
-    checkContainers(pod, "spec.template.spec", errors);
+    errors.push(...checkPodSpec(pod, "spec.template.spec"), ...checkJobSpec(spec));
     const before = old ? memberMap(old, "spec") : undefined;
     if (before) {
-      const fixed = ["selector", "completionMode", ...(before["suspend"] === true ? [] : ["template"])];
+      const fixed = [
+        "selector",
+        "completionMode",
+        "completions",
+        "podFailurePolicy",
+        ...(before["suspend"] === true ? [] : ["template"]),
+      ];
       for (const field of fixed) {
         if (!jsonEqual(member(before, field) ?? null, member(spec, field) ?? null)) {
           errors.push(invalidValue(`spec.${field}`, member(spec, field) ?? null, "field is immutable"));
@@ -275,9 +284,49 @@ export const jobRules: KindRules = {
   },
 };
 
+const FAILURE_ACTIONS = ["Count", "FailIndex", "FailJob", "Ignore"];
+
+function checkJobSpec(spec: JsonMap): FieldError[] {
+  const errors: FieldError[] = [];
+  for (const field of ["activeDeadlineSeconds", "ttlSecondsAfterFinished"]) {
+    const value = member(spec, field);
+    if (typeof value === "number" && value < 0) {
+      errors.push(invalidValue(`spec.${field}`, value, "must be greater than or equal to 0"));
+    }
+  }
+  const rules = member(memberMap(spec, "podFailurePolicy") ?? {}, "rules");
+  (Array.isArray(rules) ? rules.filter(isMap) : []).forEach((rule, i) => {
+    const at = `spec.podFailurePolicy.rules[${i}]`;
+    const action = member(rule, "action");
+    if (!FAILURE_ACTIONS.some((known) => known === action)) {
+      errors.push(notSupported(`${at}.action`, action ?? "", FAILURE_ACTIONS));
+    }
+    const codes = memberMap(rule, "onExitCodes");
+    const values = codes && member(codes, "values");
+    if (codes?.["operator"] !== "In" || !Array.isArray(values)) return;
+    values.forEach((value, j) => {
+      if (value === 0)
+        errors.push(invalidValue(`${at}.onExitCodes.values[${j}]`, 0, "must not be 0 for the In operator"));
+    });
+  });
+  const pod = memberMap(memberMap(spec, "template") ?? {}, "spec");
+  if (member(spec, "podFailurePolicy") !== undefined && pod?.["restartPolicy"] === "OnFailure") {
+    const why = 'only "Never" is supported when podFailurePolicy is specified';
+    errors.push(invalidValue("spec.template.spec.restartPolicy", "OnFailure", why));
+  }
+  return errors;
+}
+
 export const cronJobRules: KindRules = {
   applyDefaults(object) {
     const jobTemplate = memberMap(memberMap(object, "spec") ?? {}, "jobTemplate");
     if (jobTemplate) defaultPodSpec(templateSpec(jobTemplate));
+  },
+  validate(object) {
+    const schedule = memberText(memberMap(object, "spec"), "schedule").trim();
+    const fields = schedule.split(/\s+/);
+    if (schedule.startsWith("@") || fields.length === 5) return [];
+    const why = `expected exactly 5 fields, found ${fields.length}: [${fields.join(" ")}]`;
+    return [invalidValue("spec.schedule", schedule, why)];
   },
 };

@@ -85,6 +85,7 @@ const volume = object(
       items: downwardItems,
     }),
     hostPath: object({ type: or(text, "") }),
+    iscsi: object({ iscsiInterface: or(text, "default") }),
   },
   { required: ["name"] },
 );

@@ -122,7 +122,7 @@ const jobSpec = object(
     backoffLimit: or(count, 6),
     completionMode: or(text, "NonIndexed"),
     suspend: or(flag, false),
-    podReplacementPolicy: or(text, "TerminatingOrFailed"),
+    podReplacementPolicy: text,
     manualSelector: or(flag, false),
     selector: labelSelector,
     template: podTemplate(["OnFailure", "Never"]),
@@ -145,7 +145,15 @@ export const cronJob = object(
         jobTemplate: object(
           {
             metadata: or(objectMeta, {}),
-            spec: object({ template: podTemplate(["OnFailure", "Never"]) }, { required: ["template"] }),
+            spec: object(
+              {
+                template: object(
+                  { metadata: or(objectMeta, {}), spec: podSpec(["OnFailure", "Never"]) },
+                  { required: ["spec"] },
+                ),
+              },
+              { required: ["template"] },
+            ),
           },
           { required: ["spec"] },
         ),

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe } from "vitest";
 import { admissionCases } from "./cases/admission.ts";
 import { applyCases } from "./cases/apply.ts";
+import { builtInKindCases } from "./cases/built-in-kinds.ts";
 import { crdValidationCases } from "./cases/crd-validation.ts";
 import { customResourceCases } from "./cases/custom-resources.ts";
 import { deletionCases } from "./cases/deletion.ts";
@@ -54,6 +55,9 @@ export function clusterConformance(name: string, open: () => Promise<Conformance
     });
     describe("admission", () => {
       admissionCases(harness);
+    });
+    describe("built-in kinds", () => {
+      builtInKindCases(harness);
     });
     describe("deletion", () => {
       deletionCases(harness);

@@ -34,6 +34,8 @@ import type { Rbac } from "./rbac/start-rbac.ts";
 import { type DecodedBody, decodeBody, decodeJson, decodeYaml, mediaType, readBody } from "./request-body.ts";
 import { patchedScale, scaleChange, scaleOf } from "./scale.ts";
 import type { ScalePaths, ServedCluster } from "./served-cluster.ts";
+import { builtInSchemas } from "./built-in-schemas.ts";
+import { UnknownMembers } from "./unknown-members.ts";
 import { streamWatch } from "./watch-response.ts";
 
 /** A watch without a timeout of its own ends after 30 to 60 minutes, so that connections spread again. */
@@ -68,6 +70,7 @@ export class ResourceRequests {
   readonly #log: Log;
   readonly #protobuf: ProtobufDecoder;
   readonly #escalation: Rbac["escalation"];
+  readonly #unknown = new UnknownMembers(builtInSchemas());
   readonly #metrics: ApiMetrics;
   readonly #events = new EncodedEvents();
 
@@ -225,9 +228,9 @@ export class ResourceRequests {
     const body = await readBody(exchange.request, this.#clock);
     const { kind } = target.resource;
     const decoded = type === "apply" ? decodeYaml(body, kind) : decodePatch(body);
+    if (type !== "json") return { type, body: asObject(this.#known(decoded, target.resource, options, true), kind) };
     this.#strict(decoded, target.resource, options);
-    if (type === "json") return { type, body: jsonPatch(decoded.value) };
-    return { type, body: asObject(decoded.value, kind) };
+    return { type, body: jsonPatch(decoded.value) };
   }
 
   async #exists(target: ResourceTarget): Promise<boolean> {
@@ -391,8 +394,21 @@ export class ResourceRequests {
   ): Promise<JsonValue> {
     const bytes = await readBody(exchange.request, this.#clock);
     const decoded = decodeBody(bytes, exchange.header("content-type"), kind, this.#protobuf);
+    if (resource) return this.#known(decoded, resource, options, false);
     this.#strict(decoded, resource, options);
     return decoded.value;
+  }
+
+  /** A body without the members that its kind does not have, and what is to be said about them. @throws ApiStatusError 400 */
+  #known(decoded: DecodedBody, resource: DiscoveredResource, options: WriteOptions, patch: boolean): JsonValue {
+    if (!isJsonObject(decoded.value)) {
+      this.#strict(decoded, resource, options);
+      return decoded.value;
+    }
+    const { value, unknown } = this.#unknown.check(decoded.value, apiVersionOf(resource), resource.kind, patch);
+    const named = unknown.map((path) => `unknown field ${JSON.stringify(path)}`);
+    this.#strict({ value, strictErrors: [...decoded.strictErrors, ...named] }, resource, options);
+    return value;
   }
 
   #strict(decoded: DecodedBody, resource: DiscoveredResource | undefined, options: WriteOptions): void {

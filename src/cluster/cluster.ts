@@ -105,8 +105,8 @@ export interface WriteOptions {
   readonly fieldValidation?: "Strict" | "Warn" | "Ignore";
   /** Apply only: take over fields of other managers. */
   readonly force?: boolean;
-  /** Writes through `/status` or `/scale`. */
-  readonly subresource?: "status" | "scale";
+  /** Writes through `/status`, `/scale` or, for namespaces, `/finalize`. */
+  readonly subresource?: "status" | "scale" | "finalize";
   /** Hears what the server warns about (HTTP `Warning` headers): unknown and duplicate fields, deprecated versions. */
   readonly onWarning?: (warning: string) => void;
   /**

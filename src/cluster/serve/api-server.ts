@@ -219,7 +219,7 @@ function checkedTarget(resource: DiscoveredResource, target: ResourcePath, verb:
     if (verb === "create") throw methodNotAllowed();
   }
   if (subresource === "") return { resource, namespace, name, subresource };
-  if ((subresource !== "status" && subresource !== "scale") || !resource.subresources.includes(subresource))
-    throw resourceNotServed();
-  return { resource, namespace, name, subresource };
+  const known = (["status", "scale", "finalize"] as const).find((each) => each === subresource);
+  if (known === undefined || !resource.subresources.includes(known)) throw resourceNotServed();
+  return { resource, namespace, name, subresource: known };
 }

@@ -6,6 +6,7 @@ import type { DiscoveredResource } from "../cluster.ts";
 const SUBRESOURCES: Readonly<Record<string, SubresourceForm>> = {
   scale: { kind: { group: "autoscaling", version: "v1", kind: "Scale" }, verbs: ["get", "patch", "update"] },
   log: { kind: undefined, verbs: ["get"] },
+  finalize: { kind: undefined, verbs: ["update"] },
   token: { kind: { group: "authentication.k8s.io", version: "v1", kind: "TokenRequest" }, verbs: ["create"] },
 };
 const USUAL: SubresourceForm = { kind: undefined, verbs: ["get", "patch", "update"] };

@@ -59,7 +59,7 @@ export interface ResourceTarget {
   readonly namespace: string;
   /** Empty for a collection. */
   readonly name: string;
-  readonly subresource: "" | "status" | "scale";
+  readonly subresource: "" | "status" | "scale" | "finalize";
 }
 
 /** Answers requests for objects by calling the cluster. */
@@ -101,7 +101,8 @@ export class ResourceRequests {
    */
   async answer(exchange: Exchange, target: ResourceTarget, verb: string, signal: AbortSignal): Promise<void> {
     const { resource, subresource } = target;
-    const verbs = subresource === "" ? resource.verbs : ["get", "patch", "update"];
+    const verbs =
+      subresource === "" ? resource.verbs : subresource === "finalize" ? ["update"] : ["get", "patch", "update"];
     if (!verbs.includes(verb)) throw methodNotAllowed();
     const shown = new Presentation(exchange, this.#cluster, resource, this.#clock, this.#events);
     switch (verb) {
@@ -185,7 +186,10 @@ export class ResourceRequests {
     const object = await this.#object(exchange, target, options);
     const changed = await (target.subresource === "status"
       ? this.#cluster.updateStatus(target.resource, object, options)
-      : this.#cluster.update(target.resource, object, options));
+      : this.#cluster.update(target.resource, object, {
+          ...options,
+          ...(target.subresource === "finalize" ? { subresource: "finalize" } : {}),
+        }));
     exchange.send(200, shown.object(changed), shown.encoding);
   }
 

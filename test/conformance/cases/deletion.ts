@@ -117,6 +117,31 @@ export function deletionCases(h: Harness): void {
     expect(child.metadata.ownerReferences ?? []).toEqual([]);
   });
 
+  it("changes the finalizers of a namespace through finalize alone", async () => {
+    const name = await h.namespace();
+    const namespace = await h.cluster().get(Namespace, { name });
+    const finalizers = ["kubernetes", "example.com/mine"];
+    await h.cluster().update(Namespace, { ...namespace, spec: { finalizers } });
+    expect((await h.cluster().get(Namespace, { name })).spec).toEqual({ finalizers: ["kubernetes"] });
+    const { resourceVersion: _, ...metadata } = namespace.metadata;
+    const finalized = await h
+      .cluster()
+      .update(Namespace, { ...namespace, metadata, spec: { finalizers } }, { subresource: "finalize" });
+    expect(finalized.spec).toEqual({ finalizers });
+    await h.cluster().delete(Namespace, { name });
+    const held = await h.cluster().get(Namespace, { name });
+    expect(held.status?.phase).toBe("Terminating");
+    await h
+      .cluster()
+      .update(Namespace, { ...held, spec: { finalizers: [] } }, { subresource: "finalize" })
+      // The namespace life cycle, where there is one, may have been faster with its own.
+      .catch(() =>
+        h.cluster().update(Namespace, { ...held, metadata, spec: { finalizers: [] } }, { subresource: "finalize" }),
+      );
+    if (!h.target().controllers) return;
+    await untilGone(() => h.cluster().get(Namespace, { name }));
+  });
+
   withControllers("empties a namespace before it goes, and lets nothing new in", async () => {
     const namespace = await h.namespace();
     await create(namespace, "held", { finalizers: ["example.com/hold"] });

@@ -6,7 +6,7 @@ import type { ServedResource } from "../resources/served-resource.ts";
 export interface AdmissionRequest {
   readonly operation: "CREATE" | "UPDATE" | "DELETE";
   readonly resource: ServedResource;
-  readonly subresource: "" | "status" | "scale";
+  readonly subresource: "" | "status" | "scale" | "finalize";
   readonly name: string;
   /** Empty at the cluster scope; a Namespace is in itself. */
   readonly namespace: string;

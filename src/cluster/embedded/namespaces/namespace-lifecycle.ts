@@ -5,6 +5,7 @@ import { memberMap } from "../json/mutable-json.ts";
 import { deleteObject } from "../requests/delete.ts";
 import type { RequestContext } from "../requests/request-context.ts";
 import { changeObject } from "../requests/update.ts";
+import { NAMESPACE_FINALIZER } from "../resources/rules/namespace.ts";
 import { collectionId } from "../resources/served-resource.ts";
 import type { StoreEvent } from "../store/collection.ts";
 
@@ -84,12 +85,17 @@ export class NamespaceLifecycle {
         { name },
         {},
         {
-          mutate: (current) => current,
-          track: (changed) => {
-            const spec = memberMap(changed, "spec");
-            if (spec) delete spec["finalizers"];
+          // Only its own: a finalizer of somebody else holds the namespace until that one takes it away.
+          mutate: (current) => {
+            const spec = memberMap(current, "spec");
+            const finalizers = spec?.["finalizers"];
+            if (spec && Array.isArray(finalizers)) {
+              spec["finalizers"] = finalizers.filter((finalizer) => finalizer !== NAMESPACE_FINALIZER);
+            }
+            return current;
           },
-          subresource: "",
+          track: () => {},
+          subresource: "finalize",
         },
       ),
     );

@@ -10,12 +10,12 @@ import {
   jsonEqual,
   type JsonMap,
   member,
+  memberMap,
   memberText,
 } from "../json/mutable-json.ts";
 import { admissionRequest } from "../admission/admission-request.ts";
 import { finalizersOf, metadataOf } from "../metadata/validate-metadata.ts";
 import { isRecordReset, readManagers } from "../apply/managers.ts";
-import { NAMESPACE_FINALIZER } from "../resources/rules/namespace.ts";
 import { inVersion, type ServedResource } from "../resources/served-resource.ts";
 import { badRequest, conflict, MODIFIED_MESSAGE, notFound, notServed } from "../status-errors.ts";
 import { storageKey } from "../store/collection.ts";
@@ -29,7 +29,7 @@ export interface Change {
   /** Sets `metadata.managedFields` of the changed object, given the stored one. */
   readonly track: (changed: JsonMap, current: JsonMap) => void;
   /** Which part of the object may change. */
-  readonly subresource: "" | "status" | "scale";
+  readonly subresource: "" | "status" | "scale" | "finalize";
 }
 
 /** Times a change is made anew because somebody else wrote while webhooks were asked about it. */
@@ -101,7 +101,8 @@ function candidate(
   checkIdentity(resource, changed, current, key);
   pruneUnknown(resource, changed, options);
   changed = keepServerFields(resource, changed, current, change.subresource);
-  if (change.subresource !== "status") resource.rules.prepareUpdate?.(changed, current, kindContext(context));
+  if (change.subresource !== "status" && change.subresource !== "finalize")
+    resource.rules.prepareUpdate?.(changed, current, kindContext(context));
   fillDefaults(context, resource, changed);
   countGeneration(resource, changed, current);
   if (jsonEqual(changed, current)) {
@@ -126,7 +127,7 @@ export function isReleased(object: JsonMap): boolean {
     spec !== null &&
     !Array.isArray(spec) &&
     Array.isArray(spec["finalizers"]) &&
-    spec["finalizers"].includes(NAMESPACE_FINALIZER);
+    spec["finalizers"].length > 0;
   return !held;
 }
 
@@ -171,6 +172,13 @@ function keepServerFields(
   subresource: Change["subresource"],
 ): JsonMap {
   if (subresource === "scale") return withReplicas(resource, cloneMap(current), changed);
+  if (subresource === "finalize") {
+    const kept = cloneMap(current);
+    const finalizers = member(memberMap(changed, "spec") ?? {}, "finalizers");
+    if (finalizers === undefined) delete ensureMap(kept, "spec")["finalizers"];
+    else ensureMap(kept, "spec")["finalizers"] = finalizers;
+    return kept;
+  }
   if (subresource === "status") {
     const kept = cloneMap(current);
     if (changed["status"] === undefined) delete kept["status"];
@@ -224,5 +232,6 @@ export function subresourceOf(
 ): Change["subresource"] {
   if (subresource === "status" && !resource.statusSubresource) throw notServed();
   if (subresource === "scale" && !resource.scale) throw notServed();
+  if (subresource === "finalize" && !resource.subresources.includes(subresource)) throw notServed();
   return subresource ?? "";
 }

@@ -13,6 +13,7 @@ export interface BuiltinKind {
   readonly categories?: readonly string[];
   readonly status?: true;
   readonly scale?: true;
+  readonly finalize?: true;
   readonly generation?: true;
   readonly names?: NameRule;
   readonly fields?: readonly string[];

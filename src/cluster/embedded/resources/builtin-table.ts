@@ -33,7 +33,11 @@ function served(row: BuiltinKind): ServedResource {
     shortNames: row.short ?? [],
     categories: row.categories ?? [],
     verbs: VERBS,
-    subresources: [...(status ? ["status"] : []), ...(scale ? ["scale"] : [])],
+    subresources: [
+      ...(status ? ["status"] : []),
+      ...(scale ? ["scale"] : []),
+      ...(row.finalize === true ? ["finalize"] : []),
+    ],
     collection: collectionId(group, row.resource),
     storageVersion: row.version ?? "v1",
     nameRule: row.names ?? "subdomain",

@@ -18,6 +18,7 @@ export const CORE_KINDS: readonly BuiltinKind[] = [
     scope: "Cluster",
     short: ["ns"],
     status: true,
+    finalize: true,
     names: "label",
     fields: ["status.phase"],
     shape: configuration.namespace,

@@ -10,7 +10,7 @@ export const namespaceRules: KindRules = {
     object["status"] = { phase: "Active" };
   },
   prepareUpdate(object, old) {
-    // spec.finalizers change only through the finalize subresource, which is the namespace life cycle's own.
+    // spec.finalizers change only through the finalize subresource and by the namespace life cycle.
     if (old["spec"] === undefined) delete object["spec"];
     else object["spec"] = cloneJson(old["spec"]);
   },

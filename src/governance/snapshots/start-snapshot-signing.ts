@@ -1,4 +1,3 @@
-import type { Condition } from "../../api/kinds/condition.ts";
 import type { PermissionSnapshot } from "../../api/kinds/permission-snapshot.ts";
 import type { RBACProfile } from "../../api/kinds/rbac-profile.ts";
 import { FIELD_MANAGERS, LABELS } from "../../api/names.ts";
@@ -14,26 +13,16 @@ import { type Controller, type Reconciler, startController } from "../../control
 import { startEventRecorder } from "../../controller/events.ts";
 import { type Source, ignoreStatusChanges, watchSource } from "../../controller/source.ts";
 import { type Contribution, DECLARATION_FULLY_TRIMMED } from "../../permissions/builder/contribution.ts";
-import { applicableClusters } from "../../permissions/builder/applicable-clusters.ts";
 import type { KeyLookup, Signer } from "../../trust/dsse.ts";
 import { Debounce } from "../index/debounce.ts";
 import { providerReachability } from "../identity/provider-reachability.ts";
 import { ClusterPolicies } from "../policies/cluster-policies.ts";
 import { startPermissionCaches } from "./permission-caches.ts";
-import type { ProfileVerdict } from "../../permissions/validation/validate-rbac-profile.ts";
-import { type Verdict, objectText, refused } from "../../permissions/validation/verdict.ts";
 import { startGuardian } from "../guardian/guardian-singleton.ts";
 import { startMemberships } from "../membership/memberships.ts";
 import { startManagementRbac } from "../rbac/management-rbac.ts";
-import { type Judged, type PermissionView, PermissionEngine, objectKey } from "./permission-engine.ts";
-import {
-  writeBindingStatus,
-  writeLineage,
-  writePolicyStatus,
-  writeProfileStatus,
-  writeProviderStatus,
-  writeSetStatus,
-} from "./permission-status.ts";
+import { type PermissionView, PermissionEngine, objectKey } from "./permission-engine.ts";
+import { startPermissionStatuses } from "./permission-statuses.ts";
 import { recordTransition } from "./snapshot-events.ts";
 import { SnapshotSigner } from "./snapshot-signer.ts";
 
@@ -96,7 +85,7 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
   const log = options.log.child({ room: "permission-engine" });
   const caches = startPermissionCaches({ cluster, clock, random, log, signal });
   const managementCluster = options.managementCluster ?? DEFAULT_MANAGEMENT_CLUSTER;
-  const parts = { cluster, clock };
+  const leader = { cluster, assertFenced: options.assertFenced ?? (() => {}), clock, random, log, signal };
   let engine = new PermissionEngine();
   let view: PermissionView | undefined;
   /** Published version per cluster; bounded by the number of clusters. */
@@ -125,7 +114,8 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
     published: (name, version) => {
       if (versions.get(name) === version) return;
       versions.set(name, version);
-      for (const { object } of view?.profiles.values() ?? []) profiles.enqueue(keyOfObject(object));
+      for (const { object, contribution } of view?.profiles.values() ?? [])
+        if (contribution.clusters.includes(name)) statuses.profiles.enqueue(keyOfObject(object));
     },
     clock,
     random,
@@ -143,87 +133,27 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
       }),
     ],
   );
-  /** Writes the status of an object from the verdict on exactly this generation; a newer generation is about to be judged. */
-  const statusOf =
-    <T extends KubeObject & { readonly status?: { readonly conditions?: readonly Condition[] } }, V extends Verdict>(
-      informer: Informer<T>,
-      judgedIn: (view: PermissionView) => ReadonlyMap<string, Judged<T, V>>,
-      write: (object: T, verdict: V, view: PermissionView) => Promise<void>,
-    ): Reconciler =>
-    async (key) => {
-      const now = view;
-      const judged = now && judgedIn(now).get(objectKey(key));
-      const object = informer.get(key);
-      if (now === undefined || judged === undefined || object === undefined) return;
-      const { generation, uid } = judged.object.metadata;
-      if (object.metadata.generation !== generation || object.metadata.uid !== uid) return;
-      options.assertFenced?.();
-      await write(object, judged.verdict, now);
-      await writeLineage(parts, informer.type, object);
-    };
-  const sets = controller(
-    "permission-set",
-    statusOf(
-      caches.sets,
-      (now) => now.sets,
-      (set, verdict, now) => writeSetStatus(parts, set, verdict, now),
-    ),
-    [],
-  );
-  const policies = controller(
-    "rbac-policy",
-    statusOf(
-      caches.policies,
-      (now) => now.policies,
-      (policy, verdict, now) => writePolicyStatus(parts, policy, verdict, now),
-    ),
-    [],
-  );
-  const providers = controller(
-    "identity-provider",
-    statusOf(
-      caches.providers,
-      (now) => now.providers,
-      (provider, verdict) => writeProviderStatus(parts, provider, verdict),
-    ),
-    [],
-  );
-  const bindings = controller(
-    "identity-binding",
-    statusOf(
-      caches.bindings,
-      (now) => now.bindings,
-      (binding, verdict) => writeBindingStatus(parts, binding, verdict),
-    ),
-    [],
-  );
-  const profiles = controller(
-    "rbac-profile",
-    statusOf(
-      caches.profiles,
-      (now) => now.profiles,
-      (profile, verdict, now) => {
-        const failure = managementRbac.failure(objectKey(profile.metadata));
-        return writeProfileStatus(parts, profile, materialised(profile, verdict, failure), versionsOf(profile, now));
-      },
-    ),
-    [],
-  );
-
-  function versionsOf(profile: RBACProfile, now: PermissionView): ReadonlyMap<string, string> {
-    const policy = now.policies.get(`${profile.metadata.namespace ?? ""}/${profile.spec.rbacPolicyRef ?? ""}`)?.object;
-    if (policy === undefined) return new Map();
-    const registered = new Set(caches.clusters.list().map(({ metadata }) => metadata.name));
-    const clusters = profile.spec.permissionDeclarations.flatMap((declaration) =>
-      applicableClusters(profile, declaration, policy, { registered, managementCluster }),
-    );
-    const found = new Map<string, string>();
-    for (const name of clusters) {
-      const version = versions.get(name);
-      if (version !== undefined) found.set(name, version);
-    }
-    return found;
-  }
+  const managementRbac = startManagementRbac({
+    ...leader,
+    managementCluster,
+    view: () => view,
+    changed: (keys) => {
+      for (const key of keys) {
+        const judged = view?.profiles.get(key);
+        if (judged !== undefined) statuses.profiles.enqueue(keyOfObject(judged.object));
+      }
+    },
+  });
+  const statuses = startPermissionStatuses({
+    ...leader,
+    caches,
+    controller,
+    view: () => view,
+    versions,
+    managementCluster,
+    materialisationFailure: managementRbac.failure,
+  });
+  const { sets, policies, providers, bindings, profiles } = statuses;
 
   const warnOf = (profile: RBACProfile, { problem, fullyTrimmed }: Contribution): void => {
     const name = objectKey(profile.metadata);
@@ -278,23 +208,6 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
     );
   };
 
-  const managementRbac = startManagementRbac({
-    cluster,
-    managementCluster,
-    view: () => view,
-    changed: (keys) => {
-      for (const key of keys) {
-        const judged = view?.profiles.get(key);
-        if (judged !== undefined) profiles.enqueue(keyOfObject(judged.object));
-      }
-    },
-    assertFenced: options.assertFenced ?? (() => {}),
-    clock,
-    random,
-    log,
-    signal,
-  });
-  const leader = { cluster, assertFenced: options.assertFenced ?? (() => {}), clock, random, log, signal };
   const guardian = startGuardian({ ...leader, sets: caches.sets, view: () => view });
   const events = startEventRecorder({ component: FIELD_MANAGERS.signer, ...leader });
   caches.snapshots.subscribe((event) => recordTransition(events, event));
@@ -361,19 +274,6 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
 /** Condition OutOfSync follows what the tenant acknowledged. */
 function acknowledgementMoved(event: CacheEvent<PermissionSnapshot>): boolean {
   return event.type === "MODIFIED" && event.object.status?.lastAckedVersion !== event.old.status?.lastAckedVersion;
-}
-
-/** The verdict of a profile whose roles and bindings do not stand on the management cluster (permissions §7.3 step 10). */
-function materialised(profile: RBACProfile, verdict: ProfileVerdict, failure: string | undefined): ProfileVerdict {
-  if (!verdict.ok || failure === undefined) return verdict;
-  const check = {
-    check: "RBACMaterialized",
-    object: objectText("RBACProfile", profile.metadata),
-    field: "spec",
-    expected: `its roles and bindings on the management cluster, found: ${failure}`,
-    remedy: "it is tried again every 30 s",
-  };
-  return { ...verdict, ...refused("RBACMaterializationFailed", [check], verdict.warnings) };
 }
 
 /** `namespace/name` of the policy and the sets that a profile names. */

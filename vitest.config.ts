@@ -16,7 +16,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "unit",
-          include: ["src/**/*.test.ts", "test/{integration,simulation,conformance}/**/*.test.ts"],
+          include: ["src/**/*.test.ts", "test/{integration,simulation,fuzz,conformance}/**/*.test.ts"],
         },
       },
       {

@@ -285,8 +285,9 @@ export class AgentStore {
         must(write.through > this.auditAcked, `${this.cluster}: audit acknowledgement goes down`);
         must(write.through <= this.auditLast, `${this.cluster}: audit acknowledgement beyond the log`);
         this.onAcknowledged(write);
-        for (let sequence = this.auditAcked + 1n; sequence <= write.through; sequence++) {
-          if (!this.isStored(write.epoch, sequence)) this.remembered?.delete(this.auditEvents.get(sequence) ?? "");
+        for (const [sequence, text] of this.auditEvents) {
+          if (sequence > write.through) break;
+          if (!this.isStored(write.epoch, sequence)) this.remembered?.delete(text);
           this.auditEvents.delete(sequence);
         }
         this.auditAcked = write.through;

@@ -5,6 +5,7 @@ import {
   type Welcome,
 } from "../../../api/gen/conductor/federation/v1alpha1/session_pb.ts";
 import type { Random } from "../../../base/random.ts";
+import { MAX_SEQUENCE } from "../../audit/audit-chain.ts";
 import {
   GOODBYE_LINGER_MS,
   HEARTBEAT_INTERVAL_MS,
@@ -135,6 +136,8 @@ export class Carrier {
         ProtocolError_Code.VERSION,
         `welcome protocol_version: one of ${PROTOCOL_VERSIONS.join(", ")}, found ${welcome.protocolVersion}`,
       );
+    if (welcome.auditResumeSequence > MAX_SEQUENCE || welcome.auditHighestSequence > MAX_SEQUENCE)
+      return violation(ProtocolError_Code.INVALID, `welcome audit_resume_sequence: at most ${MAX_SEQUENCE}`);
     if (welcome.sessionId === "") return violation(ProtocolError_Code.INVALID, "welcome session_id: not empty");
     this.#parts.counters.welcomes++;
     pipe.sessionId = welcome.sessionId;

@@ -8,6 +8,7 @@ import {
 import { canonicalJson } from "../../base/canonical-json.ts";
 import { type Clock, rfc3339 } from "../../base/clock.ts";
 import { SeamError } from "../../base/errors.ts";
+import type { JsonObject } from "../../base/json.ts";
 import { ulid } from "../../base/ids.ts";
 import type { Random } from "../../base/random.ts";
 import { MAX_FACT_BYTES } from "../session/limits.ts";
@@ -22,6 +23,8 @@ import type { Outbox } from "./outbox.ts";
 export const MAX_AUDIT_EVENT_BYTES = 64 * 1024;
 /** Of the `allow` decisions that arrive while the log is nearly full, one in this many is kept (R-4.35). */
 export const NEAR_FULL_SAMPLE = 10;
+/** Allows sampled away after which a record counts them. */
+const SAMPLED_REPORT = 1_000;
 
 /** Who hears of facts after they are durable. */
 export interface FactListener {
@@ -44,6 +47,8 @@ export function factOutbox(parts: FactOutboxParts): FactOutbox {
   let pressure: AuditPressure = "normal";
   let told: AuditAppended | undefined;
   let allowed = 0;
+  /** Allows that were not logged since the last record of them. */
+  let sampledOut = 0;
 
   const put = async (payload: StatePayload, bytes: Uint8Array): Promise<void> => {
     const key = stateKey(payload);
@@ -54,6 +59,35 @@ export function factOutbox(parts: FactOutboxParts): FactOutbox {
         expected: `at most ${MAX_FACT_BYTES} bytes, found ${bytes.length}`,
       });
     listener.factPending(await outbox.putFact({ key, kind: payload.case, payload: bytes }));
+  };
+
+  const append = async (event: JsonObject, droppable: boolean): Promise<void> => {
+    const bytes = Buffer.from(
+      canonicalJson({ eventId: ulid(clock, random), time: rfc3339(clock.now()), ...event, clusterId: cluster }),
+    );
+    if (bytes.length > MAX_AUDIT_EVENT_BYTES)
+      throw new SeamError({
+        reason: "AuditEventTooLarge",
+        object: "audit event",
+        expected: `at most ${MAX_AUDIT_EVENT_BYTES} bytes, found ${bytes.length}`,
+      });
+    const appended = await outbox.appendAudit(bytes, droppable);
+    // Events that were appended together have one answer, which the listener needs once.
+    if (appended === told) return;
+    told = appended;
+    ({ pressure } = appended);
+    listener.auditAppended(appended);
+  };
+
+  /** A count that does not fit stays with the next. */
+  const reportSampled = async (): Promise<void> => {
+    const count = sampledOut;
+    sampledOut = 0;
+    try {
+      await append({ action: "audit.sampled", decision: "system", count }, false);
+    } catch {
+      sampledOut += count;
+    }
   };
 
   return {
@@ -75,27 +109,12 @@ export function factOutbox(parts: FactOutboxParts): FactOutbox {
     },
     async audit(event) {
       const droppable = event["decision"] === "allow";
-      if (droppable && pressure !== "normal" && allowed++ % NEAR_FULL_SAMPLE !== 0) return;
-      const bytes = Buffer.from(
-        canonicalJson({
-          eventId: ulid(clock, random),
-          time: rfc3339(clock.now()),
-          ...event,
-          clusterId: cluster,
-        }),
-      );
-      if (bytes.length > MAX_AUDIT_EVENT_BYTES)
-        throw new SeamError({
-          reason: "AuditEventTooLarge",
-          object: "audit event",
-          expected: `at most ${MAX_AUDIT_EVENT_BYTES} bytes, found ${bytes.length}`,
-        });
-      const appended = await outbox.appendAudit(bytes, droppable);
-      // Events that were appended together have one answer, which the listener needs once.
-      if (appended === told) return;
-      told = appended;
-      ({ pressure } = appended);
-      listener.auditAppended(appended);
+      const skipped = droppable && pressure !== "normal" && allowed++ % NEAR_FULL_SAMPLE !== 0;
+      if (skipped) sampledOut += 1;
+      // What was sampled away stands in the log as a count, at the latest with the next event after the log has room again.
+      if (sampledOut >= SAMPLED_REPORT || (sampledOut > 0 && pressure === "normal")) await reportSampled();
+      if (skipped) return;
+      await append(event, droppable);
     },
   };
 }

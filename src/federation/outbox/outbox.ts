@@ -129,8 +129,8 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
 }
 
 /** An outbox in this thread over `:memory:`; for simulations and benches of a thousand agents in one process. Loses all at close. */
-export function memoryOutbox(clock: Clock, random: Random): Outbox {
-  const store = OutboxStore.open({ path: ":memory:", ...identity(clock, random) });
+export function memoryOutbox(clock: Clock, random: Random, caps: Pick<OutboxStoreOptions, "auditCap"> = {}): Outbox {
+  const store = OutboxStore.open({ path: ":memory:", ...caps, ...identity(clock, random) });
   const ask = async (request: OutboxRequest): Promise<unknown> => {
     const [outcome] = performGroup(store, [request]) as [OutboxOutcome];
     if (!outcome.ok) throw outcome.error;

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from "node:fs";
+import { flushCompileCache } from "node:module";
 import { pino } from "pino";
 import { rfc3339, systemClock } from "../base/clock.ts";
 import { errorMessage } from "../base/errors.ts";
@@ -72,6 +73,8 @@ async function agent(args: readonly string[]): Promise<number> {
       log,
       signal: stop.signal,
     });
+    // A process that is killed writes nothing at its end: what was compiled is kept now, for a quicker start (NODE_COMPILE_CACHE).
+    flushCompileCache();
     await running.closed;
     log.info({ reason: errorMessage(stop.signal.reason) }, "stopped");
   } finally {

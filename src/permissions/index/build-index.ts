@@ -19,6 +19,8 @@ export interface BuildIndexOptions {
   readonly signal: AbortSignal;
   /** Overrides {@link OFF_LOOP_ENTRIES}; for tests. */
   readonly offLoopEntries?: number;
+  /** True while nobody is served yet: whatever its size, it is built here, since starting a worker costs more than it saves. */
+  readonly atStart?: boolean;
 }
 
 /**
@@ -33,6 +35,7 @@ export async function buildIndex(
 ): Promise<PermissionIndex> {
   if (bytes.length > MAX_CONTENT_BYTES)
     throw new SnapshotRefused("TOO_LARGE", `content has ${bytes.length} bytes, at most ${MAX_CONTENT_BYTES}`);
+  if (options.atStart === true) return indexOf(loadContent(bytes, contentHash));
   if (bytes.length <= OFF_LOOP_BYTES) {
     const content = loadContent(bytes, contentHash);
     if (weight(content) <= (options.offLoopEntries ?? OFF_LOOP_ENTRIES)) return indexOf(content);

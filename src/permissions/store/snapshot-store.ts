@@ -99,7 +99,7 @@ export async function openSnapshotStore(options: SnapshotStoreOptions): Promise<
   await mkdir(options.directory, { recursive: true, mode: 0o700 });
   const floors = await FloorFile.open(join(options.directory, "floors.json"));
   const store = new DurableSnapshotStore(options, floors);
-  await store.load();
+  await store.load(true);
   return store;
 }
 
@@ -170,7 +170,7 @@ class DurableSnapshotStore implements SnapshotStore {
   }
 
   /** Serves again what was held before the restart. A held snapshot that does not verify is no reason to stop: nothing is served. */
-  async load(): Promise<void> {
+  async load(atStart = false): Promise<void> {
     this.#loadAgain = false;
     const envelope = await this.#files.statement();
     if (envelope === undefined) {
@@ -183,7 +183,7 @@ class DurableSnapshotStore implements SnapshotStore {
       const content = await this.#files.content(statement.contentHash);
       if (content === undefined)
         throw new SnapshotRefused("CONTENT_HASH_MISMATCH", "the held content is missing", statement.version);
-      const index = await this.#build(content, statement);
+      const index = await this.#build(content, statement, atStart);
       // The wall clock is all that survives a restart; an age can only be overestimated by it, since a statement is verified
       // after it was issued.
       const { clock } = this.#options;
@@ -304,9 +304,9 @@ class DurableSnapshotStore implements SnapshotStore {
     return verifyStatement(decoded, { cluster, keys, floor, nowMs: clock.now(), held });
   }
 
-  async #build(content: Uint8Array, statement: SnapshotStatement): Promise<PermissionIndex> {
+  async #build(content: Uint8Array, statement: SnapshotStatement, atStart = false): Promise<PermissionIndex> {
     try {
-      const index = await buildIndex(content, statement.contentHash, { signal: this.#options.signal });
+      const index = await buildIndex(content, statement.contentHash, { signal: this.#options.signal, atStart });
       if (index.content.targetCluster !== statement.cluster)
         throw new SnapshotRefused("INVALID_CONTENT", `content is for cluster ${index.content.targetCluster}`);
       return index;

@@ -63,6 +63,11 @@ export class MeshLayout {
   get packs(): string {
     return join(this.management, "packs");
   }
+  /** Compiled code of all processes, so that they start quicker; may be removed at any time. */
+  get compileCache(): string {
+    return join(this.root, "compile-cache");
+  }
+
   tenant(name: string): string {
     return join(this.root, "tenants", name);
   }

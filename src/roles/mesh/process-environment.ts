@@ -55,6 +55,7 @@ export function managementEnvironment(plan: MeshPlan): Record<string, string> {
     CONDUCTOR_ROLE: "management",
     CLUSTER_REF: MANAGEMENT,
     POD_NAME: `${MANAGEMENT}-0`,
+    NODE_COMPILE_CACHE: layout.compileCache,
     ...(plan.hubReplicas > 1 ? { HUB_REPLICA: "off" } : hubEnvironment(plan, ports)),
     ...clusterEnvironment(plan, MANAGEMENT, join(layout.management, "cluster"), ports.api, trust.apiServer),
   };
@@ -67,6 +68,7 @@ export function replicaEnvironment(plan: MeshPlan, index: number): Record<string
     CONDUCTOR_ROLE: "management",
     CLUSTER_REF: MANAGEMENT,
     POD_NAME: hubReplicaName(index),
+    NODE_COMPILE_CACHE: plan.layout.compileCache,
     KUBECONFIG: plan.layout.hubKubeconfig,
     FEDERATION_ADVERTISE_ADDR: `${LOOPBACK}:${ports.federation}`,
     FEDERATION_HEARTBEAT_MS: String(REPLICA_HEARTBEAT_MS),
@@ -110,6 +112,7 @@ export function tenantEnvironment(plan: MeshPlan, name: string, index: number): 
     CONDUCTOR_ROLE: "tenant",
     CLUSTER_REF: name,
     POD_NAME: `${name}-0`,
+    NODE_COMPILE_CACHE: layout.compileCache,
     METRICS_ADDR: `${LOOPBACK}:${ports.ops}`,
     MGMT_FEDERATION_ADDR: federationAddresses(plan, index).join(","),
     FEDERATION_SERVER_NAME: HUB_SERVER_NAME,

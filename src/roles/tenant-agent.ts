@@ -1,0 +1,239 @@
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { create } from "@bufbuild/protobuf";
+import { CapabilitySchema } from "../api/gen/conductor/federation/v1alpha1/facts_pb.ts";
+import { SeamError } from "../base/errors.ts";
+import { startEventRecorder } from "../controller/events.ts";
+import { HeldPacks } from "../federation/spoke/items/pack/held-packs.ts";
+import { CorrectionHandler } from "../federation/spoke/items/pack/correction-handler.ts";
+import { PackAttempts } from "../federation/spoke/items/pack/pack-attempts.ts";
+import { PackHandler } from "../federation/spoke/items/pack/pack-handler.ts";
+import { PackReceipts } from "../federation/spoke/items/pack/pack-receipts.ts";
+import type { TenantPackParts } from "../federation/spoke/items/pack/tenant-pack-parts.ts";
+import { SnapshotHandler } from "../federation/spoke/items/snapshot/snapshot-handler.ts";
+import { DriftFeedback } from "../federation/spoke/drift/drift-feedback.ts";
+import { watchSnapshotStore } from "../federation/spoke/items/snapshot/snapshot-watch.ts";
+import { SurfaceFacts } from "../federation/spoke/rbac/surface-facts.ts";
+import { startTenantRbac } from "../federation/spoke/rbac/tenant-rbac.ts";
+import { startPackDrift } from "../federation/spoke/drift/pack-drift.ts";
+import type { SpokeEvents } from "../federation/spoke/ports.ts";
+import { startTenantRevocations } from "../federation/spoke/revocations/tenant-revocations.ts";
+import { type Spoke, startSpoke } from "../federation/spoke/start-spoke.ts";
+import { startTenantOps } from "../ops/start-tenant-ops.ts";
+import { openOciLayout } from "../packs/store/oci-layout.ts";
+import {
+  type PermissionHttp,
+  type PermissionHttpOptions,
+  startPermissionHttp,
+} from "../permissions/http/start-permission-http.ts";
+import type { PermissionMethods } from "../permissions/service/permission-handlers.ts";
+import { tokenReviews } from "../permissions/service/token-review.ts";
+import { FloorFile } from "../trust/floors/floor-file.ts";
+import { loadTlsFiles } from "../trust/tls/tls-material.ts";
+import type { AgentOptions } from "./agent-options.ts";
+import type { ClosingOrder } from "./closing.ts";
+import { openOwnCluster } from "./embedded.ts";
+import { list, listenAddress, required } from "./environment.ts";
+import type { LateFacts } from "./late-facts.ts";
+import type { LateTokens } from "./late-tokens.ts";
+import { watchedTls } from "./watched-tls.ts";
+import type { PrometheusMetrics } from "../ops/metrics/prometheus-metrics.ts";
+import type { SnapshotStore } from "../permissions/store/snapshot-store.ts";
+import type { KeyRingDirectory } from "../trust/keyring/key-ring-directory.ts";
+
+/** What already answers questions, and what the rest of a tenant builds on. */
+export interface TenantAgentOptions extends AgentOptions {
+  readonly clusterId: string;
+  readonly keyRing: KeyRingDirectory;
+  readonly keysDirectory: string;
+  readonly store: SnapshotStore;
+  /** Opened by the spoke's outbox. */
+  readonly facts: LateFacts;
+  /** Opened by the tenant's API server. */
+  readonly tokens: LateTokens;
+  readonly metrics: PrometheusMetrics;
+  readonly methods: PermissionMethods;
+}
+
+/**
+ * Everything of a tenant but its answers on gRPC: its cluster, the HTTP forms, and the agent that dials the hub, verifies, applies and
+ * reports.
+ *
+ * @throws SeamError for configuration or a state directory that cannot be used
+ */
+export async function startTenantAgent(options: TenantAgentOptions, closing: ClosingOrder): Promise<void> {
+  const { clusterId, keyRing, keysDirectory, store, facts, tokens, metrics, methods, env, clock, random, log } =
+    options;
+  const keys = keyRing.ring;
+  const { cluster, simulatedNodes } = await openOwnCluster(options, closing);
+  // The embedded cluster issues no tokens.
+  const reviewed = env["EMBEDDED_CLUSTER_DIR"] ? {} : { authenticateToken: tokens.authenticate };
+  tokens.open(tokenReviews({ cluster, clock, log }));
+  const answering = closing.stage("webhook");
+  const webhook = await startWebhook(methods, reviewed, { ...options, signal: answering }, closing, metrics);
+
+  const storeDirectory = env["WAL_PATH"] || "/var/lib/conductor/federation-wal";
+  const agent = closing.stage("agent");
+  const packs: TenantPackParts = {
+    clusterId,
+    cluster,
+    keys,
+    floors: await FloorFile.open(join(storeDirectory, "pack-floors.json")),
+    facts,
+    held: new HeldPacks(await openOciLayout(join(storeDirectory, "packs"), clock)),
+    receipts: new PackReceipts({ cluster, clusterId, clock }),
+    attempts: new PackAttempts(),
+    clock,
+    random,
+    log,
+  };
+  const packHandler = new PackHandler(packs);
+  const snapshots = { clusterId, cluster, store, facts, surface: new SurfaceFacts(), clock, log };
+  const snapshotHandler = new SnapshotHandler(snapshots);
+  const rbac = startTenantRbac({ ...snapshots, materialise: materialises(options), random, signal: agent });
+  closing.add(rbac.closed);
+  const events = startEventRecorder({ cluster, component: "conductor", clock, random, log, signal: agent });
+  closing.add(events.closed);
+  closing.add(watchSnapshotStore({ ...snapshots, events, signal: agent }).closed);
+  const drift = await startPackDrift({ ...packs, signal: agent });
+  closing.add(drift.closed);
+  const revocations = startTenantRevocations({ packs, snapshots: snapshotHandler, signal: agent });
+  closing.add(revocations.closed);
+  const spoke = await startSpoke({
+    endpoints: hubEndpoints(options),
+    ...(env["FEDERATION_SERVER_NAME"] ? { serverName: env["FEDERATION_SERVER_NAME"] } : {}),
+    tls: () =>
+      loadTlsFiles({
+        caFile: required(env, "FEDERATION_CA_CERT_PATH", "federation CA bundle"),
+        certificateFile: required(env, "FEDERATION_CLIENT_CERT_PATH", "client certificate of this agent"),
+        privateKeyFile: required(env, "FEDERATION_CLIENT_KEY_PATH", "its private key"),
+      }),
+    cluster: clusterId,
+    agentVersion: options.version,
+    store: { directory: storeDirectory, ...auditCap(options) },
+    keys,
+    trustedKeyIds: keyRing.ring.keyIds,
+    handlers: [packHandler, new CorrectionHandler(packs, packHandler), snapshotHandler],
+    events: spokeEvents(packs, revocations, options),
+    clock,
+    random,
+    log,
+    metrics,
+    signal: agent,
+  });
+  facts.open(spoke.outbox);
+  closing.add(spoke.closed);
+  await declare(facts, options, simulatedNodes);
+
+  const looking = closing.stage("ops");
+  const ops = await startTenantOps({
+    http: listenAddress(env, "METRICS_ADDR", ":8080"),
+    metrics,
+    readiness: [
+      { name: "signing-keys", check: () => (keys.empty ? `no trusted key in ${keysDirectory}` : undefined) },
+      { name: "agent-store", check: () => storeReadiness(spoke) },
+    ],
+    log,
+    signal: looking,
+  });
+  closing.add(ops.closed);
+  log.info({ webhook: webhook?.port, http: ops.httpPort }, "tenant is up");
+}
+
+/** The HTTP forms of PermissionService, when a certificate for them is given. */
+async function startWebhook(
+  methods: PermissionMethods,
+  tokens: Pick<PermissionHttpOptions, "authenticateToken">,
+  options: AgentOptions,
+  closing: ClosingOrder,
+  metrics: PermissionHttpOptions["metrics"],
+): Promise<PermissionHttp | undefined> {
+  const { env, clock, log, signal } = options;
+  if (!env["WEBHOOK_TLS_CERT_PATH"]) {
+    log.info({ variable: "WEBHOOK_TLS_CERT_PATH" }, "no certificate for webhooks: port 8443 is not served");
+    return undefined;
+  }
+  const tls = await watchedTls(options, closing, signal, {
+    caFile: env["WEBHOOK_CA_CERT_PATH"] || required(env, "PERMISSION_SERVICE_CA_CERT_PATH", "CA bundle of callers"),
+    certificateFile: env["WEBHOOK_TLS_CERT_PATH"],
+    privateKeyFile: required(env, "WEBHOOK_TLS_KEY_PATH", "private key of the webhooks"),
+  });
+  const webhook = await startPermissionHttp({
+    ...listenAddress(env, "WEBHOOK_ADDR", ":8443"),
+    tls,
+    methods,
+    ...tokens,
+    clock,
+    ...(metrics !== undefined && { metrics }),
+    log: log.child({ component: "webhook" }),
+    signal,
+  });
+  closing.add(webhook.closed);
+  return webhook;
+}
+
+function hubEndpoints(options: AgentOptions): readonly string[] {
+  required(options.env, "MGMT_FEDERATION_ADDR", "host:port of the hub");
+  return list(options.env, "MGMT_FEDERATION_ADDR");
+}
+
+/** @throws SeamError `EnvironmentInvalid` */
+function materialises({ env }: AgentOptions): boolean {
+  const text = env["RBAC_MATERIALIZATION"] || "enforce";
+  if (text === "enforce" || text === "off") return text === "enforce";
+  throw new SeamError({
+    reason: "EnvironmentInvalid",
+    object: "environment variable RBAC_MATERIALIZATION",
+    expected: `must be enforce or off, found ${JSON.stringify(text)}`,
+    remedy: "off leaves the cluster's own RBAC alone and only reports how it differs",
+  });
+}
+
+function auditCap(options: AgentOptions): { readonly auditCapBytes?: number } {
+  const text = options.env["WAL_MAX_BYTES"];
+  if (!text) return {};
+  const auditCapBytes = Number(text);
+  if (Number.isSafeInteger(auditCapBytes) && auditCapBytes > 0) return { auditCapBytes };
+  throw new SeamError({
+    reason: "EnvironmentInvalid",
+    object: "environment variable WAL_MAX_BYTES",
+    expected: `must be a positive number of bytes, found ${JSON.stringify(text)}`,
+  });
+}
+
+function storeReadiness(spoke: Spoke): string | undefined {
+  return spoke.status().session === undefined ? "the agent's store is being read back" : undefined;
+}
+
+/** What a tenant's agent can do: it applies and verifies; Jobs run on management only (R-10.3). */
+async function declare(facts: LateFacts, options: AgentOptions, simulatedNodes: boolean): Promise<void> {
+  const capability = (name: string, description: string) =>
+    create(CapabilitySchema, { name, version: options.version, description });
+  await facts.capability({
+    agentVersion: options.version,
+    agentLeader: options.env["POD_NAME"] ?? hostname(),
+    capabilities: [
+      capability("drift-detection", "Compares the owned fields of delivered packs with what is on the cluster."),
+      capability("pack-apply", "Verifies and applies signed packs by server-side apply."),
+      capability("permission-service", "Answers authorization questions from the last verified snapshot."),
+    ],
+    talosVersionsObserved: [],
+    kubernetesVersionsObserved: [],
+    simulatedNodes,
+  });
+}
+
+function spokeEvents(
+  packs: TenantPackParts,
+  revocations: Pick<SpokeEvents, "revoke" | "enforceFloors">,
+  options: AgentOptions,
+): SpokeEvents {
+  return {
+    driftUpdate: new DriftFeedback(packs).update,
+    revoke: revocations.revoke,
+    enforceFloors: revocations.enforceFloors,
+    indexFreshness: () => {},
+    channel: ({ connected, degraded, reason }) =>
+      options.log.info({ connected, degraded, reason }, "federation channel"),
+  };
+}

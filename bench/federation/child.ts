@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { availableParallelism } from "node:os";
-import { resolve as resolvePath } from "node:path";
+import { extname, resolve as resolvePath } from "node:path";
 import { findProgram } from "../../test/support/find-program.ts";
 import type { Answer, Command } from "./protocol.ts";
 
@@ -17,7 +17,9 @@ export class Child<C extends { readonly type: string } = Command, A = Answer> {
     const taskset = availableParallelism() >= 2 ? findProgram("taskset") : undefined;
     const profile = process.env["SEAM_BENCH_PROFILE"];
     const flags = profile === undefined ? FLAGS : [...FLAGS, "--cpu-prof", `--cpu-prof-dir=${profile}`];
-    this.#process = fork(resolvePath(import.meta.dirname, file), [], {
+    // Compiled (npm run build), the children are too.
+    const program = resolvePath(import.meta.dirname, file).replace(/\.ts$/, extname(import.meta.filename));
+    this.#process = fork(program, [], {
       ...(taskset === undefined ? {} : { execPath: taskset }),
       execArgv: taskset === undefined ? flags : ["-c", side === "server" ? "0" : "1", process.execPath, ...flags],
       serialization: "advanced",

@@ -1,3 +1,4 @@
+import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { AgentProgram } from "../../roles/mesh/supervisor.ts";
 
@@ -23,7 +24,7 @@ export function agentProgram(env: Readonly<Record<string, string | undefined>>):
   }
   return {
     command: process.execPath,
-    args: [fileURLToPath(new URL("../conductor.ts", import.meta.url)), "agent"],
+    args: [fileURLToPath(new URL(`../conductor${extname(import.meta.url)}`, import.meta.url)), "agent"],
     inherit,
   };
 }

@@ -24,6 +24,32 @@ const SIGNING_REFUSED = [
   "SealMismatch",
 ] as const;
 
+/** Outcomes of permissions §7.2. */
+const POLICY_VERDICTS = ["ValidationPassed", "ValidationFailed", "PermissionSetNotFound", "CeilingInvalid"] as const;
+
+/** Outcomes of permissions §7.3. */
+const PROFILE_VERDICTS = [
+  "ProvisioningComplete",
+  "ProvisioningFailed",
+  "PolicyNotFound",
+  "PolicyNotReady",
+  "PermissionSetMissing",
+  "PermissionSetInvalid",
+  "PolicyViolation",
+  "PrincipalConflict",
+  "EffectiveRuleBudgetExceeded",
+  "Suspended",
+  "RBACMaterializationFailed",
+] as const;
+
+/** Outcomes of resources-seam §9. */
+const MEMBERSHIP_VERDICTS = [
+  "MembershipAdmitted",
+  "PrincipalMismatch",
+  "DomainIdentityMismatch",
+  "RBACProfileNotProvisioned",
+] as const;
+
 /**
  * Every condition type of every kind with the reasons it may have (resources-seam §13): the contract for `kubectl wait` and for
  * programs that switch on reasons. Tests fail on a condition outside it.
@@ -150,6 +176,41 @@ export const CONDITION_VOCABULARY: Readonly<Record<string, Vocabulary>> = {
     CorrectionUnavailable: ["NotFound", "Found"],
     CorrectorAbsent: ["NotPickedUp", "PickedUp"],
   },
+  PermissionSet: { ...LINEAGE, PermissionSetValid: ["Valid", "Invalid", "CeilingExceeded"] },
+  RBACPolicy: { ...LINEAGE, RBACPolicyValid: POLICY_VERDICTS, RBACPolicyDegraded: POLICY_VERDICTS },
+  RBACProfile: {
+    ...LINEAGE,
+    Provisioned: PROFILE_VERDICTS,
+    ProfileValidated: ["Validated", "ProvisioningFailed"],
+    PolicyCompliant: ["Compliant", "TrimmedInAudit", "PolicyViolation", "NotEvaluated"],
+  },
+  PermissionSnapshot: {
+    Fresh: ["SnapshotFresh", "SnapshotStale"],
+    Acknowledged: ["Acked", "AwaitingAck", "OutOfSync", "Rejected"],
+    Compliant: ["DriftAbsent", "DriftDetected"],
+    OutOfSync: ["Acknowledged", "AwaitingAck", "AcknowledgementOverdue", "DegradedSecurityState"],
+  },
+  PermissionSnapshotReceipt: { Compliant: ["DriftAbsent", "DriftDetected"] },
+  IdentityProvider: { ...LINEAGE, Valid: ["Valid", "Invalid"], Reachable: ["Reachable", "Unreachable"] },
+  IdentityBinding: {
+    ...LINEAGE,
+    IdentityBindingValid: [
+      "Valid",
+      "TrustAnchorResolved",
+      "ValidationFailed",
+      "TokenTTLExceeded",
+      "TrustMethodMismatch",
+      "TrustAnchorNotFound",
+      "TrustAnchorTypeMismatch",
+      "TrustAnchorInvalid",
+      "PrincipalNotInNamespace",
+    ],
+  },
+  Guardian: {
+    CeilingExtensionProposed: ["AwaitingApproval", "NothingToPropose", "SweepOff"],
+    FleetCeilingPresent: ["PermissionSetFound", "PermissionSetNotFound"],
+  },
+  SeamMembership: { ...LINEAGE, Validated: MEMBERSHIP_VERDICTS, Admitted: MEMBERSHIP_VERDICTS },
 };
 
 /** Conditions of `object` that the vocabulary does not know, as `Type=Status/Reason`; empty for kinds without an entry. */

@@ -10,7 +10,9 @@ import { PermissionSnapshot } from "../../api/kinds/permission-snapshot.ts";
 import { RBACPolicy } from "../../api/kinds/rbac-policy.ts";
 import { RBACProfile, type RBACProfileSpec } from "../../api/kinds/rbac-profile.ts";
 import { TalosCluster } from "../../api/kinds/talos-cluster.ts";
+import { unknownConditions } from "../../api/condition-vocabulary.ts";
 import { findCondition } from "../../api/conditions.ts";
+import { Guardian } from "../../api/kinds/guardian.ts";
 import { signedSnapshotSecretName, tenantNamespace } from "../../api/names.ts";
 import { type KubeObject, keyOf } from "../../api/object.ts";
 import type { ResourceType } from "../../api/resource-type.ts";
@@ -474,5 +476,28 @@ describe("snapshot signing", () => {
     for (const listener of told) listener("tenant-1");
     await expect.poll(async () => (await statementOf("tenant-1"))?.minSequence).toBe(40);
     expect(await statementOf("tenant-1")).toMatchObject({ sequence: 40, contentHash: renewed?.contentHash });
+  });
+
+  it("says nothing in a condition that the vocabulary does not know", async () => {
+    const unknown: string[] = [];
+    let said = 0;
+    for (const type of [
+      PermissionSet,
+      RBACPolicy,
+      RBACProfile,
+      PermissionSnapshot,
+      IdentityProvider,
+      IdentityBinding,
+      Guardian,
+    ] as readonly ResourceType<KubeObject>[])
+      for (const object of (await management.cluster.list(type)).items) {
+        const { conditions = [] } = (object as RBACProfile).status ?? {};
+        said += conditions.length;
+        unknown.push(
+          ...unknownConditions(object as RBACProfile).map((text) => `${object.kind} ${object.metadata.name} ${text}`),
+        );
+      }
+    expect(unknown).toEqual([]);
+    expect(said).toBeGreaterThan(20);
   });
 });

@@ -14,6 +14,8 @@ const FIRST_OFFSET = 10_960;
 const LAST_OFFSET = 14_900;
 /** Tenants of the largest mesh of these suites. */
 const MOST_TENANTS = 3;
+/** Hub replicas of the largest one. */
+const MOST_REPLICAS = 3;
 
 /** An offset whose ports are all free now, whatever a person or another run of these suites has started. */
 export async function freeOffset(): Promise<number> {
@@ -22,7 +24,7 @@ export async function freeOffset(): Promise<number> {
   for (let step = 0; step < steps; step++) {
     const offset = FIRST_OFFSET + ((first + step) % steps) * 10;
     try {
-      await requireFreePorts(portClaims(tenantNames(MOST_TENANTS), offset));
+      await requireFreePorts(portClaims(tenantNames(MOST_TENANTS), offset, MOST_REPLICAS));
       return offset;
     } catch (error) {
       if (!(error instanceof SeamError)) throw error; // taken: the next one

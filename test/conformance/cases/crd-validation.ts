@@ -73,6 +73,33 @@ export function crdValidationCases(h: Harness): void {
     expect(unknown).toMatch(/compilation failed: .*undefined field 'nope'/);
   });
 
+  it("refuses rules whose loops could take for ever, and no others", async () => {
+    const cost = async (items: JsonObject, source: string): Promise<string> => {
+      const properties = { s: { type: "array", ...items } } as const;
+      const spec = { type: "object", properties, "x-kubernetes-validations": [{ rule: source }] } as const;
+      const [first = ""] = await refused(schema(spec));
+      return first.replace(/ \(try.*/s, "");
+    };
+    const pairs = "self.s.all(x, self.s.all(y, x != y))";
+    const over = `${rule}.rule: Forbidden: estimated rule cost exceeds budget by factor of more than 100x`;
+    expect(await cost({ items: { type: "string" } }, pairs)).toBe(over);
+    expect(
+      await cost({ maxItems: 2000, items: { type: "integer" } }, "self.s.all(x, self.s.all(y, self.s.all(z, x != y)))"),
+    ).toBe(over);
+    const inner = { type: "object", properties: { l: { type: "array", items: { type: "integer" } } } };
+    expect(await cost({ items: inner }, "self.s.all(x, x.l.all(y, y > 1))")).toBe(over);
+    await h.customResource({
+      spec: {
+        type: "object",
+        properties: {
+          s: { type: "array", maxItems: 1000, items: { type: "integer" } },
+          t: { type: "array", items: { type: "string" } },
+        },
+        "x-kubernetes-validations": [{ rule: pairs }, { rule: "self.t.all(x, x != 'a')" }],
+      },
+    });
+  });
+
   it("refuses defaults that are no values, patterns that match nothing and sets of maps", async () => {
     expect(await refused(schema({ type: "object", properties: { a: { type: "string", default: 1 } } }))).toEqual([
       'SPEC.properties[a].default: Invalid value: "integer":  in body must be of type string: "integer"',

@@ -1,20 +1,34 @@
 import { errorMessage } from "../../../base/errors.ts";
 import { isMap, type JsonMap, member, memberMap, memberText } from "../json/mutable-json.ts";
-import { type FieldError, invalidValue, notSupported, required } from "../status-errors.ts";
+import { type FieldError, forbiddenField, invalidValue, notSupported, required } from "../status-errors.ts";
 import type { CheckExpression, ExpressionCheck, OldSelf } from "./cel/expression-check.ts";
 
 const REASONS = ["FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired"];
 
+/** Where in a schema a rule stands. */
+export interface RulePlace {
+  /** At the root, where an object has metadata. */
+  readonly root: boolean;
+  /** How often it is evaluated at most for one object: the product of the lists and maps around it. */
+  readonly times: number;
+}
+
 /** Checks the `x-kubernetes-validations` of one schema node (apiextensions/v1 `ValidationRule`). */
-export function checkRules(schema: JsonMap, path: string, root: boolean, check: CheckExpression): FieldError[] {
+export function checkRules(schema: JsonMap, path: string, place: RulePlace, check: CheckExpression): FieldError[] {
   const rules = member(schema, "x-kubernetes-validations");
   if (!Array.isArray(rules)) return [];
   return rules.flatMap((rule, i) =>
-    isMap(rule) ? checkRule(rule, schema, `${path}.x-kubernetes-validations[${i}]`, root, check) : [],
+    isMap(rule) ? checkRule(rule, schema, `${path}.x-kubernetes-validations[${i}]`, place, check) : [],
   );
 }
 
-function checkRule(rule: JsonMap, schema: JsonMap, path: string, root: boolean, check: CheckExpression): FieldError[] {
+function checkRule(
+  rule: JsonMap,
+  schema: JsonMap,
+  path: string,
+  { root, times }: RulePlace,
+  check: CheckExpression,
+): FieldError[] {
   const errors: FieldError[] = [];
   const text = memberText(rule, "rule");
   const oldSelf: OldSelf = rule["optionalOldSelf"] === true ? "optional" : "value";
@@ -29,6 +43,7 @@ function checkRule(rule: JsonMap, schema: JsonMap, path: string, root: boolean, 
       invalidValue(`${path}.optionalOldSelf`, rule["optionalOldSelf"], "may not be set if oldSelf is not used in rule"),
     );
   }
+  if (!(compiled instanceof Error)) errors.push(...checkCost(compiled.rounds * times, `${path}.rule`));
   const message = memberText(rule, "message");
   if (message.includes("\n")) errors.push(invalidValue(`${path}.message`, message, "must not contain line breaks"));
   else if (member(rule, "message") !== undefined && message.trim() === "") {
@@ -52,6 +67,19 @@ function checkRule(rule: JsonMap, schema: JsonMap, path: string, root: boolean, 
     errors.push(invalidValue(`${path}.fieldPath`, fieldPath, "must be a valid path"));
   }
   return errors;
+}
+
+/** Cost of one round at least, and of one rule at most, in the units of kube-apiserver (`StaticEstimatedCostLimit`). */
+const ROUND_COST = 3;
+const RULE_COST_LIMIT = 10_000_000;
+
+function checkCost(rounds: number, path: string): FieldError[] {
+  const factor = (rounds * ROUND_COST) / RULE_COST_LIMIT;
+  if (factor <= 1) return [];
+  const much = factor > 100 ? "more than 100x" : `${factor.toFixed(1)}x`;
+  const remedy =
+    "try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and strings are declared";
+  return [forbiddenField(path, `estimated rule cost exceeds budget by factor of ${much} (${remedy})`)];
 }
 
 function compile(

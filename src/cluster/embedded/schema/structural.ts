@@ -1,6 +1,8 @@
 import { isMap, type Json, type JsonMap, member, memberMap } from "../json/mutable-json.ts";
 import { type FieldError, forbiddenField, invalidValue, required } from "../status-errors.ts";
 import type { CheckExpression } from "./cel/expression-check.ts";
+import { maxItemsOf } from "./cel/estimate-rounds.ts";
+import { SchemaNode } from "./schema-node.ts";
 import { checkRules } from "./structural-rules.ts";
 import { checkValues } from "./structural-values.ts";
 
@@ -29,7 +31,14 @@ export function checkStructural(schema: JsonMap, path: string, check: CheckExpre
   return errors.slice(0, MAX_ERRORS);
 }
 
-function checkNode(schema: Json, path: string, errors: FieldError[], depth: number, check: CheckExpression): void {
+function checkNode(
+  schema: Json,
+  path: string,
+  errors: FieldError[],
+  depth: number,
+  check: CheckExpression,
+  times = 1,
+): void {
   if (!isMap(schema) || errors.length >= MAX_ERRORS) return;
   if (depth > MAX_SCHEMA_DEPTH) {
     errors.push(forbiddenField(path, `schemas may be nested at most ${MAX_SCHEMA_DEPTH} levels`));
@@ -64,12 +73,14 @@ function checkNode(schema: Json, path: string, errors: FieldError[], depth: numb
       ),
     );
   checkList(schema, path, errors);
-  errors.push(...checkRules(schema, path, depth === 0, check));
+  errors.push(...checkRules(schema, path, { root: depth === 0, times }, check));
   errors.push(...checkValues(schema, path));
   if (type === "array" && schema["items"] === undefined) errors.push(required(`${path}.items`, "must be specified"));
   if (Array.isArray(schema["items"]))
     errors.push(forbiddenField(`${path}.items`, "items must be a schema object and not an array"));
-  else if (schema["items"] !== undefined) checkNode(schema["items"], `${path}.items`, errors, depth + 1, check);
+  else if (schema["items"] !== undefined) {
+    checkNode(schema["items"], `${path}.items`, errors, depth + 1, check, times * maxItemsOf(new SchemaNode(schema)));
+  }
   const properties = memberMap(schema, "properties");
   const additional = member(schema, "additionalProperties");
   if (properties && additional !== undefined && Object.keys(properties).length > 0) {
@@ -82,9 +93,12 @@ function checkNode(schema: Json, path: string, errors: FieldError[], depth: numb
       errors.push(...checkMetadataSchema(child, `${path}.properties[metadata]`));
       continue;
     }
-    checkNode(child, `${path}.properties[${name}]`, errors, depth + 1, check);
+    checkNode(child, `${path}.properties[${name}]`, errors, depth + 1, check, times);
   }
-  if (isMap(additional)) checkNode(additional, `${path}.additionalProperties`, errors, depth + 1, check);
+  if (isMap(additional)) {
+    const each = times * maxItemsOf(new SchemaNode(schema));
+    checkNode(additional, `${path}.additionalProperties`, errors, depth + 1, check, each);
+  }
   for (const word of ["allOf", "anyOf", "oneOf"]) {
     const parts = member(schema, word);
     if (Array.isArray(parts))

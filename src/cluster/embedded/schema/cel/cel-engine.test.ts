@@ -55,10 +55,13 @@ describe("CelEngine", () => {
       },
     };
     const check = (rule: string) => engine.check(rule, "value", schema, false);
-    expect(check("self.n > 1 && self.a__dash__b == 'x'")).toEqual({ type: "bool", usesOldSelf: false });
+    expect(check("self.n > 1 && self.a__dash__b == 'x'")).toEqual({ type: "bool", usesOldSelf: false, rounds: 0 });
     expect(check("self.n").type).toBe("int");
     expect(check("self.open.any.thing == 1 && self.map.all(k, self.map[k] > 0)").type).toBe("bool");
-    expect(check("self.list.all(i, i.x == 'a') && self.n >= oldSelf.n")).toEqual({ type: "bool", usesOldSelf: true });
+    expect(check("self.list.all(i, i.x == 'a') && self.n >= oldSelf.n")).toMatchObject({
+      type: "bool",
+      usesOldSelf: true,
+    });
     expect(() => check("self.m > 1")).toThrow("undefined field 'm'");
   });
 

@@ -4,6 +4,7 @@ import type { JsonObject } from "../../../../base/json.ts";
 import { SchemaNode } from "../schema-node.ts";
 import { adaptSource, mentionsOldSelf } from "./cel-source.ts";
 import { celType } from "./cel-types.ts";
+import { estimateRounds } from "./estimate-rounds.ts";
 import { EvaluationBudget } from "./evaluation-budget.ts";
 import type { ExpressionCheck, OldSelf } from "./expression-check.ts";
 import { registerKubernetesFunctions } from "./functions.ts";
@@ -48,15 +49,18 @@ export class CelEngine {
    */
   check(source: string, oldSelf: OldSelf, schema: JsonObject, root: boolean): ExpressionCheck {
     const { usesOldSelf } = this.compile(source, oldSelf);
-    const type = celType(new SchemaNode(schema), root);
+    const node = new SchemaNode(schema);
+    const type = celType(node, root);
     const typed = this.#environment(oldSelf).clone();
     const declared = typeof type === "string" ? { type } : { schema: type };
-    const checked = typed.registerVariable("self", declared).parse(adaptSource(source)).check();
-    if (checked.valid) return { type: checked.type ?? "dyn", usesOldSelf };
+    const parsed = typed.registerVariable("self", declared).parse(adaptSource(source));
+    const rounds = estimateRounds(parsed.ast, node);
+    const checked = parsed.check();
+    if (checked.valid) return { type: checked.type ?? "dyn", usesOldSelf, rounds };
     const missing = /^No such key: (?<field>\S+)/.exec(checked.error?.message ?? "")?.groups?.["field"];
     if (missing !== undefined) throw new Error(`undefined field '${missing}'`);
     // The library's checker knows fewer conversions than kube-apiserver's: only what it is sure of counts.
-    return { type: "dyn", usesOldSelf };
+    return { type: "dyn", usesOldSelf, rounds };
   }
 
   /** Building an environment takes milliseconds: only clusters with rules pay for it. */

@@ -33,7 +33,7 @@ function hasOf(argument: string): string {
 }
 
 /** Macros that evaluate an expression for each item of a list or map. */
-const LOOPS = new Set(["all", "exists", "exists_one", "existsOne", "filter", "map"]);
+export const LOOPS: ReadonlySet<string> = new Set(["all", "exists", "exists_one", "existsOne", "filter", "map"]);
 /** Function that counts the rounds of loops against the budget of an evaluation; always true. */
 export const COUNT_FUNCTION = "seamCountRound";
 

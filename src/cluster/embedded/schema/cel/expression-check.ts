@@ -8,6 +8,8 @@ export interface ExpressionCheck {
   /** Type of the result: `bool`, `string`, `dyn` … */
   readonly type: string;
   readonly usesOldSelf: boolean;
+  /** Rounds its loops take at most, by the limits of the schema. */
+  readonly rounds: number;
 }
 
 /** Compiles an expression for values of a schema. @throws Error naming what does not compile */

@@ -1,6 +1,6 @@
 import { assertNever } from "../../base/assert.ts";
 import { packBatch } from "../audit/sink-batch.ts";
-import { type OutboxRequest, isWrite, unpackAppend } from "./outbox-request.ts";
+import { type OutboxRequest, isRepeatable, isWrite, unpackAppend } from "./outbox-request.ts";
 import type { OutboxStore } from "./outbox-store.ts";
 
 /** How a request ended. */
@@ -22,7 +22,7 @@ export function performGroup(store: OutboxStore, requests: readonly OutboxReques
   const transactional = requests.some(isWrite);
   let groupFailure: unknown;
   try {
-    if (transactional) store.begin();
+    if (transactional) store.begin(requests.every((request) => !isWrite(request) || isRepeatable(request)));
   } catch (error) {
     groupFailure = error;
   }
@@ -57,7 +57,7 @@ export function performGroup(store: OutboxStore, requests: readonly OutboxReques
 function performAlone(store: OutboxStore, request: OutboxRequest): OutboxOutcome {
   try {
     if (!isWrite(request)) return { ok: true, value: perform(store, request) };
-    store.begin();
+    store.begin(isRepeatable(request));
     const value = perform(store, request);
     store.commit();
     return { ok: true, value };

@@ -66,6 +66,14 @@ export type OutboxRequest =
   | { readonly op: "auditCursor" }
   | { readonly op: "status" };
 
+/**
+ * True for a write that a crash may undo: that a hub has stored audit events is only said once more by the hub. It waits for no fsync of its
+ * own (R-4.33); the next write that must last takes it along.
+ */
+export function isRepeatable(request: OutboxRequest): boolean {
+  return request.op === "apply" && request.writes.every(({ type }) => type === "AcknowledgeAudit");
+}
+
 /** True for requests that change the store. */
 export function isWrite(request: OutboxRequest): boolean {
   return request.op === "apply" || request.op === "putFact" || request.op === "appendAudit";

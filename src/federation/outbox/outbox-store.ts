@@ -76,6 +76,8 @@ export class OutboxStore {
   readonly #blobCap: number;
   #blobBytes: number;
   readonly #statements;
+  /** True while the database does not wait for the disk. */
+  #relaxed = false;
 
   private constructor(db: DatabaseSync, options: OutboxStoreOptions) {
     this.#db = db;
@@ -136,8 +138,15 @@ export class OutboxStore {
     }
   }
 
-  begin(): void {
-    this.#guard(() => this.#statements.begin.run());
+  /** @param repeatable true when a crash may undo the transaction: it is committed without an fsync */
+  begin(repeatable = false): void {
+    this.#guard(() => {
+      if (repeatable !== this.#relaxed) {
+        this.#db.exec(repeatable ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL");
+        this.#relaxed = repeatable;
+      }
+      this.#statements.begin.run();
+    });
   }
 
   /** Durable when it returns. On failure nothing of the group is kept. */
@@ -314,6 +323,11 @@ export class OutboxStore {
       pendingFacts: Number(n),
       blobBytes: this.#blobBytes,
     };
+  }
+
+  /** How the database waits for the disk (PRAGMA synchronous): 2 is FULL, 1 NORMAL. */
+  get synchronous(): unknown {
+    return this.#db.prepare("PRAGMA synchronous").get()?.["synchronous"];
   }
 
   close(): void {

@@ -8,6 +8,9 @@ import { digestOf } from "../../base/digest.ts";
 import { SeededRandom } from "../../base/random.ts";
 import type { IndexItem } from "../index/index-document.ts";
 import type { ItemRecord } from "../session/spoke/record.ts";
+import { performGroup } from "./group-commit.ts";
+import { OutboxStore } from "./outbox-store.ts";
+import { packAppend } from "./outbox-request.ts";
 import { factOutbox } from "./fact-outbox.ts";
 import { loadedFact } from "./load-facts.ts";
 import { OUTBOX_FILE, type Outbox, type OutboxOptions, openOutbox } from "./outbox.ts";
@@ -216,5 +219,30 @@ describe("facts", () => {
     expect((await outbox.record()).facts).toEqual([]);
     await report("three");
     expect(pending.at(-1)).toBe("driftReport/drift-web@3");
+  });
+
+  it("waits for the disk for everything but acknowledgements, which the hub says again", () => {
+    const path = join(directory, "relaxed.db");
+    const store = OutboxStore.open({ path, storeId: "s", auditEpoch: 1n });
+    const event = Buffer.from("{}");
+    const append = { op: "appendAudit", events: packAppend([{ event, droppable: false }]), nowMs: 0 } as const;
+    const acknowledge = {
+      op: "apply",
+      writes: [{ type: "AcknowledgeAudit", epoch: 1n, through: 1n }],
+      nowMs: 0,
+    } as const;
+    const level = (): unknown => store.synchronous;
+    performGroup(store, [append]);
+    expect(level()).toBe(2);
+    performGroup(store, [acknowledge]);
+    expect(level()).toBe(1);
+    performGroup(store, [acknowledge, append]);
+    expect(level()).toBe(2);
+    performGroup(store, [acknowledge, { op: "auditCursor" }]);
+    expect(level()).toBe(1);
+    performGroup(store, [{ op: "putFact", key: "k", kind: "driftReport", payload: event }]);
+    expect(level()).toBe(2);
+    expect(store.auditCursor()).toMatchObject({ ackedThrough: 1n, last: 2n });
+    store.close();
   });
 });

@@ -1,5 +1,10 @@
 import { errorMessage } from "../base/errors.ts";
-import { type LeaderElection, type LeaderElectionOptions, startLeaderElection } from "../controller/lease.ts";
+import {
+  type LeaderElection,
+  type LeaderElectionOptions,
+  NotLeading,
+  startLeaderElection,
+} from "../controller/lease.ts";
 
 /** Pause before leader-only work that failed is started again, milliseconds. */
 const RESTART_MS = 1_000;
@@ -58,6 +63,17 @@ export function startLeading(
     }
   };
   return { election, closed: close() };
+}
+
+/** True while this process leads and its lease is fresh by its own clock: one that was stopped and goes on does not take itself for the leader. */
+export function isFenced(election: LeaderElection): boolean {
+  try {
+    election.assertFenced();
+    return true;
+  } catch (error) {
+    if (error instanceof NotLeading) return false;
+    throw error;
+  }
 }
 
 /** Resolves when `signal` has aborted. */

@@ -31,7 +31,7 @@ import type { AgentOptions, RunningAgent } from "./agent-options.ts";
 import { ClosingOrder } from "./closing.ts";
 import { openOwnCluster } from "./embedded.ts";
 import { type Environment, list, listenAddress, positiveNumber, required } from "./environment.ts";
-import { aborted, startLeading } from "./leading.ts";
+import { aborted, isFenced, startLeading } from "./leading.ts";
 import { joinReplicas } from "./join-replicas.ts";
 import { replicaPeers } from "./replica-peers.ts";
 import { startOperators } from "./operators.ts";
@@ -114,7 +114,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
   const drift = hubDrift({
     ...parts,
     degraded: (tenant) => later.view?.agent(tenant)?.connected !== true && carriedElsewhere(tenant) === undefined,
-    leads: () => later.election?.leading === true,
+    leads: () => later.election !== undefined && isFenced(later.election),
     signal: data,
   });
   closing.add(drift.closed);

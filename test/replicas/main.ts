@@ -13,6 +13,8 @@ const { values } = parseArgs({
     "heartbeat-ms": { type: "string", default: "2000" },
   },
 });
+/** Time over which writes are counted once nothing changes any more, milliseconds. */
+const IDLE_MS = 20_000;
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 const started = performance.now();
 const fleet = await ReplicaFleet.start({
@@ -64,6 +66,16 @@ try {
       `terms up to ${agents.reduce((most, { term }) => (term > most ? term : most), 0n)}; ` +
       `${total("federation_fenced_writes_total")} writes of former owners refused, ` +
       `${agents.reduce((sum, { staleTerms }) => sum + staleTerms, 0)} frames of old terms refused by agents`,
+  );
+  const before = await Promise.all(fleet.replicas.map((name) => fleet.look(name)));
+  await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
+  const after = await Promise.all(fleet.replicas.map((name) => fleet.look(name)));
+  const perSecond = after.map(({ counts }, at) => {
+    const writes = (of: ReadonlyMap<string, number> | undefined): number => of?.get("apiserver_writes_total") ?? 0;
+    return (writes(counts) - writes(before[at]?.counts)) / (IDLE_MS / 1000);
+  });
+  console.log(
+    `idle with ${agents.length} agents: ${perSecond.map((rate) => rate.toFixed(2)).join(", ")} writes a second to the API server, by replica`,
   );
   console.log(faults.length === 0 ? "nothing lost, nothing twice, nothing went back" : faults.slice(0, 40).join("\n"));
   process.exitCode = faults.length === 0 ? 0 : 1;

@@ -40,6 +40,7 @@ import { managerOf } from "./requests/field-manager.ts";
 import { patchObject } from "./requests/patch.ts";
 import { replaceObject } from "./requests/replace.ts";
 import { nowText, type RequestContext } from "./requests/request-context.ts";
+import { BuiltinMembers } from "./resources/builtin-members.ts";
 import { builtinResources } from "./resources/builtin-table.ts";
 import { ResourceRegistry } from "./resources/registry.ts";
 import { ClusterRoleAggregation } from "./rbac/cluster-role-aggregation.ts";
@@ -133,7 +134,16 @@ class SqliteCluster implements EmbeddedCluster {
     const { clock, random, log } = options;
     const closing = this.#stop.signal;
     const admissionCel = new AdmissionCel();
-    const parts = { store, registry: this.#registry, cel: new CelEngine(), admissionCel, clock, random, log };
+    const parts = {
+      store,
+      registry: this.#registry,
+      cel: new CelEngine(),
+      builtinMembers: new BuiltinMembers(),
+      admissionCel,
+      clock,
+      random,
+      log,
+    };
     const system: RequestContext = { ...parts, admission: NO_ADMISSION };
     this.#context = { ...parts, admission: storedAdmission({ ...parts, closing }, admissionCel) };
     this.#watches = new WatchCache(store, clock, this.#stop.signal);
@@ -230,7 +240,7 @@ class SqliteCluster implements EmbeddedCluster {
 
   async create<T extends KubeObject>(type: ResourceType<T>, object: Draft<T>, options: WriteOptions = {}): Promise<T> {
     const resource = this.#registry.require(type);
-    const id = managerOf(resource, options, "Update");
+    const id = managerOf(resource, options, "Update", "CreateOptions");
     const time = nowText(this.#context);
     const created = await this.#answered(
       createObject(this.#context, resource, decodeWhole(resource, object), options, (final) =>

@@ -37,6 +37,15 @@ export function bodyTooLarge(limitBytes: number): ApiStatusError {
   return new ApiStatusError(413, "RequestEntityTooLarge", `Request entity too large: limit is ${limitBytes}`);
 }
 
+/** 413 of YAML, which has a limit of its own. */
+export function yamlTooLarge(limitBytes: number): ApiStatusError {
+  return new ApiStatusError(
+    413,
+    "RequestEntityTooLarge",
+    `Request entity too large: limit of YAML is ${limitBytes}: send JSON`,
+  );
+}
+
 /** 408 of a body that comes too slowly. */
 export function bodyTooSlow(limitMs: number): ApiStatusError {
   return new ApiStatusError(

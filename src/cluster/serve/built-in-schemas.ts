@@ -1,5 +1,6 @@
 import type { JsonObject } from "../../base/json.ts";
-import { MESSAGES, ROOTS } from "./protobuf/messages.ts";
+import { MESSAGES, ROOTS } from "../built-in-messages.ts";
+import { messagePairs } from "../message-pairs.ts";
 
 /** JSON forms of messages that are more than their members, and of scalars. */
 const SCALARS: Readonly<Record<string, JsonObject>> = {
@@ -29,8 +30,8 @@ export interface BuiltInSchemas {
 
 /** Schemas of built-in kinds from the same table that decodes their protobuf form: member names and types, without prose. */
 export function builtInSchemas(): BuiltInSchemas {
-  const roots = pairs(ROOTS);
-  const messages = pairs(MESSAGES);
+  const roots = messagePairs(ROOTS);
+  const messages = messagePairs(MESSAGES);
   const fieldsOf = (id: string): readonly string[] => (messages.get(id) ?? "").split(" ");
   return {
     idOf: (apiVersion, kind) => roots.get(`${apiVersion}/${kind}`),
@@ -72,16 +73,4 @@ export function builtInSchemas(): BuiltInSchemas {
 
 function typeOf(field: string): string {
   return /\.?(\w+)$/.exec(field)?.[1] ?? "";
-}
-
-function pairs(text: string): ReadonlyMap<string, string> {
-  return new Map(
-    text
-      .trim()
-      .split("\n")
-      .map((line) => {
-        const space = line.indexOf(" ");
-        return space < 0 ? ([line, ""] as const) : ([line.slice(0, space), line.slice(space + 1)] as const);
-      }),
-  );
 }

@@ -3,7 +3,7 @@ import { parseDocument, YAMLError } from "yaml";
 import type { Clock } from "../../base/clock.ts";
 import { errorMessage } from "../../base/errors.ts";
 import type { JsonValue } from "../../base/json.ts";
-import { badRequest, bodyTooLarge, bodyTooSlow, unsupportedMediaType } from "./api-errors.ts";
+import { badRequest, bodyTooLarge, bodyTooSlow, unsupportedMediaType, yamlTooLarge } from "./api-errors.ts";
 import type { ApiRequest } from "./api-request.ts";
 import { duplicateMembers } from "./duplicate-members.ts";
 import { PROTOBUF_MEDIA_TYPE, type ProtobufDecoder } from "./protobuf/decode.ts";
@@ -12,6 +12,10 @@ import { PROTOBUF_MEDIA_TYPE, type ProtobufDecoder } from "./protobuf/decode.ts"
 export const MAX_BODY_BYTES = 3 * 1024 * 1024;
 /** Longest time for a whole request. */
 export const REQUEST_TIMEOUT_MS = 60_000;
+/** Largest YAML that is not JSON: people write it, and reading it holds the process for a quarter of a second. */
+export const MAX_YAML_BYTES = 256 * 1024;
+/** Brackets within brackets of a YAML flow; deeper ones take the parser minutes. */
+const MAX_YAML_FLOW_DEPTH = 500;
 /** Values that one YAML document may expand to through its aliases. */
 const MAX_YAML_ALIASES = 100;
 /** Beginning of a body that an error quotes. */
@@ -104,6 +108,9 @@ export function decodeYaml(body: Uint8Array, kind: string): DecodedBody {
       // a flow mapping that is not JSON
     }
   }
+  if (body.length > MAX_YAML_BYTES) throw yamlTooLarge(MAX_YAML_BYTES);
+  if (flowDepth(text) > MAX_YAML_FLOW_DEPTH)
+    throw unreadable(kind, "yaml", `nesting is deeper than ${MAX_YAML_FLOW_DEPTH} levels`, text);
   // YAML 1.1 as Kubernetes reads it, but dates stay strings.
   const document = parseDocument(text, {
     version: "1.1",
@@ -124,6 +131,18 @@ export function decodeYaml(body: Uint8Array, kind: string): DecodedBody {
     if (error instanceof YAMLError || error instanceof Error) throw unreadable(kind, "yaml", error.message, text);
     throw error;
   }
+}
+
+/** An upper bound of how deep flow collections are nested: brackets inside of texts count too. */
+function flowDepth(text: string): number {
+  let depth = 0;
+  let deepest = 0;
+  for (let at = 0; at < text.length; at++) {
+    const character = text.charCodeAt(at);
+    if (character === 0x5b || character === 0x7b) deepest = Math.max(deepest, ++depth);
+    else if (character === 0x5d || character === 0x7d) depth = Math.max(0, depth - 1);
+  }
+  return deepest;
 }
 
 /** The media type without its parameters, lower case; empty when there is none. */

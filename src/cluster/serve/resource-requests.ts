@@ -365,12 +365,6 @@ export class ResourceRequests {
   async #object(exchange: Exchange, target: ResourceTarget, options: WriteOptions): Promise<Unstructured> {
     const { resource, namespace, name } = target;
     const body = asObject(await this.#body(exchange, resource.kind, options, resource), resource.kind);
-    const kind = body["kind"] ?? resource.kind;
-    const apiVersion = body["apiVersion"] ?? apiVersionOf(resource);
-    if (kind !== resource.kind || apiVersion !== apiVersionOf(resource))
-      throw badRequest(
-        `the API version in the data (${show(apiVersion)}, kind ${show(kind)}) does not match the expected API version (${apiVersionOf(resource)}, kind ${resource.kind})`,
-      );
     const metadata = body["metadata"] ?? {};
     if (!isJsonObject(metadata)) throw badRequest("the metadata of the provided object is no object");
     const ownNamespace = metadata["namespace"] ?? "";
@@ -380,10 +374,11 @@ export class ResourceRequests {
       throw badRequest(
         `the name of the object (${show(metadata["name"] ?? "")}) does not match the name on the URL (${name})`,
       );
+    // What it says of its kind is judged by the write path of the cluster, which takes what is not said from the path.
     const object: JsonObject = {
       ...body,
-      apiVersion,
-      kind,
+      apiVersion: body["apiVersion"] ?? apiVersionOf(resource),
+      kind: body["kind"] ?? resource.kind,
       metadata: namespace === "" ? metadata : { ...metadata, namespace },
     };
     // The write path of the cluster checks everything else.

@@ -21,7 +21,7 @@ const HEADERS_TIMEOUT_MS = 15_000;
 /** How often what takes too long or is idle too long is looked for. */
 const SWEEP_INTERVAL_MS = 5_000;
 /** Largest headers of a request, and most of them. */
-const MAX_HEADER_BYTES = 32 * 1024;
+const MAX_HEADER_BYTES = 64 * 1024;
 const MAX_HEADERS = 200;
 const HTTP1_LIMITS = {
   headersTimeout: HEADERS_TIMEOUT_MS,

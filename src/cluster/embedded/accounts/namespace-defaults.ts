@@ -82,7 +82,7 @@ export class NamespaceDefaults {
     if (!resource) return;
     const { name, namespace } = object["metadata"] as { readonly name: string; readonly namespace: string };
     if (this.#context.store.collection(collection).get(storageKey(namespace, name))) return;
-    const id = managerOf(resource, { fieldManager: "kube-controller-manager" }, "Update");
+    const id = managerOf(resource, { fieldManager: "kube-controller-manager" }, "Update", "CreateOptions");
     try {
       await createObject(this.#context, resource, cloneMap(object), {}, (final) =>
         trackUpdate(resource, final, undefined, id, nowText(this.#context)),
@@ -96,7 +96,7 @@ export class NamespaceDefaults {
   async #setData(namespace: string, data: JsonMap): Promise<void> {
     const resource = this.#context.registry.preferred(CONFIG_MAPS);
     if (!resource) return;
-    const id = managerOf(resource, { fieldManager: "kube-controller-manager" }, "Update");
+    const id = managerOf(resource, { fieldManager: "kube-controller-manager" }, "Update", "CreateOptions");
     await ignoringGone(
       changeObject(
         this.#context,

@@ -45,6 +45,7 @@ export class AdmissionCel {
       const parsed = this.#environment.parse(adaptSource(source));
       const checked = parsed.check();
       if (!checked.valid) return new Error(firstLine(checked.error?.message ?? "does not compile"));
+      this.#budget.watch(parsed.ast);
       return {
         type: checked.type ?? "dyn",
         run: (bindings) => this.#budget.spend((): unknown => parsed({ ...bindings })),

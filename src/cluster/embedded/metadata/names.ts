@@ -34,6 +34,7 @@ export function nameProblem(rule: NameRule, name: string): string | undefined {
       return subdomainProblem(name);
     case "label":
       if (name.length > 63) return "must be no more than 63 characters";
+      if (name.includes(".")) return "must not contain dots";
       return LABEL.test(name) ? undefined : LABEL_TEXT;
     case "label1035":
       if (name.length > 63) return "must be no more than 63 characters";
@@ -52,23 +53,42 @@ export function subdomainProblem(name: string): string | undefined {
 
 /** What is wrong with the key of a label or annotation, or undefined. */
 export function qualifiedNameProblem(key: string): string | undefined {
-  const slash = key.indexOf("/");
-  const name = key.slice(slash + 1);
-  if (slash === 0) return "prefix part must be non-empty";
-  if (slash > 0) {
-    if (name.includes("/")) return QUALIFIED_NAME_TEXT.replace("name part", "a qualified name");
-    const problem = subdomainProblem(key.slice(0, slash));
-    if (problem) return `prefix part ${problem}`;
+  return qualifiedNameProblems(key)[0];
+}
+
+/** Everything that is wrong with the key of a label or annotation. */
+export function qualifiedNameProblems(key: string, what = "qualified name"): readonly string[] {
+  const parts = key.split("/");
+  if (parts.length > 2) {
+    return [
+      `a valid ${what} must consist of ${QUALIFIED_NAME_TEXT.slice("name part must consist of ".length)} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`,
+    ];
   }
-  if (name === "") return "name part must be non-empty";
-  if (name.length > 63) return "name part must be no more than 63 characters";
-  return QUALIFIED_NAME.test(name) ? undefined : QUALIFIED_NAME_TEXT;
+  const problems: string[] = [];
+  const [prefix, name] = parts.length === 2 ? parts : [undefined, key];
+  if (prefix === "") problems.push("prefix part must be non-empty");
+  else if (prefix !== undefined) {
+    const problem =
+      prefix.length > 253 ? "must be no more than 253 bytes" : SUBDOMAIN.test(prefix) ? undefined : SUBDOMAIN_TEXT;
+    if (problem !== undefined) problems.push(`prefix part ${problem}`);
+  }
+  if (name === "") problems.push("name part must be non-empty");
+  else if ((name ?? "").length > 63) problems.push("name part must be no more than 63 bytes");
+  if (!QUALIFIED_NAME.test(name ?? "")) problems.push(QUALIFIED_NAME_TEXT);
+  return problems;
 }
 
 /** What is wrong with a label value, or undefined. */
 export function labelValueProblem(value: string): string | undefined {
-  if (value.length > 63) return "must be no more than 63 characters";
-  return LABEL_VALUE.test(value) ? undefined : LABEL_VALUE_TEXT;
+  return labelValueProblems(value)[0];
+}
+
+/** Everything that is wrong with a label value. */
+export function labelValueProblems(value: string): readonly string[] {
+  return [
+    ...(value.length > 63 ? ["must be no more than 63 bytes"] : []),
+    ...(LABEL_VALUE.test(value) ? [] : [LABEL_VALUE_TEXT]),
+  ];
 }
 
 /** True for an IP address. */

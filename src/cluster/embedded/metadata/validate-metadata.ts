@@ -1,14 +1,7 @@
-import { isMap, type Json, type JsonMap, member, memberMap } from "../json/mutable-json.ts";
-import {
-  type FieldError,
-  forbiddenField,
-  invalidValue,
-  required,
-  shownValue,
-  tooLong,
-  typeInvalid,
-} from "../status-errors.ts";
-import { labelValueProblem, type NameRule, nameProblem, qualifiedNameProblem } from "./names.ts";
+import { isMap, type Json, type JsonMap, member, memberMap, memberText } from "../json/mutable-json.ts";
+import { type FieldError, forbiddenField, invalidValue, required, tooLong, typeInvalid } from "../status-errors.ts";
+import type { ServedResource } from "../resources/served-resource.ts";
+import { labelValueProblems, nameProblem, qualifiedNameProblems } from "./names.ts";
 
 /** Sum of all annotation keys and values (apimachinery `TotalAnnotationSizeLimitB`). */
 const MAX_ANNOTATIONS_BYTES = 256 * 1024;
@@ -30,18 +23,17 @@ function stringMap(metadata: JsonMap, field: "labels" | "annotations", errors: F
 
 function checkLabels(metadata: JsonMap, errors: FieldError[]): void {
   for (const [key, value] of stringMap(metadata, "labels", errors)) {
-    const keyProblem = qualifiedNameProblem(key);
-    if (keyProblem) errors.push(invalidValue("metadata.labels", key, keyProblem));
-    const valueProblem = labelValueProblem(value);
-    if (valueProblem) errors.push(invalidValue("metadata.labels", value, valueProblem));
+    for (const problem of qualifiedNameProblems(key, "label key"))
+      errors.push(invalidValue("metadata.labels", key, problem));
+    for (const problem of labelValueProblems(value)) errors.push(invalidValue("metadata.labels", value, problem));
   }
 }
 
 function checkAnnotations(metadata: JsonMap, errors: FieldError[]): void {
   let bytes = 0;
   for (const [key, value] of stringMap(metadata, "annotations", errors)) {
-    const problem = qualifiedNameProblem(key.toLowerCase());
-    if (problem) errors.push(invalidValue("metadata.annotations", key, problem));
+    for (const problem of qualifiedNameProblems(key.toLowerCase(), "annotation key"))
+      errors.push(invalidValue("metadata.annotations", key, problem));
     bytes += Buffer.byteLength(key) + Buffer.byteLength(value);
   }
   if (bytes > MAX_ANNOTATIONS_BYTES) errors.push(tooLong("metadata.annotations", MAX_ANNOTATIONS_BYTES));
@@ -56,42 +48,75 @@ function listOf(metadata: JsonMap, field: "ownerReferences" | "finalizers", erro
 
 function checkOwners(metadata: JsonMap, errors: FieldError[]): void {
   const owners = listOf(metadata, "ownerReferences", errors);
-  let controllers = 0;
+  const controllers: JsonMap[] = [];
   owners.forEach((owner, i) => {
     const path = `metadata.ownerReferences[${i}]`;
     if (!isMap(owner)) {
       errors.push(typeInvalid(path, owner, "must be an object"));
       return;
     }
-    for (const field of ["apiVersion", "kind", "name", "uid"]) {
+    const { apiVersion } = owner;
+    if (typeof apiVersion !== "string" || !/^[^/]+(?:\/[^/]+)?$/.test(apiVersion))
+      errors.push(invalidValue("metadata.ownerReferences.apiVersion", apiVersion ?? "", "version must not be empty"));
+    for (const field of ["kind", "name", "uid"]) {
       if (typeof owner[field] !== "string" || owner[field] === "") {
         errors.push(invalidValue(`metadata.ownerReferences.${field}`, owner[field] ?? "", "must not be empty"));
       }
     }
-    if (owner["controller"] === true) controllers++;
+    if (owner["kind"] === "Event" && (apiVersion === "v1" || apiVersion === "events.k8s.io/v1")) {
+      const group = apiVersion === "v1" ? "/v1" : apiVersion;
+      errors.push(
+        invalidValue("metadata.ownerReferences", owner, `${group}, Kind=Event is disallowed from being an owner`),
+      );
+    }
+    if (owner["controller"] === true) controllers.push(owner);
   });
-  if (controllers > 1) {
+  const [first, second] = controllers;
+  if (first !== undefined && second !== undefined) {
+    const shown = (owner: JsonMap): string => `${memberText(owner, "kind")}/${memberText(owner, "name")}`;
     errors.push(
-      invalidValue("metadata.ownerReferences", owners.length, "Only one reference can have Controller set to true"),
+      invalidValue(
+        "metadata.ownerReferences",
+        [...owners],
+        `Only one reference can have Controller set to true. Found "true" in references for ${shown(first)} and ${shown(second)}`,
+      ),
     );
   }
 }
 
-function checkFinalizers(metadata: JsonMap, errors: FieldError[]): void {
+/** Finalizers of Kubernetes itself, which have no domain. */
+export const STANDARD_FINALIZERS: ReadonlySet<string> = new Set(["kubernetes", "orphan", "foregroundDeletion"]);
+
+function checkFinalizers(metadata: JsonMap, builtIn: boolean, errors: FieldError[]): void {
   const finalizers = listOf(metadata, "finalizers", errors);
-  for (const finalizer of finalizers) {
-    const problem = typeof finalizer === "string" ? qualifiedNameProblem(finalizer) : "must be a string";
-    if (problem) errors.push(invalidValue("metadata.finalizers", finalizer, problem));
-  }
+  finalizers.forEach((finalizer, i) => {
+    const problems = typeof finalizer === "string" ? qualifiedNameProblems(finalizer) : ["must be a string"];
+    for (const problem of problems) errors.push(invalidValue("metadata.finalizers", finalizer, problem));
+    if (builtIn && typeof finalizer === "string" && !finalizer.includes("/") && !STANDARD_FINALIZERS.has(finalizer))
+      errors.push(
+        invalidValue(
+          `metadata.finalizers[${i}]`,
+          finalizer,
+          "name is neither a standard finalizer name nor is it fully qualified",
+        ),
+      );
+  });
 }
 
 /** Checks the metadata of a new or changed object (apimachinery `ValidateObjectMeta`). */
-export function validateMetadata(metadata: JsonMap, rule: NameRule, namespaced: boolean): FieldError[] {
+export function validateMetadata(
+  metadata: JsonMap,
+  { nameRule: rule, namespaced, custom }: Pick<ServedResource, "nameRule" | "namespaced" | "custom">,
+): FieldError[] {
   const errors: FieldError[] = [];
   const name = member(metadata, "name");
   if (typeof name !== "string" || name === "")
     errors.push(required("metadata.name", "name or generateName is required"));
   else {
+    const base = member(metadata, "generateName");
+    const baseProblem =
+      typeof base === "string" && base !== "" ? nameProblem(rule, base.replace(/-$/, "a")) : undefined;
+    if (baseProblem) errors.push(invalidValue("metadata.generateName", base ?? "", baseProblem));
     const problem = nameProblem(rule, name);
     if (problem) errors.push(invalidValue("metadata.name", name, problem));
   }
@@ -104,7 +129,7 @@ export function validateMetadata(metadata: JsonMap, rule: NameRule, namespaced: 
   checkLabels(metadata, errors);
   checkAnnotations(metadata, errors);
   checkOwners(metadata, errors);
-  checkFinalizers(metadata, errors);
+  checkFinalizers(metadata, !custom, errors);
   return errors;
 }
 
@@ -127,7 +152,7 @@ export function validateMetadataUpdate(metadata: JsonMap, old: JsonMap): FieldEr
       errors.push(
         forbiddenField(
           "metadata.finalizers",
-          `no new finalizers can be added if the object is being deleted, found new finalizers ${shownValue(added)}`,
+          `no new finalizers can be added if the object is being deleted, found new finalizers []string{${added.map((each) => JSON.stringify(each)).join(", ")}}`,
         ),
       );
     }

@@ -14,13 +14,14 @@ import { badRequest } from "../status-errors.ts";
 
 /** Operations in one patch (the API server's `maxJSONPatchOperations`). */
 const MAX_OPERATIONS = 10_000;
+/** What all copies of one patch may add (the API server's `JSONPatchMaxCopyBytes`): each could double the document. */
+const MAX_COPIED_BYTES = 3 * 1024 * 1024;
 
-function unapplicable(message: string): ApiStatusError {
-  return new ApiStatusError(
-    422,
-    "Invalid",
-    `the server rejected our request due to an error in our request: ${message}`,
-  );
+/** 422 without the reason, as the API server answers; the reason is for the log of whoever debugs a patch in process. */
+function unapplicable(why: string): ApiStatusError {
+  const refusal = new ApiStatusError(422, "Invalid", "the server rejected our request due to an error in our request");
+  refusal.cause = why;
+  return refusal;
 }
 
 function tokens(path: string): string[] {
@@ -53,6 +54,8 @@ function resolve(document: Json, path: string): Json {
 /** A document whose root can be replaced. */
 interface Holder {
   document: Json;
+  /** What `copy` operations added so far. */
+  copiedBytes: number;
 }
 
 function parentOf(holder: Holder, path: string): readonly [Json, string] {
@@ -74,6 +77,13 @@ function add(holder: Holder, path: string, value: Json): void {
   } else {
     throw unapplicable(`path ${path} does not exist`);
   }
+}
+
+/** Replaces an item of a list or a member of an object; as in the API server, the member need not be there. */
+function replace(holder: Holder, path: string, value: Json): void {
+  const [parent] = path === "" ? [undefined] : parentOf(holder, path);
+  if (Array.isArray(parent)) remove(holder, path);
+  add(holder, path, value);
 }
 
 function remove(holder: Holder, path: string): Json {
@@ -104,15 +114,23 @@ function run(holder: Holder, operation: JsonPatchOperation): void {
       remove(holder, path);
       return;
     case "replace":
-      if (path !== "") remove(holder, path);
-      add(holder, path, valueOf(operation));
+      replace(holder, path, valueOf(operation));
       return;
     case "move":
       add(holder, path, remove(holder, operation.from ?? ""));
       return;
-    case "copy":
-      add(holder, path, cloneJson(resolve(holder.document, operation.from ?? "")));
+    case "copy": {
+      const copied = resolve(holder.document, operation.from ?? "");
+      holder.copiedBytes += JSON.stringify(copied).length;
+      if (holder.copiedBytes > MAX_COPIED_BYTES)
+        throw new ApiStatusError(
+          413,
+          "RequestEntityTooLarge",
+          `Request entity too large: Unable to complete the copy, the accumulated size increase of copy is ${holder.copiedBytes}, exceeding the limit ${MAX_COPIED_BYTES}`,
+        );
+      add(holder, path, cloneJson(copied));
       return;
+    }
     case "test":
       if (!jsonEqual(resolve(holder.document, path), valueOf(operation))) {
         throw unapplicable(`testing value ${path} failed`);
@@ -133,7 +151,7 @@ export function applyJsonPatch(document: JsonMap, operations: readonly JsonPatch
       `The allowed maximum operations in a JSON patch is ${MAX_OPERATIONS}, got ${operations.length}`,
     );
   }
-  const holder: Holder = { document };
+  const holder: Holder = { document, copiedBytes: 0 };
   for (const operation of operations as readonly JsonPatchOperation[]) run(holder, operation);
   if (!isMap(holder.document)) throw badRequest("a JSON patch must leave an object");
   return holder.document;

@@ -70,12 +70,14 @@ function mergeList(target: Json[], patch: Json[], schema: SchemaNode | undefined
   const key = mergeKeyOf(schema);
   if (key === undefined) {
     if (schema?.listType !== "set") return patch;
-    return [...target, ...patch.filter((item) => !target.some((other) => jsonEqual(other, item)))];
+    // What is new comes first, as the API server orders it without `$setElementOrder`.
+    return [...patch.filter((item) => !target.some((other) => jsonEqual(other, item))), ...target];
   }
   if (patch.some((item) => isMap(item) && item["$patch"] === "replace" && Object.keys(item).length === 1)) {
     return patch.filter((item) => !(isMap(item) && item["$patch"] === "replace"));
   }
   let merged = target;
+  const added: Json[] = [];
   for (const item of patch) {
     if (!isMap(item)) throw badRequest("an item of a list with a merge key is an object");
     const value = member(item, key);
@@ -89,9 +91,9 @@ function mergeList(target: Json[], patch: Json[], schema: SchemaNode | undefined
     const index = merged.findIndex(same);
     const present = merged[index];
     if (isMap(present)) merged[index] = strategicMerge(present, item, schema?.items);
-    else merged.push(strategicMerge({}, item, schema?.items));
+    else added.push(strategicMerge({}, item, schema?.items));
   }
-  return merged;
+  return [...added, ...merged];
 }
 
 function reorder(target: JsonMap, field: string, order: readonly Json[], schema: SchemaNode | undefined): void {

@@ -9,7 +9,7 @@ import { cloneJson, ensureMap, type JsonMap, member, memberText } from "../json/
 import { collectionId, inVersion, type ServedResource } from "../resources/served-resource.ts";
 import { alreadyExists, forbidden, methodNotAllowed, notFound } from "../status-errors.ts";
 import { storageKey } from "../store/collection.ts";
-import { fillDefaults, pruneUnknown, validateObject } from "./admit.ts";
+import { fillDefaults, pruneUnknown, tidyMetadata, validateObject } from "./admit.ts";
 import { kindContext, nowText, type RequestContext } from "./request-context.ts";
 
 /** Characters of generated name suffixes (apimachinery `rand.String`): no vowels, no look-alikes. */
@@ -42,7 +42,8 @@ export async function createObject(
   if (member(metadata, "resourceVersion")) {
     throw new ApiStatusError(500, "InternalError", "resourceVersion should not be set on objects to be created");
   }
-  pruneUnknown(resource, object, options);
+  pruneUnknown(context, resource, object, options);
+  tidyMetadata(resource, metadata, options);
   if (resource.statusSubresource) delete object["status"];
   if (resource.initialStatus) object["status"] = cloneJson(resource.initialStatus);
   startMetadata(context, resource, metadata);
@@ -100,8 +101,7 @@ function startMetadata(context: RequestContext, resource: ServedResource, metada
   if (!resource.namespaced && metadata["namespace"] === "") delete metadata["namespace"];
   metadata["uid"] = uuidV4(context.random);
   metadata["creationTimestamp"] = nowText(context);
-  if (resource.generation === "none") delete metadata["generation"];
-  else metadata["generation"] = 1;
+  if (resource.generation !== "none") metadata["generation"] = 1;
 }
 
 function generateName(

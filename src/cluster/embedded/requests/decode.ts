@@ -1,5 +1,5 @@
 import { apiVersionOf } from "../../../api/resource-type.ts";
-import { cloneMap, ensureMap, type JsonMap, member, NotJsonError } from "../json/mutable-json.ts";
+import { cloneMap, ensureMap, isMap, type JsonMap, member, NotJsonError } from "../json/mutable-json.ts";
 import type { ServedResource } from "../resources/served-resource.ts";
 import { dropForbiddenNulls } from "../schema/defaulting.ts";
 import { badRequest } from "../status-errors.ts";
@@ -13,6 +13,11 @@ export function decodeObject(resource: ServedResource, value: object): JsonMap {
   const metadata = ensureMap(object, "metadata");
   // Go reads null as absent.
   for (const [name, value] of Object.entries(metadata)) if (value === null) delete metadata[name];
+  // And a null text as the empty one.
+  for (const field of ["labels", "annotations"]) {
+    const texts = member(metadata, field);
+    if (isMap(texts)) for (const [name, value] of Object.entries(texts)) if (value === null) texts[name] = "";
+  }
   return object;
 }
 

@@ -2,7 +2,7 @@ import type { Unstructured } from "../../../api/object.ts";
 import type { ListOptions, ObjectList } from "../../cluster.ts";
 import { inVersion, type ServedResource } from "../resources/served-resource.ts";
 import { compileSelector } from "../selectors/selector.ts";
-import { badRequest, expired } from "../status-errors.ts";
+import { badRequest, expired, forbiddenField, invalidObject } from "../status-errors.ts";
 import type { Entry } from "../store/collection.ts";
 import { parseResourceVersion, tooLargeVersion } from "../watch/watch-cache.ts";
 import type { RequestContext } from "./request-context.ts";
@@ -76,6 +76,23 @@ export function listObjects(
   };
 }
 
+/** @throws ApiStatusError 422 for options that contradict each other */
+function checkMatch({ resourceVersion = "", resourceVersionMatch: match }: ListOptions): void {
+  if (match === undefined) return;
+  const why =
+    resourceVersion === ""
+      ? "resourceVersionMatch is forbidden unless resourceVersion is provided"
+      : match === "Exact" && resourceVersion === "0"
+        ? 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
+        : undefined;
+  if (why === undefined) return;
+  throw invalidObject(
+    { group: "meta.k8s.io", version: "v1", resource: "", kind: "ListOptions", namespaced: false },
+    "",
+    [forbiddenField("resourceVersionMatch", why)],
+  );
+}
+
 interface Snapshot {
   readonly version: number;
   /** Key after which the page starts. */
@@ -96,10 +113,10 @@ function snapshot(context: RequestContext, resource: ServedResource, options: Li
     if (token.v > store.version) throw badRequest("continue key is not valid");
     return { version: token.v, after: token.k, entries: collection.entriesAt(token.v, options.namespace) };
   }
+  checkMatch(options);
   const version = parseResourceVersion(options.resourceVersion);
   if (version > store.version) throw tooLargeVersion(version, store.version);
   if (options.resourceVersionMatch === "Exact") {
-    if (version === 0) throw badRequest('resourceVersionMatch "exact" is forbidden for resourceVersion "0"');
     if (version < store.compacted) throw expired(`too old resource version: ${version} (${store.compacted})`);
     return { version, after: undefined, entries: collection.entriesAt(version, options.namespace) };
   }

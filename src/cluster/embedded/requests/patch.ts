@@ -20,7 +20,7 @@ import { dropForbiddenNulls } from "../schema/defaulting.ts";
 import type { ServedResource } from "../resources/served-resource.ts";
 import { badRequest, conflict, MODIFIED_MESSAGE, notFound, required } from "../status-errors.ts";
 import { storageKey } from "../store/collection.ts";
-import { pruneUnknown } from "./admit.ts";
+import { unknownMembers } from "./admit.ts";
 import { createObject } from "./create.ts";
 import { decodeJson, decodeObject } from "./decode.ts";
 import { managerOf } from "./field-manager.ts";
@@ -36,7 +36,7 @@ export function patchObject(
   options: WriteOptions,
 ): Promise<Unstructured> {
   if (patch.type === "apply") return apply(context, resource, key, patch.body, options);
-  const id = managerOf(resource, options, "Update");
+  const id = managerOf(resource, options, "Update", "PatchOptions");
   return changeObject(context, resource, key, options, {
     mutate: (current) => {
       const changed = patched(resource, current, patch);
@@ -86,23 +86,27 @@ async function apply(
       causes: [error],
     });
   }
+  checkConfigurationType(resource, body);
   const config = decodeObject(resource, body);
   checkConfiguration(config);
   nameConfiguration(resource, config, key);
-  const id = managerOf(resource, options, "Apply");
+  const id = managerOf(resource, options, "Apply", "PatchOptions");
   const time = nowText(context);
   const application = { config, id, force: options.force === true, time };
   const subresource = subresourceOf(resource, options.subresource);
-  pruneUnknown(resource, config, options);
+  refuseUnknown(context, resource, config, key);
 
   const stored = context.store
     .collection(resource.collection)
     .tip(storageKey(resource.namespaced ? key.namespace : undefined, key.name));
   if (!stored) {
     if (subresource !== "") throw notFound(resource, key.name);
-    if (memberText(metadataOf(config), "uid") !== "" || memberText(metadataOf(config), "resourceVersion") !== "") {
-      throw conflict(resource, key.name, MODIFIED_MESSAGE);
+    const uid = memberText(metadataOf(config), "uid");
+    if (uid !== "") {
+      const why = `uid mismatch: the provided object specified uid ${uid}, and no existing object was found`;
+      throw conflict(resource, key.name, why);
     }
+    delete metadataOf(config)["resourceVersion"];
     const fields = configurationFields(resource, application);
     return createObject(context, resource, config, options, (object) =>
       recordManagers(object, new Map([[managerKey(id), { ...id, time, fields }]])),
@@ -125,11 +129,33 @@ async function apply(
   });
 }
 
+/** An applied configuration says what it is: nothing is taken from the path. @throws ApiStatusError 400 */
+function checkConfigurationType(resource: ServedResource, body: object): void {
+  const said = (field: "apiVersion" | "kind"): string => {
+    const value: unknown = field in body ? (body as Readonly<Record<string, unknown>>)[field] : "";
+    return typeof value === "string" ? value : "";
+  };
+  const [apiVersion, kind] = [said("apiVersion"), said("kind")];
+  if (apiVersion === apiVersionOf(resource) && kind === resource.kind) return;
+  const groupVersion = apiVersion.includes("/") ? apiVersion : `/${apiVersion}`;
+  throw badRequest(`invalid object type: ${groupVersion}, Kind=${kind}`);
+}
+
+/** Nobody can own a field that the schema does not have, whatever field validation is asked for. @throws ApiStatusError 400 */
+function refuseUnknown(context: RequestContext, resource: ServedResource, config: JsonMap, key: ObjectKey): void {
+  const [unknown] = unknownMembers(context, resource, config);
+  if (unknown === undefined) return;
+  const groupVersion = resource.group === "" ? `/${resource.version}` : apiVersionOf(resource);
+  throw badRequest(
+    `failed to create typed patch object (${key.namespace ?? ""}/${key.name}; ${groupVersion}, Kind=${resource.kind}): .${unknown}: field not declared in schema`,
+  );
+}
+
 function nameConfiguration(resource: ServedResource, config: JsonMap, key: ObjectKey): void {
   const metadata = ensureMap(config, "metadata");
   const name = memberText(metadata, "name");
   if (name !== "" && name !== key.name) {
-    throw badRequest(`name in URL does not match name in object: ${key.name} and ${name} of ${apiVersionOf(resource)}`);
+    throw badRequest(`the name of the object (${name}) does not match the name on the URL (${key.name})`);
   }
   metadata["name"] = key.name;
   if (!resource.namespaced || !key.namespace) return;

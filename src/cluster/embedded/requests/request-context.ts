@@ -4,6 +4,7 @@ import type { Random } from "../../../base/random.ts";
 import type { Unstructured } from "../../../api/object.ts";
 import type { AdmissionCel } from "../admission/admission-cel.ts";
 import type { Admission } from "../admission/admission.ts";
+import type { BuiltinMembers } from "../resources/builtin-members.ts";
 import type { ResourceRegistry } from "../resources/registry.ts";
 import type { KindContext } from "../resources/served-resource.ts";
 import type { CelEngine } from "../schema/cel/cel-engine.ts";
@@ -14,6 +15,7 @@ export interface RequestContext {
   readonly store: ObjectStore;
   readonly registry: ResourceRegistry;
   readonly cel: CelEngine;
+  readonly builtinMembers: BuiltinMembers;
   readonly admissionCel: AdmissionCel;
   readonly clock: Clock;
   readonly random: Random;

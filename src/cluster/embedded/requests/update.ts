@@ -19,7 +19,7 @@ import { isRecordReset, readManagers } from "../apply/managers.ts";
 import { inVersion, type ServedResource } from "../resources/served-resource.ts";
 import { badRequest, conflict, MODIFIED_MESSAGE, notFound, notServed } from "../status-errors.ts";
 import { storageKey } from "../store/collection.ts";
-import { fillDefaults, pruneUnknown, validateObject } from "./admit.ts";
+import { fillDefaults, pruneUnknown, tidyMetadata, validateObject } from "./admit.ts";
 import { kindContext, type RequestContext } from "./request-context.ts";
 
 /** How a change is made and recorded. */
@@ -99,7 +99,8 @@ function candidate(
   const current = cloneMap(inVersion(resource, stored));
   let changed = change.mutate(cloneMap(current));
   checkIdentity(resource, changed, current, key);
-  pruneUnknown(resource, changed, options);
+  pruneUnknown(context, resource, changed, options);
+  tidyMetadata(resource, ensureMap(changed, "metadata"), options);
   changed = keepServerFields(resource, changed, current, change.subresource);
   if (change.subresource !== "status" && change.subresource !== "finalize")
     resource.rules.prepareUpdate?.(changed, current, kindContext(context));

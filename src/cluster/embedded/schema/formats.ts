@@ -35,7 +35,8 @@ const CHECKS: Readonly<Record<string, (value: string) => boolean>> = {
   ipv6: (value) => isIP(value) === 6,
   cidr: isCidr,
   mac: (value) => MAC.test(value),
-  uri: (value) => URL.canParse(value),
+  // A path is a URI too (Go's url.ParseRequestURI).
+  uri: (value) => (value.startsWith("/") ? URL.canParse(value, "http://host") : URL.canParse(value)),
   uuid: (value) => UUID.test(value),
   byte: (value) => BASE64.test(value),
 };

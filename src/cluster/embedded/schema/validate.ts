@@ -120,7 +120,7 @@ function checkString(value: string, schema: SchemaNode, path: string, errors: Fi
     errors.push(invalidValue(path, value, `${path} in body should match '${schema.patternText ?? ""}'`));
   }
   if (schema.format !== undefined && !hasFormat(schema.format, value)) {
-    errors.push(invalidValue(path, value, `${path} in body must be of type ${schema.format}: ${shownValue(value)}`));
+    errors.push(typeInvalid(path, value, `${path} in body must be of type ${schema.format}: ${shownValue(value)}`));
   }
 }
 
@@ -144,7 +144,7 @@ function checkNumber(value: number, schema: SchemaNode, path: string, errors: Fi
     errors.push(invalidValue(path, value, `${path} in body should be a multiple of ${multipleOf}`));
   }
   if (schema.format === "int32" && (value < -(2 ** 31) || value >= 2 ** 31)) {
-    errors.push(invalidValue(path, value, `${path} in body should be a 32-bit integer`));
+    errors.push(invalidValue("<nil>", "", `Checked value must be of type integer with format int32 in ${path}`));
   }
 }
 
@@ -210,7 +210,8 @@ function checkObject(map: JsonMap, schema: SchemaNode, path: string, errors: Fie
   }
   if (schema.embeddedResource && !root) {
     for (const name of ["apiVersion", "kind"]) {
-      if (typeof map[name] !== "string" || map[name] === "")
+      if (map[name] === undefined) errors.push(required(fieldPath(path, name)));
+      else if (typeof map[name] !== "string" || map[name] === "")
         errors.push(required(fieldPath(path, name), "must not be empty"));
     }
   }
@@ -255,10 +256,13 @@ function passes(value: Json, schema: SchemaNode, path: string): boolean {
 }
 
 function checkCombinators(value: Json, schema: SchemaNode, path: string, errors: FieldError[]): void {
+  const before = errors.length;
   for (const part of schema.combined("allOf")) visit(value, part, path, errors);
+  if (errors.length > before)
+    errors.push(invalidValue("<nil>", "", `${JSON.stringify(path)} must validate all the schemas (allOf)`));
   const anyOf = schema.combined("anyOf");
   if (anyOf.length > 0 && !anyOf.some((part) => passes(value, part, path))) {
-    errors.push(invalidValue(path || "<nil>", value, `${path} in body must validate at least one schema (anyOf)`));
+    errors.push(invalidValue("<nil>", "", `${JSON.stringify(path)} must validate at least one schema (anyOf)`));
     if (anyOf[0] && !schema.intOrString) visit(value, anyOf[0], path, errors);
   }
   const oneOf = schema.combined("oneOf");
@@ -267,12 +271,12 @@ function checkCombinators(value: Json, schema: SchemaNode, path: string, errors:
     if (matched !== 1) {
       const found = matched === 0 ? "Found none valid" : `Found ${matched} valid alternatives`;
       errors.push(
-        invalidValue(path || "<nil>", value, `${path} in body must validate one and only one schema (oneOf). ${found}`),
+        invalidValue("<nil>", "", `${JSON.stringify(path)} must validate one and only one schema (oneOf). ${found}`),
       );
     }
   }
   const { not } = schema;
   if (not && passes(value, not, path)) {
-    errors.push(invalidValue(path || "<nil>", value, `${path} in body must not validate the schema (not)`));
+    errors.push(invalidValue("<nil>", "", `${JSON.stringify(path)} must not validate the schema (not)`));
   }
 }

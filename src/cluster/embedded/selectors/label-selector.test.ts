@@ -22,9 +22,21 @@ describe("label selectors", () => {
   });
 
   it("refuse what is no selector", () => {
-    for (const bad of ["a in (b", "a b", "=x", "a=b=c", "-a", "n>x", "a=b c", ","]) {
-      expect(() => parseLabelSelector(bad)).toThrow("unable to parse requirement");
-    }
+    for (const [bad, why] of [
+      ["a in (b", "unable to parse requirement: found '', expected: ',' or ')'"],
+      ["a b", "unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt"],
+      ["=x", "found '=', expected: !, identifier, or 'end of string'"],
+      ["a=b=c", "found '=', expected: ',' or 'end of string'"],
+      ["-a", 'unable to parse requirement: <nil>: Invalid value: "-a": name part must consist of'],
+      [
+        "n>x",
+        "unable to parse requirement: values[0]: Invalid value: \"x\": for 'Gt', 'Lt' operators, the value must be",
+      ],
+      ["a=b c", "found 'c', expected: ',' or 'end of string'"],
+      [",", "found ',', expected: !, identifier, or 'end of string'"],
+      ["a,", "found '', expected: identifier after ','"],
+    ] as const)
+      expect(() => parseLabelSelector(bad)).toThrow(why);
   });
 });
 

@@ -26,7 +26,10 @@ export interface WatchRequest extends WatcherOptions {
 export function parseResourceVersion(text: string | undefined): number {
   if (text === undefined || text === "") return 0;
   if (!/^\d{1,15}$/.test(text)) {
-    throw badRequest(`resourceVersion: Invalid value: ${JSON.stringify(text)}: must be a decimal number`);
+    const shown = JSON.stringify(text);
+    throw badRequest(
+      `invalid resource version: resourceVersion: Invalid value: ${shown}: strconv.ParseUint: parsing ${shown}: invalid syntax`,
+    );
   }
   return Number(text);
 }

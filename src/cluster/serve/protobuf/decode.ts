@@ -1,6 +1,7 @@
 import type { JsonObject, JsonValue } from "../../../base/json.ts";
 import { rfc3339Seconds } from "../../../base/clock.ts";
-import { MESSAGES, ROOTS } from "./messages.ts";
+import { MESSAGES, ROOTS } from "../../built-in-messages.ts";
+import { messagePairs } from "../../message-pairs.ts";
 import { WireReader } from "./wire-reader.ts";
 
 /** Media type in which typed Go clients, kubectl's generators among them, send built-in kinds. */
@@ -29,8 +30,8 @@ export class ProtobufDecoder {
   readonly #messages = new Map<string, Message>();
 
   constructor() {
-    this.#roots = pairs(ROOTS);
-    this.#lines = pairs(MESSAGES);
+    this.#roots = messagePairs(ROOTS);
+    this.#lines = messagePairs(MESSAGES);
   }
 
   /**
@@ -159,18 +160,6 @@ function parseField(text: string): readonly (readonly [number, Field])[] {
       },
     ],
   ];
-}
-
-function pairs(text: string): ReadonlyMap<string, string> {
-  return new Map(
-    text
-      .trim()
-      .split("\n")
-      .map((line) => {
-        const space = line.indexOf(" ");
-        return space < 0 ? ([line, ""] as const) : ([line.slice(0, space), line.slice(space + 1)] as const);
-      }),
-  );
 }
 
 function scalar(wireType: number, expected: number, reader: WireReader): WireReader {

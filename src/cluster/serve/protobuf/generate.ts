@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /**
- * Writes `messages.ts`: the wire numbers and JSON names of the built-in kinds that kubectl sends as protobuf, read from the
+ * Writes `built-in-messages.ts`: the wire numbers and JSON names of the built-in kinds that kubectl sends as protobuf, read from the
  * `types.go` files of the Kubernetes modules. Run by hand when a Kubernetes version is added:
  *
  *     node src/cluster/serve/protobuf/generate.ts <folder of k8s.io/api> <folder of k8s.io/apimachinery>
@@ -198,7 +198,7 @@ for (const [apiVersion, folder, kinds] of ROOTS)
 roots.push(`v1/DeleteOptions ${message(goPackage("k8s.io/apimachinery/pkg/apis/meta/v1"), "DeleteOptions")}`);
 
 writeFileSync(
-  fileURLToPath(new URL("messages.ts", import.meta.url)),
+  fileURLToPath(new URL("../../built-in-messages.ts", import.meta.url)),
   `// Written by generate.ts; not by hand.
 
 /** \`apiVersion/kind\` and the message of it, one per line. */

@@ -45,7 +45,7 @@ export class RunnerWrites {
   /** Writes a status; the promise resolves when it is durable, but it is accepted before this returns. */
   async status(collection: string, object: KubeObject, status: object, writer: Writer): Promise<void> {
     const resource = this.#resource(collection);
-    const id = managerOf(resource, { fieldManager: writer, subresource: "status" }, "Update");
+    const id = managerOf(resource, { fieldManager: writer, subresource: "status" }, "Update", "UpdateOptions");
     await ignoringGone(
       changeObject(
         this.#context,
@@ -113,7 +113,7 @@ export class RunnerWrites {
       {
         apiVersion: "v1",
         kind: "Event",
-        metadata: { generateName: `${name}.`, namespace },
+        metadata: { name: `${name}.${Math.floor(this.#context.random.next() * 2 ** 48).toString(16)}`, namespace },
         involvedObject: { apiVersion: object.apiVersion, kind: object.kind, name, namespace, uid },
         reason,
         message,
@@ -130,7 +130,7 @@ export class RunnerWrites {
 
   async #create(collection: string, object: JsonMap, writer: Writer): Promise<void> {
     const resource = this.#resource(collection);
-    const id = managerOf(resource, { fieldManager: writer }, "Update");
+    const id = managerOf(resource, { fieldManager: writer }, "Update", "CreateOptions");
     try {
       await createObject(this.#context, resource, object, {}, (final) =>
         trackUpdate(resource, final, undefined, id, nowText(this.#context)),

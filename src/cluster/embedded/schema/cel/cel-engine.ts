@@ -93,6 +93,7 @@ export class CelEngine {
       const parsed = this.#untyped(oldSelf).parse(adaptSource(source));
       const checked = parsed.check();
       if (!checked.valid) return new Error(firstLine(checked.error?.message ?? "does not compile"));
+      this.#budget.watch(parsed.ast);
       return {
         usesOldSelf: mentionsOldSelf(source),
         run: (self, old) => this.#budget.spend(() => evaluate(parsed, self, oldSelfOf(old, oldSelf))),

@@ -206,6 +206,10 @@ export interface PermissionSnapshotStatus {
   readonly drift?: boolean;
   /** The RBAC surface on the cluster differs from the content. */
   readonly driftDetected?: boolean;
+  /** Epoch of what the tenant holds, while that is ahead of this snapshot; a hub that came back older begins a later epoch. */
+  readonly reportedEpoch?: number;
+  /** Sequence that belongs to reportedEpoch. */
+  readonly reportedSequence?: number;
   /** Hash of the RBAC surface that the tenant reported last. */
   readonly surfaceHash?: string;
   /** Rights of governed subjects beyond the snapshot, as far as they are listed. */

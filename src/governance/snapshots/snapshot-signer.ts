@@ -7,7 +7,7 @@ import type { Random } from "../../base/random.ts";
 import { isStatus } from "../../cluster/api-status-error.ts";
 import type { Cluster } from "../../cluster/cluster.ts";
 import type { Result } from "../../controller/controller.ts";
-import { comparePositions } from "../../permissions/snapshot/snapshot-version.ts";
+import { type SnapshotPosition, comparePositions } from "../../permissions/snapshot/snapshot-version.ts";
 import { type SnapshotStatement, parseStatement, signStatement } from "../../permissions/snapshot/statement.ts";
 import { type KeyLookup, type Signer, decodeEnvelope } from "../../trust/dsse.ts";
 import type { PermissionCaches } from "./permission-caches.ts";
@@ -105,19 +105,43 @@ export class SnapshotSigner {
     const { cluster, clock, caches, log } = this.#parts;
     const last = furthest(ledger.entry, stored.statement);
     const object = caches.snapshots.get({ namespace: NAMESPACES.seam, name: snapshotName(tenant) });
-    if (last !== undefined && last.contentHash === computed.contentHash && last.sequence >= minSequence) {
+    const ahead = this.#reportedAhead(object, last);
+    const same = last?.contentHash === computed.contentHash && last.sequence >= minSequence;
+    if (last !== undefined && same && ahead === undefined) {
       if (ledger.entry === undefined || comparePositions(last, ledger.entry) !== 0)
         await writeLedger(cluster, tenant, ledger, last);
       return last;
     }
-    // A lost ledger begins a new epoch, higher than anything that was ever published (permissions §8.4).
-    const epoch = last?.epoch ?? Math.max(Math.floor(clock.now() / 1000), (object?.spec.epoch ?? 0) + 1);
-    const sequence = Math.max((last?.sequence ?? 0) + 1, minSequence);
+    // A lost ledger begins a new epoch, higher than anything that was ever published, and so does one that is behind its tenant
+    // (permissions §8.4).
+    const now = Math.floor(clock.now() / 1000);
+    if (ahead !== undefined)
+      log.warn(
+        { cluster: tenant, held: ahead },
+        "the tenant is ahead of this hub: a new epoch begins; was it restored?",
+      );
+    const epoch =
+      ahead !== undefined
+        ? Math.max(now, ahead.epoch + 1)
+        : (last?.epoch ?? Math.max(now, (object?.spec.epoch ?? 0) + 1));
+    const sequence = Math.max(ahead === undefined ? (last?.sequence ?? 0) + 1 : 1, minSequence);
     const next: LedgerEntry = { epoch, sequence, contentHash: computed.contentHash };
     this.#parts.assertFenced();
     await writeLedger(cluster, tenant, ledger, next);
     log.info({ cluster: tenant, epoch, sequence, contentHash: computed.contentHash }, "permission snapshot changed");
     return next;
+  }
+
+  /**
+   * What the tenant holds when it is ahead of all that was given out here. Its word moves nothing but its own snapshot, at the pace of
+   * renewals, and never beyond the clock, as no tenant takes an epoch from the future.
+   */
+  #reportedAhead(object: PermissionSnapshot | undefined, last: LedgerEntry | undefined): SnapshotPosition | undefined {
+    const { reportedEpoch: epoch, reportedSequence: sequence } = object?.status ?? {};
+    if (epoch === undefined || sequence === undefined) return undefined;
+    if (epoch > Math.floor(this.#parts.clock.now() / 1000)) return undefined;
+    const held = { epoch, sequence };
+    return comparePositions(held, last ?? { epoch: 0, sequence: 0 }) > 0 ? held : undefined;
   }
 
   /** The stored envelope when it says exactly what should be said and is not due for renewal. */

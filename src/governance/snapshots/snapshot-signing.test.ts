@@ -30,6 +30,8 @@ import { createHubFactStore } from "../../federation/hub/mirror/hub-fact-store.t
 import { SNAPSHOT_LEDGER } from "./snapshot-ledger.ts";
 import { type SnapshotSigning, type SnapshotSigningOptions, startSnapshotSigning } from "./start-snapshot-signing.ts";
 
+/** A busy machine is no failure. */
+const PATIENT = { timeout: 20_000, interval: 20 };
 const key = testKey();
 const home = tenantNamespace("tenant-1");
 let management: TestManagementCluster;
@@ -129,7 +131,7 @@ afterAll(async () => {
 
 describe("snapshot signing", () => {
   it("signs an empty snapshot for a tenant without grants, as an item of its index", async () => {
-    await expect.poll(() => sequenceOf("tenant-1")).toBe(1);
+    await expect.poll(() => sequenceOf("tenant-1"), PATIENT).toBe(1);
     expect(await contentOf("tenant-1")).toMatchObject({ targetCluster: "tenant-1", subjects: [], ruleSets: [] });
     const secret = await secretOf("tenant-1");
     if (secret === undefined) throw new Error("no Secret");
@@ -144,7 +146,9 @@ describe("snapshot signing", () => {
     await permissionSet("reader", ["get", "list"]);
     await permissionSet("management-maximum", ["get", "list", "watch"], "seam-system");
     const policyKey = { namespace: home, name: "cluster-policy" };
-    await expect.poll(async () => (await subjectsOf("tenant-1")).map(({ name }) => name)).toEqual(["conductor"]);
+    await expect
+      .poll(async () => (await subjectsOf("tenant-1")).map(({ name }) => name), PATIENT)
+      .toEqual(["conductor"]);
     expect((await management.cluster.get(RBACPolicy, policyKey)).spec).toEqual({
       subjectScope: "tenant",
       allowedClusters: ["tenant-1"],
@@ -156,12 +160,14 @@ describe("snapshot signing", () => {
       body: { spec: { enforcementMode: "strict" } },
     });
     await profile("web");
-    await expect.poll(async () => (await subjectsOf("tenant-1")).map(({ name }) => name)).toEqual(["web", "conductor"]);
-    await expect.poll(() => provisioned("web")).toEqual([true, "ProvisioningComplete", "every check passed"]);
+    await expect
+      .poll(async () => (await subjectsOf("tenant-1")).map(({ name }) => name), PATIENT)
+      .toEqual(["web", "conductor"]);
+    await expect.poll(() => provisioned("web"), PATIENT).toEqual([true, "ProvisioningComplete", "every check passed"]);
     const statement = await statementOf("tenant-1");
     const snapshotKey = { namespace: "seam-system", name: "snapshot-tenant-1" };
     await expect
-      .poll(async () => (await management.cluster.get(PermissionSnapshot, snapshotKey)).status?.signedVersion)
+      .poll(async () => (await management.cluster.get(PermissionSnapshot, snapshotKey)).status?.signedVersion, PATIENT)
       .toBe(statement?.version);
     const { spec, status } = await management.cluster.get(PermissionSnapshot, snapshotKey);
     expect(spec).toMatchObject({ version: statement?.version, contentHash: statement?.contentHash });
@@ -171,6 +177,7 @@ describe("snapshot signing", () => {
     await expect
       .poll(
         async () => (await management.cluster.get(RBACProfile, { namespace: home, name: "web" })).status?.epgVersion,
+        PATIENT,
       )
       .toBe(`tenant-1=${statement?.version}`);
     const set = await management.cluster.get(PermissionSet, { namespace: home, name: "reader" });
@@ -180,7 +187,7 @@ describe("snapshot signing", () => {
       .poll(async () => {
         const { status } = await management.cluster.get(RBACProfile, { namespace: home, name: "web" });
         return findCondition(status?.conditions, "LineageSynced")?.reason;
-      })
+      }, PATIENT)
       .toBe("LineageControllerAbsent");
   });
 
@@ -193,7 +200,7 @@ describe("snapshot signing", () => {
     });
     await profile("stranger", { targetClusters: ["tenant-2"] });
     await expect
-      .poll(() => provisioned("broken"))
+      .poll(() => provisioned("broken"), PATIENT)
       .toEqual([
         false,
         "PermissionSetMissing",
@@ -203,14 +210,14 @@ describe("snapshot signing", () => {
         ].join("; "),
       ]);
     await expect
-      .poll(() => provisioned("stranger"))
+      .poll(() => provisioned("stranger"), PATIENT)
       .toEqual([
         false,
         "PolicyViolation",
         `ClusterAllowed[0]: RBACProfile ${home}/stranger: spec.targetClusters[0]: a cluster that RBACPolicy cluster-policy allows in this namespace, found tenant-2; remove it or change the policy`,
       ]);
     await expect
-      .poll(async () => (await contentOf("tenant-1")).profiles.map((p) => [p.name, p.provisioned]))
+      .poll(async () => (await contentOf("tenant-1")).profiles.map((p) => [p.name, p.provisioned]), PATIENT)
       .toEqual([
         ["broken", false],
         ["conductor-tenant", true],
@@ -222,12 +229,12 @@ describe("snapshot signing", () => {
   it("takes a revoked set out at once and regresses the profile", async () => {
     const before = (await sequenceOf("tenant-1")) ?? 0;
     await management.cluster.delete(PermissionSet, { namespace: home, name: "reader" });
-    await expect.poll(async () => (await subjectsOf("tenant-1")).length).toBe(1);
-    await expect.poll(async () => (await provisioned("web"))[1]).toBe("PermissionSetMissing");
+    await expect.poll(async () => (await subjectsOf("tenant-1")).length, PATIENT).toBe(1);
+    await expect.poll(async () => (await provisioned("web"))[1], PATIENT).toBe("PermissionSetMissing");
     expect(await sequenceOf("tenant-1")).toBeGreaterThan(before);
     await permissionSet("reader", ["get"]);
-    await expect.poll(async () => (await subjectsOf("tenant-1")).length).toBe(2);
-    await expect.poll(async () => (await provisioned("web"))[0]).toBe(true);
+    await expect.poll(async () => (await subjectsOf("tenant-1")).length, PATIENT).toBe(2);
+    await expect.poll(async () => (await provisioned("web"))[0], PATIENT).toBe(true);
   });
 
   it("cluster-maximum follows the fleet's ceiling until it is pinned, and is put back when somebody takes it away", async () => {
@@ -241,11 +248,11 @@ describe("snapshot signing", () => {
     const maximumVerbs = async () =>
       (await management.cluster.get(PermissionSet, maximum)).spec.permissions.map(({ verbs }) => verbs);
     await tighten(["get", "list"]);
-    await expect.poll(maximumVerbs).toEqual([["get", "list"]]);
+    await expect.poll(maximumVerbs, PATIENT).toEqual([["get", "list"]]);
     await tighten(["get", "list", "delete"], maximum);
-    await expect.poll(maximumVerbs).toEqual([["get", "list"]]);
+    await expect.poll(maximumVerbs, PATIENT).toEqual([["get", "list"]]);
     await management.cluster.delete(PermissionSet, maximum);
-    await expect.poll(() => maximumVerbs().catch(() => "gone")).toEqual([["get", "list"]]);
+    await expect.poll(() => maximumVerbs().catch(() => "gone"), PATIENT).toEqual([["get", "list"]]);
     await management.cluster.patch(PermissionSet, maximum, {
       type: "merge",
       body: { metadata: { annotations: { "ontai.dev/ceiling-sync": "pinned" } } },
@@ -256,7 +263,7 @@ describe("snapshot signing", () => {
         const { status } = await management.cluster.get(PermissionSet, maximum);
         const condition = findCondition(status?.conditions, "PermissionSetValid");
         return [condition?.status, condition?.reason];
-      })
+      }, PATIENT)
       .toEqual(["False", "CeilingExceeded"]);
     expect(await maximumVerbs()).toEqual([["get", "list"]]);
     // Pinned and too wide: what is granted is trimmed to the fleet's ceiling all the same.
@@ -265,7 +272,7 @@ describe("snapshot signing", () => {
         const { subjects, ruleSets } = await contentOf("tenant-1");
         const bound = new Set(subjects.flatMap(({ bindings }) => bindings.map(({ ruleSet }) => ruleSet)));
         return ruleSets.filter(({ id }) => bound.has(id)).flatMap(({ rules }) => rules.flatMap(({ verbs }) => verbs));
-      })
+      }, PATIENT)
       .toEqual(["get"]);
     const { ceilings, ruleSets } = await contentOf("tenant-1");
     const verbsOf = (id: string | undefined) => ruleSets.find((set) => set.id === id)?.rules[0]?.verbs;
@@ -294,7 +301,7 @@ describe("snapshot signing", () => {
       },
     });
     await expect
-      .poll(async () => (await subjectsOf("tenant-1")).map(({ name }) => name))
+      .poll(async () => (await subjectsOf("tenant-1")).map(({ name }) => name), PATIENT)
       .toEqual(["web", `oidc:${issuerURL}#ada`]);
     const reasons = async () => {
       const now = await management.cluster.get(IdentityProvider, keyOf(provider));
@@ -305,9 +312,9 @@ describe("snapshot signing", () => {
         findCondition(bound.status?.conditions, "IdentityBindingValid")?.reason,
       ];
     };
-    await expect.poll(reasons).toEqual(["Valid", "Unreachable", "TrustAnchorResolved"]);
+    await expect.poll(reasons, PATIENT).toEqual(["Valid", "Unreachable", "TrustAnchorResolved"]);
     await management.cluster.delete(IdentityProvider, keyOf(provider));
-    await expect.poll(async () => (await subjectsOf("tenant-1")).length).toBe(1);
+    await expect.poll(async () => (await subjectsOf("tenant-1")).length, PATIENT).toBe(1);
     await management.cluster.delete(IdentityBinding, keyOf(binding));
   });
 
@@ -331,7 +338,7 @@ describe("snapshot signing", () => {
       spec: { ...before.spec, ruleSets: [wide, ...others] },
     });
     await expect
-      .poll(async () => (await management.cluster.get(PermissionSnapshot, snapshotKey)).spec.ruleSets)
+      .poll(async () => (await management.cluster.get(PermissionSnapshot, snapshotKey)).spec.ruleSets, PATIENT)
       .toEqual(before.spec.ruleSets);
     expect((await statementOf("tenant-1"))?.version).toBe(statement?.version);
     expect(
@@ -354,7 +361,7 @@ describe("snapshot signing", () => {
       .poll(async () => {
         const { status } = await management.cluster.get(PermissionSnapshot, snapshotKey);
         return (status?.conditions ?? []).map(({ type, status: holds }) => `${type}=${holds}`).sort();
-      })
+      }, PATIENT)
       .toEqual(["Acknowledged=True", "Fresh=True", "OutOfSync=False"]);
   });
 
@@ -364,9 +371,9 @@ describe("snapshot signing", () => {
     if (secret === undefined) throw new Error("no Secret");
     const other = Buffer.from('{"payload":"","payloadType":"x","signatures":[]}').toString("base64");
     await management.cluster.update(Secret, { ...secret, data: { ...secret.data, envelope: other } });
-    await expect.poll(async () => (await statementOf("tenant-1"))?.version).toBe(statement?.version);
+    await expect.poll(async () => (await statementOf("tenant-1"))?.version, PATIENT).toBe(statement?.version);
     await management.cluster.delete(Secret, { namespace: home, name: signedSnapshotSecretName("tenant-1") });
-    await expect.poll(async () => (await statementOf("tenant-1"))?.version).toBe(statement?.version);
+    await expect.poll(async () => (await statementOf("tenant-1"))?.version, PATIENT).toBe(statement?.version);
   });
 
   it("goes on where it was after a restart, and begins a higher epoch when ledger and Secret are lost", async () => {
@@ -376,7 +383,10 @@ describe("snapshot signing", () => {
     await start();
     await permissionSet("unused", ["get"]);
     await expect
-      .poll(async () => (await management.cluster.get(PermissionSet, { namespace: home, name: "unused" })).status)
+      .poll(
+        async () => (await management.cluster.get(PermissionSet, { namespace: home, name: "unused" })).status,
+        PATIENT,
+      )
       .toBeDefined();
     expect(await statementOf("tenant-1")).toEqual(statement);
     stop.abort();
@@ -384,13 +394,49 @@ describe("snapshot signing", () => {
     await management.cluster.delete(ConfigMap, { namespace: home, name: SNAPSHOT_LEDGER });
     await management.cluster.delete(Secret, { namespace: home, name: signedSnapshotSecretName("tenant-1") });
     await start();
-    await expect.poll(async () => (await statementOf("tenant-1"))?.sequence).toBe(1);
+    await expect.poll(async () => (await statementOf("tenant-1"))?.sequence, PATIENT).toBe(1);
     expect((await statementOf("tenant-1"))?.epoch).toBeGreaterThan(statement?.epoch ?? 0);
+  });
+
+  it("begins a later epoch when the tenant holds more than this hub ever gave out: it came back from an older state", async () => {
+    const before = await statementOf("tenant-1");
+    const facts = createHubFactStore({
+      cluster: management.cluster,
+      drift: async () => {},
+      clock: systemClock,
+      log: silentLog,
+    });
+    const report = (sequence: number) =>
+      facts.snapshotReceipt(
+        "tenant-1",
+        create(SnapshotReceiptReportSchema, {
+          epoch: BigInt(before?.epoch ?? 0),
+          sequence: BigInt(sequence),
+          syncStatus: "DegradedSecurityState",
+          degradedReason: "ROLLBACK_REJECTED",
+        }),
+      );
+    await report(before?.sequence ?? 0);
+    stop.abort();
+    await signing.closed;
+    await start();
+    await expect.poll(() => statementOf("tenant-1"), PATIENT).toEqual(before);
+    await report((before?.sequence ?? 0) + 50);
+    stop.abort();
+    await signing.closed;
+    await start();
+    await expect.poll(async () => (await statementOf("tenant-1"))?.epoch, PATIENT).toBeGreaterThan(before?.epoch ?? 0);
+    const after = await statementOf("tenant-1");
+    expect(after).toMatchObject({ sequence: 1, contentHash: before?.contentHash });
+    stop.abort();
+    await signing.closed;
+    await start();
+    expect(await statementOf("tenant-1")).toEqual(after);
   });
 
   it("W24: puts large content into chunks that the index still names as one blob", async () => {
     await management.addTenant("tenant-9");
-    await expect.poll(() => sequenceOf("tenant-9")).toBe(1);
+    await expect.poll(() => sequenceOf("tenant-9"), PATIENT).toBe(1);
     const permissions = Array.from({ length: 20 }, (_, rule) => ({
       apiGroups: [""],
       resources: ["pods"],
@@ -414,25 +460,28 @@ describe("snapshot signing", () => {
         rbacPolicyRef: "cluster-policy",
       },
     });
-    await expect.poll(async () => (await secretOf("tenant-9"))?.data?.["chunks"]).toBeDefined();
+    await expect.poll(async () => (await secretOf("tenant-9"))?.data?.["chunks"], PATIENT).toBeDefined();
     const secret = await secretOf("tenant-9");
     if (secret === undefined) throw new Error("no Secret");
     const { contentHash } = (await statementOf("tenant-9")) ?? { contentHash: "" };
     expect(readItem(secret, "tenant-9")).toMatchObject({ ok: true, item: { refs: [{ digest: contentHash }] } });
     const snapshot = { namespace: "seam-system", name: "snapshot-tenant-9" };
     await expect
-      .poll(async () => (await management.cluster.get(PermissionSnapshot, snapshot)).spec.contentRef?.chunks.length)
+      .poll(
+        async () => (await management.cluster.get(PermissionSnapshot, snapshot)).spec.contentRef?.chunks.length,
+        PATIENT,
+      )
       .toBe(2);
   });
 
   it("withdraws the snapshot of a cluster that is not governed any more", async () => {
     await management.cluster.delete(TalosCluster, { namespace: tenantNamespace("tenant-9"), name: "tenant-9" });
-    await expect.poll(() => secretOf("tenant-9")).toBeUndefined();
+    await expect.poll(() => secretOf("tenant-9"), PATIENT).toBeUndefined();
     await expect
       .poll(async () => {
         const list = await management.cluster.list(TalosCluster, { namespace: tenantNamespace("tenant-9") });
         return list.items.length;
-      })
+      }, PATIENT)
       .toBe(0);
     const layer = await Promise.all(
       [PermissionSet, RBACPolicy, RBACProfile].map(async (type: ResourceType<KubeObject>) => {
@@ -450,12 +499,10 @@ describe("snapshot signing", () => {
     stop.abort();
     await signing.closed;
     await start({ freshnessWindowSeconds: 2 });
-    await expect.poll(() => sequenceOf("tenant-1")).toBe((before?.sequence ?? 0) + 1);
+    await expect.poll(() => sequenceOf("tenant-1"), PATIENT).toBe((before?.sequence ?? 0) + 1);
     const first = await statementOf("tenant-1");
     await expect
-      .poll(async () => ((await statementOf("tenant-1"))?.issuedAtMs ?? 0) - (first?.issuedAtMs ?? 0), {
-        timeout: 5_000,
-      })
+      .poll(async () => ((await statementOf("tenant-1"))?.issuedAtMs ?? 0) - (first?.issuedAtMs ?? 0), PATIENT)
       .toBeGreaterThan(0);
     const renewed = await statementOf("tenant-1");
     expect((renewed?.issuedAtMs ?? 0) - (first?.issuedAtMs ?? 0)).toBeLessThan(1_500);
@@ -474,7 +521,7 @@ describe("snapshot signing", () => {
     await start({ freshnessWindowSeconds: 2, revocations });
     floor = 40;
     for (const listener of told) listener("tenant-1");
-    await expect.poll(async () => (await statementOf("tenant-1"))?.minSequence).toBe(40);
+    await expect.poll(async () => (await statementOf("tenant-1"))?.minSequence, PATIENT).toBe(40);
     expect(await statementOf("tenant-1")).toMatchObject({ sequence: 40, contentHash: renewed?.contentHash });
   });
 

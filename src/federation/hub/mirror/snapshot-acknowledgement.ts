@@ -4,10 +4,15 @@ import type {
 } from "../../../api/gen/conductor/federation/v1alpha1/facts_pb.ts";
 import type { ConditionUpdate } from "../../../api/conditions.ts";
 import type { PermissionSnapshot, PermissionSnapshotStatus } from "../../../api/kinds/permission-snapshot.ts";
+import { comparePositions } from "../../../permissions/snapshot/snapshot-version.ts";
 
 /** What the hub says in a snapshot's status about its tenant. */
 export interface SnapshotAcknowledgement {
-  readonly fields: Pick<PermissionSnapshotStatus, "lastAckedVersion" | "lastSeen" | "drift"> & SurfaceStatus;
+  readonly fields: Pick<
+    PermissionSnapshotStatus,
+    "lastAckedVersion" | "lastSeen" | "drift" | "reportedEpoch" | "reportedSequence"
+  > &
+    SurfaceStatus;
   readonly conditions: readonly ConditionUpdate[];
 }
 
@@ -43,10 +48,20 @@ export function acknowledgeSnapshot(
       ...(lastAckedVersion === undefined ? {} : { lastAckedVersion }),
       lastSeen: quietly(snapshot.status?.lastSeen, nowText),
       drift: lastAckedVersion !== version,
+      ...aheadOf(snapshot, report),
       ...surfaceStatus(report),
     },
     conditions: [condition(snapshot, report, { current, acked }), ...compliance(report)],
   };
+}
+
+/** What the tenant holds when that is ahead of what we have: a management cluster that came back from an older state (permissions §8.4). */
+function aheadOf({ spec }: PermissionSnapshot, report: SnapshotReceiptReport) {
+  const [reportedEpoch, reportedSequence] = [Number(report.epoch), Number(report.sequence)];
+  if (!Number.isSafeInteger(reportedEpoch) || !Number.isSafeInteger(reportedSequence)) return {};
+  const held = { epoch: reportedEpoch, sequence: reportedSequence };
+  const ours = { epoch: spec.epoch ?? 0, sequence: spec.sequence ?? 0 };
+  return comparePositions(held, ours) > 0 ? { reportedEpoch, reportedSequence } : {};
 }
 
 function surfaceStatus(report: SnapshotReceiptReport): SurfaceStatus {

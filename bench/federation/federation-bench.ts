@@ -33,12 +33,12 @@ const SCENARIOS: readonly Scenario[] = [
 const BESIDE =
   "Mutual TLS 1.3, every index signed and verified. Beside it: plain grpc-js in the same run, unless the row says otherwise. Server and load keep to a core each where there are two. Agents keep their store in SQLite in memory, unless the row says otherwise.";
 
-const USAGE = `usage: node bench/main.ts federation [--long] [--scenario S2,S5] [--runs 5] [--minutes 30] [--json]
+const USAGE = `usage: node bench/main.ts federation [--long] [--scenario S2,S5] [--agents N] [--runs 5] [--minutes 5] [--json]
 
 ${SCENARIOS.map(({ id, title }) => `  ${id.padEnd(4)} ${title}`).join("\n")}
 
 --long takes the sizes and times of docs/performance.md; without it each scenario is a look of some seconds.
-The soak (S10) runs only when it is asked for, for --minutes.
+--agents overrides a scenario's number of agents. --minutes is the time of the soak (S10), which runs only when it is asked for, and of S3 with --long.
 `;
 
 /** The hub and its agents beside plain grpc-js. */
@@ -55,13 +55,19 @@ export const federation: Bench = {
         scenario: { type: "string", default: "" },
         runs: { type: "string", default: "5" },
         minutes: { type: "string", default: "1" },
+        agents: { type: "string" },
       },
     });
     const ids = values.scenario.split(",").filter(Boolean);
     const unknown = ids.filter((id) => !SCENARIOS.some((scenario) => scenario.id === id));
     if (unknown.length > 0) throw new Error(`no such scenario: ${unknown.join(", ")}\n${USAGE}`);
     const wanted = SCENARIOS.filter(({ id }) => (ids.length === 0 ? id !== soak.id : ids.includes(id)));
-    const context = contextOf({ long: values.long, runs: Number(values.runs), minutes: Number(values.minutes) });
+    const context = contextOf({
+      long: values.long,
+      agents: values.agents === undefined ? undefined : Number(values.agents),
+      runs: Number(values.runs),
+      minutes: Number(values.minutes),
+    });
     const rows: Row[] = [];
     for (const scenario of wanted) rows.push(...(await scenario.run(context)));
     if (values.json) process.stdout.write(`${JSON.stringify({ cores: availableParallelism(), rows }, null, 2)}\n`);
@@ -69,7 +75,7 @@ export const federation: Bench = {
   },
 };
 
-function contextOf(options: Pick<ScenarioContext, "long" | "runs" | "minutes">): ScenarioContext {
+function contextOf(options: Pick<ScenarioContext, "long" | "agents" | "runs" | "minutes">): ScenarioContext {
   const progress = (text: string): void => void process.stderr.write(`${text}\n`);
   let issued: Material | undefined;
   return {

@@ -7,9 +7,11 @@ export interface ScenarioContext {
   material(agents: number): Promise<Material>;
   /** True for the sizes and times of docs/performance.md; false for a look of some seconds. */
   readonly long: boolean;
+  /** Number of agents instead of a scenario's own. */
+  readonly agents: number | undefined;
   /** Measured repetitions where a scenario repeats. */
   readonly runs: number;
-  /** Minutes of the soak. */
+  /** Minutes of the soak and of the long steady load. */
   readonly minutes: number;
   progress(text: string): void;
 }

@@ -12,7 +12,7 @@ export const blackhole: Scenario = {
   id: "S7",
   title: "60 s blackhole for half of the agents",
   async run(context) {
-    const agents = context.long ? 1_000 : 100;
+    const agents = context.agents ?? (context.long ? 1_000 : 100);
     context.progress(`S7: ${agents} agents, ${BLACKHOLE_MS / 1000} s blackhole`);
     const material = await context.material(agents);
     const relay = new Child("relay-child.ts", "load");

@@ -22,7 +22,7 @@ export const change: Scenario = {
   id: "S2",
   title: "one change to all agents",
   async run(context) {
-    const agents = context.long ? 1_000 : 300;
+    const agents = context.agents ?? (context.long ? 1_000 : 300);
     const floor = await measure(context, "floor", agents);
     const ours = await measure(context, "ours", agents);
     const rows: Row[] = [];

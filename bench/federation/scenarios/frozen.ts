@@ -12,7 +12,7 @@ export const frozen: Scenario = {
   id: "S5",
   title: "a fifth of the agents frozen during a storm",
   async run(context) {
-    const agents = context.long ? 1_000 : 250;
+    const agents = context.agents ?? (context.long ? 1_000 : 250);
     const changes = context.long ? 2_000 : 500;
     const pairs = context.long ? 5 : 2;
     context.progress(`S5: ${agents} agents, ${pairs} pairs of storms`);

@@ -12,7 +12,7 @@ export const idleMemory: Scenario = {
   title: "hub memory per idle agent",
   async run(context) {
     const rows: Row[] = [];
-    for (const agents of context.long ? [1_000, 5_000] : [500]) {
+    for (const agents of context.agents === undefined ? (context.long ? [1_000, 5_000] : [500]) : [context.agents]) {
       const floor = await measure(context, "floor", agents);
       const ours = await measure(context, "ours", agents);
       rows.push({

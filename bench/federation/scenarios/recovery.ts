@@ -12,7 +12,7 @@ export const recovery: Scenario = {
   id: "S6",
   title: "kill -9 of the hub",
   async run(context) {
-    const agents = context.long ? 1_000 : 200;
+    const agents = context.agents ?? (context.long ? 1_000 : 200);
     const floor = await back(context, "floor", agents);
     const ours = await back(context, "ours", agents);
     const objects = context.long ? 1_000 : 200;

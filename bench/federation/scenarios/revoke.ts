@@ -13,7 +13,7 @@ export const revoke: Scenario = {
   id: "S9",
   title: "revoke on all agents in a storm of changes",
   async run(context) {
-    const agents = context.long ? 1_000 : 300;
+    const agents = context.agents ?? (context.long ? 1_000 : 300);
     const ours = await measure(context, "ours", agents);
     const floor = await measure(context, "floor", agents);
     const p99 = quantile(ours, 0.99);

@@ -11,7 +11,7 @@ export const soak: Scenario = {
   id: "S10",
   title: "soak",
   async run(context) {
-    const agents = context.long ? 500 : 100;
+    const agents = context.agents ?? (context.long ? 500 : 100);
     const rounds = Math.max(3, Math.ceil((context.minutes * 60) / ROUND_SECONDS));
     context.progress(`S10: ${agents} agents, ${context.minutes} minutes`);
     const material = await context.material(agents);

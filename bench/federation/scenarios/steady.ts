@@ -12,8 +12,8 @@ export const steady: Scenario = {
   id: "S3",
   title: "one change a second for each agent",
   async run(context) {
-    const agents = context.long ? 1_000 : 200;
-    const seconds = context.long ? 300 : 10;
+    const agents = context.agents ?? (context.long ? 1_000 : 200);
+    const seconds = context.long ? context.minutes * 60 : 10;
     const floor = await measure(context, "floor", agents, Math.min(seconds, 30));
     const ours = await measure(context, "ours", agents, seconds);
     return [

@@ -15,7 +15,7 @@ import { openEmbeddedCluster } from "../../../src/cluster/embedded/embedded-clus
 const mounted = mkdtempSync(join(tmpdir(), "seam-small-disk-"));
 /** Only root may mount, and not in every container. */
 const small =
-  process.getuid?.() === 0 && spawnSync("mount", ["-t", "tmpfs", "-o", "size=8m", "tmpfs", mounted]).status === 0;
+  process.getuid?.() === 0 && spawnSync("mount", ["-t", "tmpfs", "-o", "size=12m", "tmpfs", mounted]).status === 0;
 
 afterAll(() => {
   if (small) spawnSync("umount", [mounted]);
@@ -57,7 +57,7 @@ describe.skipIf(!small)(
       const filler = join(mounted, "filler");
       const rest = join(mounted, "rest");
       await writeFile(filler, Buffer.alloc(2 * 1024 * 1024));
-      await writeFile(rest, Buffer.alloc(512 * 1024));
+      await writeFile(rest, Buffer.alloc(4 * 1024 * 1024));
       const refused = await fill();
       expect([refused.code, refused.reason, refused.details.retryAfterSeconds]).toEqual([
         507,
@@ -80,7 +80,7 @@ describe.skipIf(!small)(
 
       // Also a deletion needs space at first; what it frees is used again.
       rmSync(rest);
-      for (const name of answered.splice(0, 10)) await cluster.delete(ConfigMap, { namespace: "default", name });
+      for (const name of answered.splice(0, 5)) await cluster.delete(ConfigMap, { namespace: "default", name });
       await cluster.compactHistory();
       await cluster.create(ConfigMap, draft("c-again"));
       expect(await names()).toEqual([...answered, "c-again"].toSorted());

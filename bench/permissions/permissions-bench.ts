@@ -1,8 +1,11 @@
 import { parseArgs } from "node:util";
 import type { Bench } from "../bench.ts";
 import { table } from "../report/table.ts";
+import { type ActivationFigures, activationBench } from "./activation.ts";
 import { type CallFigures, IN_FLIGHT, callsBench } from "./calls.ts";
 import { type DecisionFigures, decisionsBench } from "./decisions.ts";
+import { type RecomputeFigures, recomputeBench } from "./recompute.ts";
+import { type RestartFigures, restartBench } from "./restart.ts";
 import { BENCH_BINDINGS, BENCH_ROLES } from "./world.ts";
 
 /** Options of {@link permissionsBench}. */
@@ -20,12 +23,13 @@ const MIB = 1024 * 1024;
 const count = (value: number): string => Math.round(value).toLocaleString("en");
 
 function decisionTable(figures: DecisionFigures): string {
-  const { indexPerSecond, scanPerSecond, indexBytes, tableBytes, entries, allowedShare } = figures;
+  const { indexPerSecond, scanPerSecond, caslPerSecond, indexBytes, tableBytes, entries, allowedShare } = figures;
   return [
     table(
       ["", "per second", "ratio"],
       [
         ["naive scan", count(scanPerSecond), "1.00"],
+        ["CASL, a ready ability per person", count(caslPerSecond), (caslPerSecond / scanPerSecond).toFixed(2)],
         ["compiled index", count(indexPerSecond), (indexPerSecond / scanPerSecond).toFixed(2)],
       ],
     ),
@@ -48,6 +52,46 @@ function callTable(figures: readonly CallFigures[]): string {
   );
 }
 
+function activationTable(figures: ActivationFigures): string {
+  const { bindings, contentBytes, activationMs, answered, failed } = figures;
+  const { loopP99Ms, loopMaxMs, idleLoopP99Ms, idleLoopMaxMs } = figures;
+  return [
+    table(
+      ["event loop delay, ms", "p99", "max"],
+      [
+        ["under calls alone", idleLoopP99Ms.toFixed(1), idleLoopMaxMs.toFixed(1)],
+        ["under calls and activations", loopP99Ms.toFixed(1), loopMaxMs.toFixed(1)],
+      ],
+    ),
+    `${count(bindings)} bindings, ${(contentBytes / MIB).toFixed(1)} MiB: ${count(activationMs)} ms from the offer to the swap; ${count(answered)} calls answered meanwhile, ${failed} failed`,
+  ].join("\n");
+}
+
+function recomputeTable(figures: RecomputeFigures): string {
+  const { fullMs, viewBytes, oneMs, oneTouched, fleetMs, fleetTouched, clusters, profilesPerCluster } = figures;
+  return [
+    table(
+      ["", "ms", "clusters", "of a full one"],
+      [
+        ["everything anew", count(fullMs), count(clusters), "1.000"],
+        ["one profile of a tenant", oneMs.toFixed(1), count(oneTouched), (oneMs / fullMs).toFixed(3)],
+        ["one profile of the fleet", fleetMs.toFixed(1), count(fleetTouched), (fleetMs / fullMs).toFixed(3)],
+      ],
+    ),
+    `${count(clusters * profilesPerCluster)} profiles; the view holds ${(viewBytes / MIB).toFixed(0)} MiB`,
+  ].join("\n");
+}
+
+function restartTable({ answerMs, nodeMs, answerCpuMs, nodeCpuMs }: RestartFigures): string {
+  return table(
+    ["", "ms", "processor ms"],
+    [
+      ["an empty Node process", count(nodeMs), count(nodeCpuMs)],
+      ["tenant, first right answer", count(answerMs), count(answerCpuMs)],
+    ],
+  );
+}
+
 /** Everything that is claimed about decisions, each part beside its floor of the same run. */
 async function permissionsBench(options: PermissionsBenchOptions): Promise<void> {
   const { runs, calls } = options;
@@ -64,6 +108,9 @@ async function permissionsBench(options: PermissionsBenchOptions): Promise<void>
       () => callsBench(runs, calls),
       callTable,
     ),
+    part("activation", "a new snapshot becomes active under calls", () => activationBench(runs), activationTable),
+    part("recompute", "effective permission graph", () => recomputeBench(runs), recomputeTable),
+    part("restart", "start of a tenant whose hub is away", () => restartBench(runs), restartTable),
   ];
   const figures: Record<string, unknown> = {};
   for (const { name, title, run } of parts) {

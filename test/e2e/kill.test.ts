@@ -5,7 +5,7 @@ import { expect, it } from "vitest";
 import { runChaos } from "../chaos/run-chaos.ts";
 import { freeOffset } from "./run-seamctl.ts";
 
-/** `node test/chaos/main.ts --kills 60` is the long form. */
+/** `node test/chaos/main.ts --kills 200 --pause-ms 4000` is the long form. */
 it("loses nothing when processes are killed at random while people work", async () => {
   const parent = mkdtempSync(join(tmpdir(), "seam-kill-"));
   const lines: string[] = [];
@@ -13,7 +13,7 @@ it("loses nothing when processes are killed at random while people work", async 
     const result = await runChaos({
       directory: join(parent, "mesh"),
       seed: 15,
-      kills: 15,
+      kills: 20,
       tenants: 3,
       portOffset: await freeOffset(),
       pauseMs: 3_000,

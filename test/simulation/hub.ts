@@ -85,6 +85,7 @@ export class Hub implements SimulatedHub {
   readonly #desired: Map<string, DesiredState> = new Map();
   readonly stores: Map<string, HubStore>;
   readonly #served: Map<string, Served> = new Map();
+  readonly #bodies: Map<string, { served: number }> = new Map();
   #bootMs = 0;
   /** Boundaries (effects and stores) until the process dies; Infinity: it lives. */
   #dieAfter = Infinity;
@@ -192,6 +193,16 @@ export class Hub implements SimulatedHub {
   freeze(ms: number): void {
     this.#world.trace("hub", () => `is frozen for ${ms} ms`);
     this.#process.freeze(ms);
+  }
+
+  /** How often a body was pinned to be sent. */
+  body(digest: string): { served: number } {
+    let body = this.#bodies.get(digest);
+    if (body === undefined) {
+      body = { served: 0 };
+      this.#bodies.set(digest, body);
+    }
+    return body;
   }
 
   /** Tells the machine that the index builder signed a new index. */
@@ -320,7 +331,10 @@ export class Hub implements SimulatedHub {
         const current = this.#desired.get(cluster)?.current;
         const named = current !== undefined && this.#names(cluster, digest);
         const body = named ? this.#body(cluster, digest) : undefined;
-        if (body !== undefined) served.pins.set(digest, body);
+        if (body !== undefined) {
+          served.pins.set(digest, body);
+          this.body(digest).served++;
+        }
         const size = world.chance(0.03) ? undefined : body?.length;
         this.#process.after(world.between(0, 10), () =>
           this.#step(cluster, { type: "BlobPinned", token, size, busy: size === undefined }),

@@ -21,6 +21,8 @@ export class Tenant {
   readonly #floors: Map<string, number> = new Map();
   /** True once the agent's store was restored or lost: it may then ask for what was in force before. */
   outlivesAgent = false;
+  /** While true, every handler fails, retryably. */
+  busy = false;
   /** While true, handlers fail now and then, retryably. */
   flaky = false;
 
@@ -32,6 +34,7 @@ export class Tenant {
   /** Runs one phase to its end. */
   run(phase: HandlerPhase, item: IndexItem, flake: boolean): ItemNack | undefined {
     const key = itemKey(item);
+    if (this.busy) return { class: Nack_Class.BUSY, retryable: true, reason: "BUSY", detail: "the API server is away" };
     if (this.flaky && flake)
       return { class: Nack_Class.BUSY, retryable: true, reason: "FLAKY", detail: "the API server did not answer" };
     if (this.#blobs.poisonOf(item.digest) === phase)

@@ -77,6 +77,11 @@ export function fillDefaults(context: RequestContext, resource: ServedResource, 
 
 /** What the server puts right in the metadata that a client sent, and what it would rather not see. */
 export function tidyMetadata(resource: ServedResource, metadata: JsonMap, options: WriteOptions): void {
+  // Go leaves out what is empty.
+  for (const field of ["labels", "annotations", "finalizers", "ownerReferences"]) {
+    const value = metadata[field];
+    if (value === null || (typeof value === "object" && Object.keys(value).length === 0)) delete metadata[field];
+  }
   const owners = member(metadata, "ownerReferences");
   if (Array.isArray(owners)) {
     const seen = new Set<string>();

@@ -127,6 +127,9 @@ export const SECRET_NAMES = {
   federationIndexLedger: "federation-index-ledger",
 } as const;
 
+/** What the names of Secrets with signed governance objects begin with. */
+export const GOVERNANCE_SECRET_PREFIX = "seam-governance-signed-";
+
 /** Types of Secrets. */
 export const SECRET_TYPES = {
   federationIndex: "seam.ontai.dev/federation-index",

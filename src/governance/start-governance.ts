@@ -6,8 +6,12 @@ import { ConfigMap, Namespace, Secret } from "../api/builtin.ts";
 import { DriftSignal } from "../api/kinds/drift-signal.ts";
 import { PackDelivery } from "../api/kinds/pack-delivery.ts";
 import { PackExecution } from "../api/kinds/pack-execution.ts";
+import { RBACPolicy } from "../api/kinds/rbac-policy.ts";
+import { RBACProfile } from "../api/kinds/rbac-profile.ts";
+import { RunnerConfig } from "../api/kinds/runner-config.ts";
+import { TalosCluster } from "../api/kinds/talos-cluster.ts";
 import { PackInstalled } from "../api/kinds/pack-installed.ts";
-import { FIELD_MANAGERS, clusterOfNamespace, tenantNamespace } from "../api/names.ts";
+import { FIELD_MANAGERS, GOVERNANCE_SECRET_PREFIX, clusterOfNamespace, tenantNamespace } from "../api/names.ts";
 import type { KubeObject, ObjectKey } from "../api/object.ts";
 import type { ResourceType } from "../api/resource-type.ts";
 import type { Cluster } from "../cluster/cluster.ts";
@@ -22,6 +26,7 @@ import { type IndexBuilderSources, startIndexBuilder } from "./index/index-build
 import { type RevocationOrders, RevokedDeliveries } from "./revocations/revoked-deliveries.ts";
 import { ArtifactChecker } from "./signing/checked-artifact.ts";
 import { CorrectionSigner } from "./signing/correction-signer.ts";
+import { GovernanceSigner, type MirroredCaches } from "./signing/governance-signer.ts";
 import { PackDeliverySigner } from "./signing/pack-delivery-signer.ts";
 import { PackInstalledSigner } from "./signing/pack-installed-signer.ts";
 import { TombstoneSigner } from "./signing/tombstone-signer.ts";
@@ -36,6 +41,8 @@ export interface GovernanceOptions extends IndexBuilderSources {
   readonly keys: KeyLookup;
   /** Where pack artifacts lie. */
   readonly packStore: PackBlobReader;
+  /** False: tenants get no copies of their governance objects, only packs and permissions. Default: true. */
+  readonly mirrorObjects?: boolean;
   /** Revocations that were ordered, and where those of revoked deliveries go. */
   readonly revocations?: RevocationOrders;
   /** Fencing check before leader-only writes (R-3.3); absent when no other process can sign. @throws NotLeading */
@@ -100,6 +107,22 @@ export async function startGovernance(options: GovernanceOptions): Promise<Gover
   const artifacts = new ArtifactChecker(options.packStore);
   const controller = (name: string, reconcile: Reconciler, sources: readonly Source[]): { closed: Promise<void> } =>
     startController({ name, reconcile, sources, workers: 2, metrics: context.metrics, clock, random, log, signal });
+  const governanceSigner = (): { closed: Promise<void> } => {
+    const mirrored: MirroredCaches = {
+      policies: informer(RBACPolicy),
+      profiles: informer(RBACProfile),
+      runnerConfigs: informer(RunnerConfig),
+      talosClusters: informer(TalosCluster),
+    };
+    return controller("governance-signer", new GovernanceSigner(context, mirrored).reconcile, [
+      watchSource(caches.namespaces, { map: ({ metadata }) => tenantOf(metadata.name) }),
+      watchSource(mirrored.policies, { map: ({ metadata }) => tenantOf(metadata.namespace) }),
+      watchSource(mirrored.profiles, { map: ({ metadata }) => tenantOf(metadata.namespace) }),
+      watchSource(mirrored.runnerConfigs, { map: ({ spec }) => [{ name: spec.clusterRef }] }),
+      watchSource(mirrored.talosClusters, { map: ({ metadata }) => [{ name: metadata.name }] }),
+      watchSource(caches.secrets, { map: ({ metadata }) => governed(metadata) }),
+    ]);
+  };
   const loops = [
     controller("pack-delivery-signer", new PackDeliverySigner(context, artifacts).reconcile, [
       watchSource(caches.deliveries),
@@ -132,6 +155,7 @@ export async function startGovernance(options: GovernanceOptions): Promise<Gover
             }),
           ]),
         ]),
+    ...(options.mirrorObjects === false ? [] : [governanceSigner()]),
     startIndexBuilder(context, options),
   ];
   return {
@@ -142,6 +166,16 @@ export async function startGovernance(options: GovernanceOptions): Promise<Gover
       events.closed,
     ]).then(() => {}),
   };
+}
+
+function tenantOf(namespace: string | undefined): readonly ObjectKey[] {
+  const cluster = clusterOfNamespace(namespace);
+  return cluster === undefined ? [] : [{ name: cluster }];
+}
+
+/** A signed governance object that somebody deleted or altered is signed anew. */
+function governed({ name, namespace }: { readonly name: string; readonly namespace?: string }): readonly ObjectKey[] {
+  return name.startsWith(GOVERNANCE_SECRET_PREFIX) ? tenantOf(namespace) : [];
 }
 
 function installedOf(caches: GovernanceCaches, execution: PackExecution): readonly ObjectKey[] {

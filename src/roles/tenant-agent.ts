@@ -5,6 +5,9 @@ import { CapabilitySchema } from "../api/gen/conductor/federation/v1alpha1/facts
 import { SeamError } from "../base/errors.ts";
 import { startEventRecorder } from "../controller/events.ts";
 import { HeldPacks } from "../federation/spoke/items/pack/held-packs.ts";
+import { GovernanceHandler } from "../federation/spoke/items/governance/governance-handler.ts";
+import { openGovernanceMirror } from "../federation/spoke/items/governance/governance-mirror.ts";
+import { type LocalStatus, startLocalStatus } from "../federation/spoke/status/local-status.ts";
 import { CorrectionHandler } from "../federation/spoke/items/pack/correction-handler.ts";
 import { PackAttempts } from "../federation/spoke/items/pack/pack-attempts.ts";
 import { PackHandler } from "../federation/spoke/items/pack/pack-handler.ts";
@@ -99,6 +102,27 @@ export async function startTenantAgent(options: TenantAgentOptions, closing: Clo
   closing.add(drift.closed);
   const revocations = startTenantRevocations({ packs, snapshots: snapshotHandler, signal: agent });
   closing.add(revocations.closed);
+  const mirror = await openGovernanceMirror({
+    clusterId,
+    cluster,
+    path: join(storeDirectory, "governance.json"),
+    facts,
+    clock,
+    random,
+    log,
+    signal: agent,
+  });
+  closing.add(mirror.closed);
+  const status = startLocalStatus({
+    clusterId,
+    cluster,
+    agent: { version: options.version, leader: leaderOf(options), capabilities: capabilitiesOf(options) },
+    clock,
+    random,
+    log,
+    signal: agent,
+  });
+  closing.add(status.closed);
   const spoke = await startSpoke({
     endpoints: hubEndpoints(options),
     ...(env["FEDERATION_SERVER_NAME"] ? { serverName: env["FEDERATION_SERVER_NAME"] } : {}),
@@ -113,8 +137,13 @@ export async function startTenantAgent(options: TenantAgentOptions, closing: Clo
     store: { directory: storeDirectory, ...auditCap(options) },
     keys,
     trustedKeyIds: keyRing.ring.keyIds,
-    handlers: [packHandler, new CorrectionHandler(packs, packHandler), snapshotHandler],
-    events: spokeEvents(packs, revocations, options),
+    handlers: [
+      packHandler,
+      new CorrectionHandler(packs, packHandler),
+      snapshotHandler,
+      new GovernanceHandler({ keys, floors: packs.floors, mirror }),
+    ],
+    events: spokeEvents(packs, revocations, status),
     clock,
     random,
     log,
@@ -207,33 +236,52 @@ function storeReadiness(spoke: Spoke): string | undefined {
 
 /** What a tenant's agent can do: it applies and verifies; Jobs run on management only (R-10.3). */
 async function declare(facts: LateFacts, options: AgentOptions, simulatedNodes: boolean): Promise<void> {
-  const capability = (name: string, description: string) =>
-    create(CapabilitySchema, { name, version: options.version, description });
   await facts.capability({
     agentVersion: options.version,
-    agentLeader: options.env["POD_NAME"] ?? hostname(),
-    capabilities: [
-      capability("drift-detection", "Compares the owned fields of delivered packs with what is on the cluster."),
-      capability("pack-apply", "Verifies and applies signed packs by server-side apply."),
-      capability("permission-service", "Answers authorization questions from the last verified snapshot."),
-    ],
+    agentLeader: leaderOf(options),
+    capabilities: capabilitiesOf(options).map((capability) => create(CapabilitySchema, capability)),
     talosVersionsObserved: [],
     kubernetesVersionsObserved: [],
     simulatedNodes,
   });
 }
 
+function leaderOf({ env }: AgentOptions): string {
+  return env["POD_NAME"] ?? hostname();
+}
+
+interface Capability {
+  readonly name: string;
+  readonly version: string;
+  readonly description: string;
+}
+
+function capabilitiesOf({ version }: AgentOptions): readonly Capability[] {
+  return [
+    {
+      name: "drift-detection",
+      version,
+      description: "Compares the owned fields of delivered packs with what is on the cluster.",
+    },
+    { name: "pack-apply", version, description: "Verifies and applies signed packs by server-side apply." },
+    {
+      name: "permission-service",
+      version,
+      description: "Answers authorization questions from the last verified snapshot.",
+    },
+  ];
+}
+
 function spokeEvents(
   packs: TenantPackParts,
   revocations: Pick<SpokeEvents, "revoke" | "enforceFloors">,
-  options: AgentOptions,
+  status: LocalStatus,
 ): SpokeEvents {
   return {
     driftUpdate: new DriftFeedback(packs).update,
     revoke: revocations.revoke,
     enforceFloors: revocations.enforceFloors,
     indexFreshness: () => {},
-    channel: ({ connected, degraded, reason }) =>
-      options.log.info({ connected, degraded, reason }, "federation channel"),
+    channel: ({ connected, reason }) => status.channel({ connected, reason }),
   };
 }

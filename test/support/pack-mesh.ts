@@ -123,7 +123,13 @@ export class PackMesh {
     const governance =
       options.governance === false
         ? undefined
-        : await startGovernance({ ...common, signer: options.signer ?? this.signer, packStore: this.store });
+        : await startGovernance({
+            ...common,
+            signer: options.signer ?? this.signer,
+            packStore: this.store,
+            // Packs are looked at here: an index has nothing else.
+            mirrorObjects: false,
+          });
     this.#closed = Promise.all([dispatcher.closed, governance?.closed]);
   }
 

@@ -3,7 +3,8 @@ import { type Digest, digestOf, isDigest } from "../../base/digest.ts";
 import { SeamError } from "../../base/errors.ts";
 import { isJsonObject } from "../../base/json.ts";
 import type { SecretObject } from "../../api/builtin.ts";
-import { signedSnapshotSecretName, snapshotName } from "../../api/names.ts";
+import { GOVERNANCE_SECRET_PREFIX, signedSnapshotSecretName, snapshotName } from "../../api/names.ts";
+import { governanceItemName, parseGovernance } from "../../federation/governance/governance-body.ts";
 import type { BlobRef, IndexItem } from "../../federation/index/index-document.ts";
 import { MAX_BLOB_BYTES } from "../../federation/index/index-document.ts";
 import { parseCorrection } from "../../packs/manifest/correction.ts";
@@ -26,7 +27,13 @@ export type ReadItem =
   | { readonly ok: true; readonly item: DesiredItem }
   | { readonly ok: false; readonly problem: string };
 
-const PREFIXES = ["seam-pack-signed-", "seam-snapshot-signed-", "seam-correction-", "seam-tombstone-signed-"];
+const PREFIXES = [
+  "seam-pack-signed-",
+  "seam-snapshot-signed-",
+  "seam-correction-",
+  "seam-tombstone-signed-",
+  GOVERNANCE_SECRET_PREFIX,
+];
 
 /** True for Secrets that hold an item of the index. */
 export function holdsItem(secret: SecretObject): boolean {
@@ -76,6 +83,13 @@ function parse(secret: SecretObject, cluster: string, envelope: SignedEnvelope):
       const correction = parseCorrection(envelope.body);
       if (correction.cluster !== cluster) return otherCluster(correction.cluster);
       return { kind: "Correction", name: correction.packInstalled, order: correction.attempt };
+    }
+    case PAYLOAD_TYPES.governance: {
+      const body = parseGovernance(envelope.body);
+      if (body.cluster !== cluster) return otherCluster(body.cluster);
+      const name = governanceItemName(body);
+      if (secret.metadata.name !== GOVERNANCE_SECRET_PREFIX + name) return "the Secret is named after another object";
+      return { kind: "Governance", name, order: body.serial, ...(body.deleted ? { deleted: true } : {}) };
     }
     case PAYLOAD_TYPES.permissionSnapshot:
       return parseSnapshot(secret, cluster, envelope.body);

@@ -19,6 +19,8 @@ const MAX_WAIT_MS = 1_000;
 /** How often tombstones are looked at again while any stand in the index. */
 const TOMBSTONE_CHECK_MS = 600_000;
 
+const TOMBSTONE_PREFIX = "seam-tombstone-signed-";
+
 /** How far a tenant has come with one item. */
 export interface ItemPosition {
   readonly kind: string;
@@ -167,11 +169,11 @@ async function appliedVersions(sources: IndexBuilderSources, tenant: string): Pr
 /** A tombstone left the index: its Secret and its request have served. */
 async function retire(context: GovernanceContext, tenant: string, secret: string): Promise<void> {
   const namespace = tenantNamespace(tenant);
-  const packInstalled = secret.replace(/^seam-tombstone-signed-/, "");
-  const doomed = [
-    context.cluster.delete(Secret, { namespace, name: secret }),
-    context.cluster.delete(ConfigMap, { namespace, name: tombstoneRequestName(packInstalled) }),
-  ];
+  const doomed = [context.cluster.delete(Secret, { namespace, name: secret })];
+  if (secret.startsWith(TOMBSTONE_PREFIX)) {
+    const name = tombstoneRequestName(secret.slice(TOMBSTONE_PREFIX.length));
+    doomed.push(context.cluster.delete(ConfigMap, { namespace, name }));
+  }
   for (const outcome of await Promise.allSettled(doomed))
     if (outcome.status === "rejected" && !isStatus(outcome.reason, "NotFound")) throw outcome.reason;
 }

@@ -1,5 +1,6 @@
 import { Secret } from "../../../api/builtin.ts";
 import {
+  GOVERNANCE_SECRET_PREFIX,
   correctionSecretName,
   signedPackSecretName,
   signedSnapshotSecretName,
@@ -23,13 +24,12 @@ export function bodyPlaces(index: IndexDocument): ReadonlyMap<string, BodyPlace>
   const places = new Map<string, BodyPlace>();
   for (const item of index.items) {
     for (const ref of item.refs ?? []) places.set(ref.digest, refPlace(index.cluster, item, ref));
-    const place = itemPlace(index.cluster, item);
-    if (item.digest !== "" && place !== undefined) places.set(item.digest, place);
+    if (item.digest !== "") places.set(item.digest, itemPlace(index.cluster, item));
   }
   return places;
 }
 
-function itemPlace(cluster: string, item: IndexItem): BodyPlace | undefined {
+function itemPlace(cluster: string, item: IndexItem): BodyPlace {
   const secret = (name: string): BodyPlace => ({ from: "secret", name, key: "envelope", size: item.size });
   switch (item.kind) {
     case "PackInstalled":
@@ -39,7 +39,7 @@ function itemPlace(cluster: string, item: IndexItem): BodyPlace | undefined {
     case "Correction":
       return secret(correctionSecretName(item.name));
     case "Governance":
-      return undefined; // nothing signs governance objects yet, so no Secret holds one
+      return secret(GOVERNANCE_SECRET_PREFIX + item.name);
   }
 }
 

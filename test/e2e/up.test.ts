@@ -88,7 +88,10 @@ describe("seamctl up", () => {
     const texts = [
       [["agents", "tenant-1", "tenant-9"], "cluster tenant-9 is not registered; list those that are: seamctl agents"],
       [["explain", "tenant-9", "hello"], 'cluster "tenant-9": must be a registered TalosCluster with role tenant'],
-      [["explain", "tenant-1", "nope"], "they are PackInstalled/hello-tenant-1, PermissionSnapshot/snapshot-tenant-1"],
+      [
+        ["explain", "tenant-1", "nope"],
+        "they are Governance/rbacpolicy-cluster-policy, Governance/rbacprofile-conductor-tenant, Governance/runnerconfig-tenant-1, Governance/taloscluster-tenant-1, PackInstalled/hello-tenant-1, PermissionSnapshot/snapshot-tenant-1",
+      ],
       [
         ["pack", "publish", "examples/packs/hello/v2", "--name", "a", "--version", "v1", "--to", "tenant-9"],
         "flag --to: must name registered tenants, found tenant-9",

@@ -194,7 +194,9 @@ function refusalOf(error: ApiStatusError): JsonObject {
   };
 }
 
-const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z$/;
+const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
+/** The version of an object that the server quotes in an error, as Go quotes it. */
+const QUOTED_VERSION = /(\\"resourceVersion\\":\\")\d+/g;
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 const CLUSTER_IP = /^10\.96\.\d+\.\d+$/;
 
@@ -206,9 +208,8 @@ function entriesInOrder(entries: readonly JsonValue[]): JsonValue[] {
 
 function neutral(value: JsonValue, managers: boolean): JsonValue {
   if (typeof value === "string") {
-    if (TIME.test(value)) return "<time>";
     if (CLUSTER_IP.test(value)) return "<ip>";
-    return value.replaceAll(UUID, "<uid>");
+    return value.replaceAll(UUID, "<uid>").replaceAll(TIME, "<time>").replaceAll(QUOTED_VERSION, "$1<version>");
   }
   if (Array.isArray(value)) return (value as readonly JsonValue[]).map((item) => neutral(item, managers));
   if (!isJsonObject(value)) return value;

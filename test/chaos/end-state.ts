@@ -137,17 +137,21 @@ export function auditFaults(mesh: MeshProcess): { readonly events: number; reado
   const faults: string[] = [];
   let events = 0;
   try {
-    const logs = db.prepare("SELECT DISTINCT cluster, epoch FROM audit_events ORDER BY 1, 2").all();
+    const logs = db
+      .prepare(
+        "SELECT c.name AS cluster, h.chain FROM audit_chains h JOIN audit_clusters c ON c.number = h.cluster ORDER BY 1, 2",
+      )
+      .all();
     const clusters = logs.map(({ cluster }) => String(cluster));
     if (new Set(clusters).size !== clusters.length) faults.push(`an audit log began anew: ${clusters.join()}`);
-    for (const { cluster, epoch } of logs) {
+    for (const { cluster, chain } of logs) {
       let next = 1n;
       let previous: Buffer = Buffer.alloc(32);
       const rows = db.prepare(
-        "SELECT sequence, event, prev_hash, hash FROM audit_events WHERE cluster = ? AND epoch = ? ORDER BY sequence",
+        "SELECT sequence, event, prev_hash, hash FROM audit_events WHERE chain = ? ORDER BY sequence",
       );
       rows.setReadBigInts(true);
-      for (const row of rows.iterate(cluster ?? "", epoch ?? 0)) {
+      for (const row of rows.iterate(chain ?? 0)) {
         const { sequence, event, prev_hash: prevHash, hash } = row;
         if (typeof sequence !== "bigint" || !(event instanceof Uint8Array) || !(prevHash instanceof Uint8Array)) {
           faults.push(`${String(cluster)}: a row of another shape`);

@@ -23,12 +23,13 @@ beforeAll(async () => {
     properties: {
       size: { type: "integer", minimum: 1 },
       name: { type: "string", maxLength: 5, pattern: "^[a-z]+$" },
-      list: { type: "array", items: { type: "string" } },
+      // As long as the estimate for the rule below lets it be.
+      list: { type: "array", maxItems: 1800, items: { type: "string" } },
       slow: { type: "string", pattern: "^(a+)+$" },
       color: { type: "string", enum: ["red"] },
     },
     "x-kubernetes-validations": [
-      { rule: "!has(self.list) || self.list.all(x, self.list.all(y, self.list.all(z, x != y + z)))" },
+      { rule: "!has(self.list) || self.list.all(x, self.list.all(y, x != y + 'z'))" },
       { rule: "!has(self.name) || self.name.matches('^(a+)+$') || true" },
     ],
   };
@@ -115,7 +116,7 @@ describe("bad input over REST", () => {
   });
 
   it("CEL that costs too much", async () => {
-    const list = Array.from({ length: 2000 }, (_, index) => `k${index}`);
+    const list = Array.from({ length: 1800 }, (_, index) => `k${index}`);
     expect(await post(THINGS, JSON.stringify({ metadata: { name: "c" }, spec: { size: 1, list } }))).toMatchObject(
       refused(422, "Invalid", /actual cost limit exceeded/),
     );

@@ -1,6 +1,6 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
-import { join } from "node:path";
+import { extname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { realServerAssets } from "../../test/support/real-api-server.ts";
 import type { Bench } from "../bench.ts";
@@ -99,7 +99,7 @@ async function measure(name: string, start: () => Promise<MeasuredServer>, scale
 }
 
 async function reflector(kind: "ours" | "client-node", kubeconfig: string): Promise<Reflector> {
-  const child = fork(join(import.meta.dirname, "reflector-child.ts"), [kind, kubeconfig], {
+  const child = fork(join(import.meta.dirname, `reflector-child${extname(import.meta.filename)}`), [kind, kubeconfig], {
     execArgv: ["--expose-gc", "--disable-warning=ExperimentalWarning"],
   });
   const [message]: readonly unknown[] = await once(child, "message");

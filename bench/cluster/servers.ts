@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { extname, join } from "node:path";
 import { systemClock } from "../../src/base/clock.ts";
 import { silentLog } from "../../src/base/log.ts";
 import { systemRandom } from "../../src/base/random.ts";
@@ -40,7 +40,7 @@ export async function startEmbedded(): Promise<MeasuredServer> {
   ] as const)
     writeFileSync(join(directory, name), text, { mode: 0o600 });
   const began = performance.now();
-  const child = fork(join(import.meta.dirname, "embedded-server-child.ts"), [directory], {
+  const child = fork(join(import.meta.dirname, `embedded-server-child${extname(import.meta.filename)}`), [directory], {
     execArgv: ["--disable-warning=ExperimentalWarning"],
   });
   const { url } = (await answer(child)) as { readonly url: string };

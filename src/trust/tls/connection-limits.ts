@@ -21,8 +21,8 @@ export interface ConnectionLimits {
   /** Largest message either way, bytes. */
   readonly maxMessageBytes: number;
   /**
-   * Bytes a second a connection may send beyond its messages: pings, settings, headers, resets. More is a flood, whatever its kind;
-   * Infinity does not look.
+   * Bytes a second a connection may send beyond its messages: pings, settings, headers, resets. What exceeds that by more than one
+   * message is a flood, whatever its kind; Infinity does not look.
    */
   readonly overheadBytesPerSecond: number;
   /** Calls at once on one connection (conductor §4.3). */

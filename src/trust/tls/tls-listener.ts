@@ -221,9 +221,10 @@ export async function startTlsListener(options: TlsListenerOptions): Promise<Tls
   const floodSeconds = FLOOD_WINDOW_MS / 1000;
   const findFloods = (): void => {
     for (const connection of live.values()) {
-      const bytes = connection.overheadSince();
-      if (bytes > limits.overheadBytesPerSecond * floodSeconds)
-        connection.destroyFor("Flood", `${bytes} bytes that are no messages within ${floodSeconds} s`);
+      const bytes = connection.excessAfter(limits.overheadBytesPerSecond * floodSeconds);
+      // One message may still be on its way, on a slow path for a long time.
+      if (bytes > limits.maxMessageBytes)
+        connection.destroyFor("Flood", `${bytes} bytes that are no messages, beyond what is allowed`);
     }
   };
   const stopAccepting = (): void => {
@@ -278,6 +279,7 @@ class LiveConnection implements TlsConnection {
   readonly #closedListeners = new Set<() => void>();
   /** Bytes read from the socket that were no message, at the last look; and bytes of messages since the connection began. */
   #overhead = 0;
+  #excess = 0;
   #messages = 0;
   #timer: NodeJS.Timeout | undefined;
 
@@ -312,12 +314,12 @@ class LiveConnection implements TlsConnection {
     this.#messages += bytes + MESSAGE_OVERHEAD_BYTES;
   }
 
-  /** Bytes beyond messages since it was last asked. */
-  overheadSince(): number {
+  /** Bytes beyond messages that `allowed` for the time since the last look does not cover, all looks together. */
+  excessAfter(allowed: number): number {
     const overhead = this.#socket.bytesRead - this.#messages;
-    const since = overhead - this.#overhead;
+    this.#excess = Math.max(0, this.#excess + overhead - this.#overhead - allowed);
     this.#overhead = overhead;
-    return since;
+    return this.#excess;
   }
 
   onClosed(listener: () => void): () => void {

@@ -108,6 +108,24 @@ describe("a hub among hostile peers", () => {
     await until(() => peer.closed, "the connection ends");
   });
 
+  it("bears a burst no larger than one message, since that much of an honest frame may be on its way", async () => {
+    const before = refused("Flood");
+    const peer = await Http2Peer.connect(rig.port, tls);
+    peer.preface();
+    peer.send(openStream(1));
+    const pings = Buffer.concat(Array.from({ length: 500 }, () => frame(FrameType.ping, 0, 0, Buffer.alloc(8))));
+    const beforeBytes = peer.bytes;
+    // 680,000 bytes: more than five seconds' allowance, less than one message.
+    for (let round = 1; round <= 80; round++) {
+      peer.send(pings);
+      await until(() => peer.bytes >= beforeBytes + round * pings.length, "the pings are answered");
+    }
+    const lookedMs = performance.now() + 1_200;
+    await until(() => performance.now() > lookedMs, "the listener has looked");
+    expect([peer.closed, refused("Flood")]).toEqual([false, before]);
+    peer.socket.destroy();
+  });
+
   it("ends a flood that does not wait for its answers, in bounded memory", async () => {
     const peer = await Http2Peer.connect(rig.port, tls);
     peer.preface();

@@ -8,6 +8,6 @@ it("walks the whole tour", async () => {
   const parent = mkdtempSync(join(tmpdir(), "seam-tour-"));
   const result = await seamctl("tour", "--dir", join(parent, "mesh"), "--port-offset", String(await freeOffset()));
   rmSync(parent, { recursive: true, force: true });
-  expect(result.stdout + result.stderr).toContain("tour complete");
-  expect(result.code).toBe(0);
+  expect(result.code, result.stdout + result.stderr).toBe(0);
+  expect(result.stdout).toContain("tour complete");
 });

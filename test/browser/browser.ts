@@ -6,7 +6,13 @@ import { isJsonObject, type JsonObject } from "../../src/base/json.ts";
 import { findProgram } from "../support/find-program.ts";
 
 /** A Chromium of this machine; undefined when there is none. */
-export const chromium = findProgram("chromium", "chromium-browser", "google-chrome", "google-chrome-stable");
+export const chromium = findProgram(
+  "chromium",
+  "chromium-headless-shell",
+  "chromium-browser",
+  "google-chrome",
+  "google-chrome-stable",
+);
 
 /** It starts nothing of its own accord and talks to nobody but the page under test. */
 const FLAGS =

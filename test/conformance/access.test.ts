@@ -7,8 +7,9 @@ accessConformance("the embedded cluster", embeddedAccess);
 
 const assets = realServerAssets();
 if (assets !== undefined) accessConformance("kube-apiserver", () => realAccess(assets));
-describe.runIf(assets === undefined)("access on kube-apiserver", () => {
-  it("is skipped: no real server here, set KUBEBUILDER_ASSETS (.ci/real-parts)", (context) => {
-    context.skip();
+if (assets === undefined)
+  describe("access on kube-apiserver", () => {
+    it("is skipped: no real server here, set KUBEBUILDER_ASSETS (.ci/real-parts)", (context) => {
+      context.skip();
+    });
   });
-});

@@ -262,8 +262,9 @@ for (const kubectl of kubectls)
       }
     });
   });
-describe.runIf(kubectls.length === 0)("commands of kubectl", () => {
-  it("is skipped: no kubectl here (.ci/real-parts)", (context) => {
-    context.skip();
+if (kubectls.length === 0)
+  describe("commands of kubectl", () => {
+    it("is skipped: no kubectl here (.ci/real-parts)", (context) => {
+      context.skip();
+    });
   });
-});

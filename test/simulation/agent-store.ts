@@ -4,6 +4,8 @@ import {
   AuditEventSchema,
   type AuditEventBatch,
   PackReceiptReportSchema,
+  type SnapshotReceiptReport,
+  SnapshotReceiptReportSchema,
 } from "../../src/api/gen/conductor/federation/v1alpha1/facts_pb.ts";
 import { digestOf } from "../../src/base/digest.ts";
 import { itemKey } from "../../src/federation/index/index-document.ts";
@@ -24,11 +26,25 @@ interface Blob {
   checked: boolean;
 }
 
+/** A report in the outbox. */
+interface StoredFact {
+  version: bigint;
+  pending: boolean;
+  /** Of a permission snapshot; a pack's says nothing but its name here. */
+  readonly snapshot?: SnapshotReceiptContent;
+}
+
+/** What a tenant says of its permission snapshot. */
+export type SnapshotReceiptContent = Omit<SnapshotReceiptReport, "$typeName" | "reportVersion">;
+
+/** Key of the report about the permission snapshot. */
+export const SNAPSHOT_RECEIPT = "snapshotReceiptReport/snapshot";
+
 /** Everything an agent's store holds. */
 export interface AgentStoreCopy {
   readonly items: Map<string, ItemRecord>;
   readonly blobs: Map<string, Blob>;
-  readonly facts: Map<string, { version: bigint; pending: boolean }>;
+  readonly facts: Map<string, StoredFact>;
   readonly storeId: string;
   readonly auditEpoch: bigint;
   readonly auditEvents: Map<bigint, string>;
@@ -46,7 +62,7 @@ export class AgentStore {
   items: Map<string, ItemRecord> = new Map();
   blobs: Map<string, Blob> = new Map();
   /** Newest report version of each key, and whether it waits. */
-  facts: Map<string, { version: bigint; pending: boolean }> = new Map();
+  facts: Map<string, StoredFact> = new Map();
   storeId: string;
   auditEpoch = 1_767_225_600n;
   auditEvents: Map<bigint, string> = new Map();
@@ -153,7 +169,7 @@ export class AgentStore {
       })),
       facts: [...this.facts]
         .filter(([, fact]) => fact.pending)
-        .map(([key, fact]) => ({ key, kind: "packReceiptReport", reportVersion: fact.version })),
+        .map(([key, fact]) => ({ key, kind: kindOf(fact), reportVersion: fact.version })),
       audit: {
         epoch: this.auditEpoch,
         ackedThrough: this.auditAcked,
@@ -173,12 +189,26 @@ export class AgentStore {
     return { key, version };
   }
 
+  /** The outbox takes what the tenant says of its permission snapshot. */
+  putSnapshotReceipt(snapshot: SnapshotReceiptContent): bigint {
+    this.#keep();
+    const version = (this.facts.get(SNAPSHOT_RECEIPT)?.version ?? 0n) + 1n;
+    this.facts.set(SNAPSHOT_RECEIPT, { version, pending: true, snapshot });
+    return version;
+  }
+
   /** Reads pending reports. */
   loadFacts(keys: readonly string[]): LoadedFact[] {
     const loaded: LoadedFact[] = [];
     for (const key of keys) {
       const fact = this.facts.get(key);
       if (fact?.pending !== true) continue;
+      if (fact.snapshot !== undefined) {
+        const value = create(SnapshotReceiptReportSchema, { ...fact.snapshot, reportVersion: fact.version });
+        const payload = { case: "snapshotReceiptReport", value } as const;
+        loaded.push({ key, kind: payload.case, reportVersion: fact.version, payload, bytes: 400 });
+        continue;
+      }
       const receiptName = key.slice("packReceiptReport/".length);
       const value = create(PackReceiptReportSchema, { receiptName, reportVersion: fact.version });
       const payload = { case: "packReceiptReport", value } as const;
@@ -322,6 +352,10 @@ export class AgentStore {
     }
     this.items.set(key, record);
   }
+}
+
+function kindOf(fact: StoredFact): "snapshotReceiptReport" | "packReceiptReport" {
+  return fact.snapshot === undefined ? "packReceiptReport" : "snapshotReceiptReport";
 }
 
 /** A copy that the store may change without changing the backup. */

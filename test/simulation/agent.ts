@@ -14,11 +14,12 @@ import type { HandlerPhase, SpokeEffect } from "../../src/federation/session/spo
 import type { SpokeEvent } from "../../src/federation/session/spoke/events.ts";
 import { ITEM_LEVELS, type ItemLevel, type SpokeWrite } from "../../src/federation/session/spoke/record.ts";
 import { SpokeSession } from "../../src/federation/session/spoke/spoke-session.ts";
-import { AgentStore, type AgentStoreCopy } from "./agent-store.ts";
+import { AgentStore, type AgentStoreCopy, SNAPSHOT_RECEIPT } from "./agent-store.ts";
 import { type BlobWorld, KEYS, KEY_IDS } from "./desired-state.ts";
 import type { ItemNack } from "../../src/federation/spoke/ports.ts";
 import type { SimulatedHub } from "./hub.ts";
 import { Link, type LinkEnd, Wire } from "./link.ts";
+import type { AgentRoom } from "./plane.ts";
 import { Process } from "./process.ts";
 import { storedDocument } from "./stored-document.ts";
 import { Tenant } from "./tenant.ts";
@@ -61,6 +62,8 @@ export class Agent {
   /** Requests asked and not answered: each must be answered once. */
   readonly requests: Set<string> = new Set();
   #requestCount = 0;
+  /** A room of the tenant in this process besides; see plane.ts. */
+  room: AgentRoom | undefined = undefined;
   /** Milliseconds the wall clock is off. */
   skewMs = 0;
   /** Frames sent that are not heartbeats, acknowledgements or part of opening; for the livelock check. */
@@ -111,6 +114,18 @@ export class Agent {
       readBackMs: START_WALL_MS + world.nowMs,
     });
     world.trace(this.cluster, () => `boots (process ${this.#process.incarnation})`);
+    this.room?.booted({
+      process: this.#process,
+      monotonicMs: () => world.nowMs - this.#bootMs,
+      wallMs: () => this.#wallMs(),
+      boundary: () => this.#boundary(),
+      snapshotReceipt: (report) => {
+        const reportVersion = this.store.putSnapshotReceipt(report);
+        const fact = { key: SNAPSHOT_RECEIPT, kind: "snapshotReceiptReport", reportVersion } as const;
+        this.#event(() => ({ type: "FactPending", fact }));
+      },
+      audit: (count) => this.audit(count),
+    });
     this.#step({ type: "Start" });
   }
 
@@ -125,6 +140,7 @@ export class Agent {
   /** A backup of the store is taken. */
   backup(): void {
     this.#backup = this.store.copy();
+    this.room?.backup();
   }
 
   /** The machine is set up anew from the last backup, or from nothing. */
@@ -135,6 +151,7 @@ export class Agent {
     this.crash(0);
     if (backup === undefined) this.store.wipe(this.#world.nowMs);
     else this.store.restore(backup);
+    this.room?.restore();
   }
 
   /** The machine loses power at the `boundaries`-th commit or effect, and its disk with it the last `transactions`. */
@@ -142,6 +159,7 @@ export class Agent {
     if (this.#session === undefined) return;
     this.#losesStore();
     this.store.tearing(transactions);
+    this.room?.tearing(transactions);
     this.crash(boundaries);
   }
 
@@ -169,7 +187,8 @@ export class Agent {
 
   /** Everything on the tenant reports its state once more. */
   reportAll(): void {
-    for (const key of this.store.facts.keys()) this.fact(key.slice("packReceiptReport/".length));
+    for (const key of this.store.facts.keys())
+      if (key !== SNAPSHOT_RECEIPT) this.fact(key.slice("packReceiptReport/".length));
   }
 
   #losesStore(): void {
@@ -230,6 +249,7 @@ export class Agent {
     for (const link of this.#links.values()) link.agentGone("agent crashed", this.#world.chance(0.3));
     this.#links.clear();
     this.store.tear();
+    this.room?.ended();
     this.#world.coverage.add(session.counters);
     if (!this.#retired) this.#world.after(this.#world.between(50, 3_000), () => this.boot());
   }
@@ -364,21 +384,32 @@ export class Agent {
         return;
       }
       case "Revoke": {
-        const { serial } = effect.push;
+        const { serial, target, minSequence } = effect.push;
         must(serial > this.store.revocationSerial, `${this.cluster}: revocation ${serial} is put in force twice`);
         const applied = !world.chance(0.1);
-        this.#process.after(world.between(1, 30), () => {
+        const done = (): void => {
           if (applied) this.tenant.revoked.add(serial);
           this.#step({ type: "RevokeDone", serial, applied, detail: "" });
+        };
+        const { room } = this;
+        this.#process.after(world.between(1, 30), () => {
+          if (!applied || room === undefined || target === "PackInstalled") done();
+          else this.#after(room.revokeBelow(Number(minSequence)), done);
         });
         return;
       }
       case "EnforceFloors": {
         const { token, floors } = effect;
         const ok = !world.chance(0.1);
-        this.#process.after(world.between(1, 30), () => {
+        const done = (): void => {
           if (ok) for (const floor of floors) this.tenant.raiseFloor(floor);
           this.#step({ type: "FloorsEnforced", token, ok });
+        };
+        const { room } = this;
+        this.#process.after(world.between(1, 30), () => {
+          const raised = floors.filter(({ target }) => target !== "PackInstalled");
+          if (!ok || room === undefined || raised.length === 0) done();
+          else this.#after(Promise.all(raised.map(({ floor }) => room.revokeBelow(floor))), done);
         });
         return;
       }
@@ -470,13 +501,40 @@ export class Agent {
     this.handlersRun++;
     this.#checkMayRun(effect);
     const delayMs = phase === "healthy" ? world.between(5, 1_500) : world.between(1, 120);
-    this.#process.after(delayMs, () => {
+    const done = (refused: ItemNack | undefined): void => {
       const aborted = this.#aborted.delete(token);
-      const nack = aborted && world.chance(0.5) ? abortedNack() : this.tenant.run(phase, item, world.chance(0.5));
+      const nack =
+        refused ?? (aborted && world.chance(0.5) ? abortedNack() : this.tenant.run(phase, item, world.chance(0.5)));
       world.trace(this.cluster, () => `${phase} ${key}@${item.version} ${nack === undefined ? "ok" : nack.reason}`);
       if (nack === undefined && phase === "apply") this.fact(item.name);
       this.#step({ type: "HandlerDone", token, nack });
+    };
+    const { room } = this;
+    this.#process.after(delayMs, () => {
+      if (room?.handles(item) !== true) done(undefined);
+      else
+        this.#after(
+          room.run(phase, item, (digest) => this.#heldBody(digest)),
+          done,
+        );
     });
+  }
+
+  /** Goes on when a room is done, in this life of the process only. */
+  #after<T>(work: Promise<T>, done: (outcome: T) => void): void {
+    const { incarnation } = this.#process;
+    const goOn = async (): Promise<void> => {
+      const outcome = await work;
+      if (incarnation === this.#process.incarnation) this.#process.after(0, () => done(outcome));
+    };
+    this.#world.stir();
+    goOn().catch(this.#world.fail);
+  }
+
+  #heldBody(digest: string): Uint8Array {
+    const blob = this.store.blobs.get(digest);
+    must(blob?.checked === true, `${this.cluster}: body ${digest} is read and not held`);
+    return blob.data;
   }
 
   /** The version must be durable with its bodies when a phase starts, and what the phase does must not be recorded already. */

@@ -51,6 +51,15 @@ export class BlobWorld {
     return { digest, size: body.length };
   }
 
+  /** Takes a body as it is. */
+  add(body: Uint8Array): Digest {
+    const digest = digestOf(body);
+    if (this.#bodies.has(digest)) return digest;
+    this.#bodies.set(digest, body);
+    this.#order.set(digest, this.#order.size + 1);
+    return digest;
+  }
+
   /** The body as the hub reads it. */
   read(digest: string): Uint8Array | undefined {
     const body = this.#bodies.get(digest);
@@ -113,6 +122,14 @@ export class DesiredState {
     return item;
   }
 
+  /** Sets an item whose bodies are there already, as the index builder reads it from a Secret; false when it stood so. */
+  set(item: Omit<IndexItem, "version">): boolean {
+    const held = this.#items.get(itemKey(item));
+    if (held?.digest === item.digest && held.deleted === item.deleted) return false;
+    this.#items.set(itemKey(item), { ...item, version: this.#sequence + 1 });
+    return true;
+  }
+
   /** Turns an item into a tombstone. */
   remove(key: string, withBody: boolean): void {
     const item = this.#items.get(key);
@@ -132,9 +149,13 @@ export class DesiredState {
 
   /** Revokes what a name has so far; stands in every index from the next {@link sign} on. */
   revoke(name: string): IndexRevocation {
-    const floor = (this.#floors.get(name)?.floor ?? 0) + 1;
-    const revocation: IndexRevocation = { target: "PackInstalled", name, floor, serial: ++this.#revocations };
-    this.#floors.set(name, revocation);
+    return this.revokeBelow("PackInstalled", name, (this.#floors.get(`PackInstalled/${name}`)?.floor ?? 0) + 1);
+  }
+
+  /** Revokes what a name has below a floor. */
+  revokeBelow(target: IndexRevocation["target"], name: string, floor: number): IndexRevocation {
+    const revocation: IndexRevocation = { target, name, floor, serial: ++this.#revocations };
+    this.#floors.set(`${target}/${name}`, revocation);
     return revocation;
   }
 

@@ -4,7 +4,10 @@ import {
   RevocationPushSchema,
 } from "../../src/api/gen/conductor/federation/v1alpha1/commands_pb.ts";
 import type { ItemReport } from "../../src/api/gen/conductor/federation/v1alpha1/desired_pb.ts";
-import type { AuditEventBatch } from "../../src/api/gen/conductor/federation/v1alpha1/facts_pb.ts";
+import type {
+  AuditEventBatch,
+  SnapshotReceiptReport,
+} from "../../src/api/gen/conductor/federation/v1alpha1/facts_pb.ts";
 import type { AuditAppendResult, AuditSinkPosition } from "../../src/federation/hub/ports.ts";
 import { type IndexRevocation, itemKey } from "../../src/federation/index/index-document.ts";
 import type { Fact } from "../../src/federation/session/hub/effects.ts";
@@ -43,6 +46,8 @@ export class HubStore {
   term = 0n;
   pending: RevocationPush[] = [];
   #serial = 0n;
+  /** Takes what a tenant says of its permission snapshot; absent without a permission plane. */
+  snapshotReceipt: ((report: SnapshotReceiptReport) => Promise<StoreOutcome>) | undefined = undefined;
 
   constructor(cluster: string) {
     this.cluster = cluster;
@@ -52,7 +57,8 @@ export class HubStore {
   revoke({ target, name, floor, serial }: IndexRevocation): void {
     this.#serial = BigInt(serial);
     const revocationId = `${this.cluster}/${serial}`;
-    const push = { target, resourceName: name, minSerial: BigInt(floor), revocationId, serial: this.#serial };
+    const bound = target === "PackInstalled" ? { minSerial: BigInt(floor) } : { minSequence: BigInt(floor) };
+    const push = { target, resourceName: name, ...bound, revocationId, serial: this.#serial };
     this.pending = [...this.pending, create(RevocationPushSchema, push)];
   }
 
@@ -67,6 +73,7 @@ export class HubStore {
         for (const report of fact.reports) this.#item(report);
         return { kind: "stored" };
       case "state": {
+        if (fact.payload.case === "snapshotReceiptReport") this.facts.set(fact.key, fact.payload.value.reportVersion);
         if (fact.payload.case !== "packReceiptReport") return { kind: "stored" };
         const { receiptName, reportVersion } = fact.payload.value;
         if (receiptName === REFUSED_FACT) return { kind: "refused", reason: "REFUSED", detail: "not for this hub" };

@@ -359,7 +359,13 @@ export class Hub implements SimulatedHub {
             if (fact.kind === "revocation" && outcome.kind === "stored") this.revocationsChanged(cluster);
           };
           const write = (): StoreOutcome => this.store(cluster).store(fact);
-          if (this.failing && world.chance(0.6)) stored({ kind: "failed" });
+          const { snapshotReceipt } = this.store(cluster);
+          if (snapshotReceipt !== undefined && fact.kind === "state" && fact.payload.case === "snapshotReceiptReport") {
+            this.#world.stir();
+            snapshotReceipt(fact.payload.value)
+              .then((outcome) => this.#process.after(0, () => stored(outcome.kind === "stored" ? write() : outcome)))
+              .catch(this.#world.fail);
+          } else if (this.failing && world.chance(0.6)) stored({ kind: "failed" });
           else if (this.#part === undefined) stored(write());
           else
             this.#part.fenced(cluster, `${cluster}/${fact.kind}`, write, (outcome) =>

@@ -4,6 +4,7 @@ import { Agent } from "./agent.ts";
 import { checkConverged } from "./convergence.ts";
 import { BlobWorld, DesiredState, type Poison } from "./desired-state.ts";
 import { Hub, type SimulatedHub } from "./hub.ts";
+import type { Fleet, Plane } from "./plane.ts";
 import { ReplicaSet } from "./replicas/replica-set.ts";
 import { type Action, type ScheduleSize, isDisaster, scheduleOf, sizeOf } from "./schedule.ts";
 import { World, must } from "./world.ts";
@@ -41,6 +42,12 @@ export interface RunOptions {
   readonly traced?: boolean;
 }
 
+/** Options of {@link simulateWith}. */
+export interface PlaneOptions extends RunOptions {
+  /** What lives in the world besides. */
+  readonly plane: (fleet: Fleet) => Plane;
+}
+
 /** How much happens in the run of a seed. */
 export function sizeIn(seed: number, options: RunOptions): ScheduleSize {
   return options.size ?? sizeOf(seed);
@@ -54,10 +61,25 @@ export function simulate(seed: number, options: RunOptions = {}): RunResult {
     run.execute(options.schedule ?? scheduleOf(seed, size));
     return run.result(undefined);
   } catch (error) {
-    const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-    const stack = options.traced === true && error instanceof Error ? `\n${error.stack ?? ""}` : "";
-    return run.result(message + stack);
+    return run.result(failureText(error, options));
   }
+}
+
+/** {@link simulate} with rooms besides, which are asynchronous as they are in production. */
+export async function simulateWith(seed: number, options: PlaneOptions): Promise<RunResult> {
+  const size = sizeIn(seed, options);
+  const run = new Run(seed, size, options, options.plane);
+  try {
+    await run.settle(options.schedule ?? scheduleOf(seed, size));
+    return run.result(undefined);
+  } catch (error) {
+    return run.result(failureText(error, options));
+  }
+}
+
+function failureText(error: unknown, { traced }: RunOptions): string {
+  const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return message + (traced === true && error instanceof Error ? `\n${error.stack ?? ""}` : "");
 }
 
 class Run {
@@ -74,8 +96,9 @@ class Run {
   #events = 0;
   #convergedMs = 0;
   #healed = false;
+  readonly #plane: Plane | undefined;
 
-  constructor(seed: number, size: ScheduleSize, options: RunOptions) {
+  constructor(seed: number, size: ScheduleSize, options: RunOptions, plane?: PlaneOptions["plane"]) {
     this.#seed = seed;
     this.#losesPushes = options.losesPushes ?? false;
     this.#world = new World(seed, options.traced ?? false);
@@ -84,6 +107,15 @@ class Run {
     this.#hub =
       replicas > 1 ? new ReplicaSet(this.#world, this.#desired, replicas) : new Hub(this.#world, this.#desired);
     for (const state of this.#desired) this.#agents.push(new Agent(this.#world, this.#hub, state.cluster, this.#blobs));
+    this.#plane = plane?.({
+      world: this.#world,
+      blobs: this.#blobs,
+      desired: this.#desired,
+      agents: this.#agents,
+      hub: this.#hub,
+      losesPushes: this.#losesPushes,
+      publish: (state) => this.#publish(state),
+    });
   }
 
   result(failure: string | undefined): RunResult {
@@ -98,6 +130,15 @@ class Run {
   }
 
   execute(schedule: readonly Action[]): void {
+    for (const untilMs of this.#live(schedule)) this.#events += this.#world.run(untilMs);
+  }
+
+  async settle(schedule: readonly Action[]): Promise<void> {
+    for (const untilMs of this.#live(schedule)) this.#events += await this.#world.settle(untilMs);
+  }
+
+  /** The whole run; yields the times until which the world is to go on. */
+  *#live(schedule: readonly Action[]): Generator<number> {
     const world = this.#world;
     for (const state of this.#desired) {
       this.#change(state, 2, false, false);
@@ -105,14 +146,15 @@ class Run {
     }
     this.#disaster = schedule.some((action) => isDisaster(action.do));
     for (const agent of this.#agents) if (this.#disaster) agent.store.remembered = new Set();
+    this.#plane?.begin();
     this.#hub.boot();
     for (const agent of this.#agents) world.after(world.between(0, 500), () => agent.boot());
     for (const action of schedule) world.after(action.atMs, () => this.#act(action));
     const endMs = (schedule.at(-1)?.atMs ?? 0) + 100;
-    this.#events += world.run(endMs);
+    yield endMs;
     this.#heal();
-    this.#converge(endMs);
-    this.#stayQuiet();
+    yield* this.#converge(endMs);
+    yield* this.#stayQuiet();
     for (const agent of this.#agents) {
       world.coverage.add(agent.session?.counters ?? {});
       world.coverage.add(this.#hub.session(agent.cluster)?.counters ?? {});
@@ -298,6 +340,7 @@ class Run {
     this.#blobs.corrupt.clear();
     for (const twin of this.#twins) this.#retire(twin);
     this.#hub.settle();
+    this.#plane?.heal();
     for (const agent of this.#agents) {
       agent.settle();
       if (this.#hub.store(agent.cluster).lenient) agent.reportAll();
@@ -319,11 +362,10 @@ class Run {
       });
   }
 
-  #converge(fromMs: number): void {
-    const world = this.#world;
+  *#converge(fromMs: number): Generator<number> {
     let missing = "nothing was checked";
     for (let untilMs = fromMs + LOOK_MS; untilMs <= fromMs + CONVERGE_LIMIT_MS; untilMs += LOOK_MS) {
-      this.#events += world.run(untilMs);
+      yield untilMs;
       if (untilMs < fromMs + 2 * LOOK_MS) continue; // the last index is not signed yet
       missing = this.#missing();
       if (missing !== "") continue;
@@ -334,11 +376,12 @@ class Run {
   }
 
   /** After convergence only heartbeats move: anything else is a livelock. */
-  #stayQuiet(): void {
+  *#stayQuiet(): Generator<number> {
     const world = this.#world;
-    this.#events += world.run(world.nowMs + 5_000);
+    this.#plane?.rest();
+    yield world.nowMs + 5_000;
     const before = this.#busy();
-    this.#events += world.run(world.nowMs + QUIET_MS);
+    yield world.nowMs + QUIET_MS;
     const after = this.#busy();
     must(before === after, `not quiet after convergence: ${before} became ${after}`);
     const missing = this.#missing();
@@ -358,6 +401,6 @@ class Run {
       const missing = checkConverged(agent, state, this.#hub, this.#healed);
       if (missing !== "") return `${agent.cluster}: ${missing}`;
     }
-    return "";
+    return this.#plane?.missing() ?? "";
   }
 }

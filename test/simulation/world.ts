@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { SeededRandom, integerBetween } from "../../src/base/random.ts";
 
 /** An invariant was broken; the message says which. */
@@ -65,6 +66,8 @@ export class World {
   readonly #traced: boolean;
   #order = 0;
   #nowMs = 0;
+  #stirred = false;
+  #failure: Error | undefined = undefined;
 
   constructor(seed: number, traced: boolean) {
     this.random = new SeededRandom(seed);
@@ -125,6 +128,28 @@ export class World {
     this.#nowMs = Math.max(this.#nowMs, untilMs);
     return events;
   }
+
+  /** Something asynchronous began or was answered: {@link settle} lets it run before the next event. */
+  stir(): void {
+    this.#stirred = true;
+  }
+
+  /** {@link run} for a world with asynchronous rooms: whatever an event set in motion has come to rest before the next one. */
+  async settle(untilMs: number): Promise<number> {
+    let events = 0;
+    for (;;) {
+      events += this.run(untilMs, () => this.#stirred);
+      if (!this.#stirred) return events;
+      this.#stirred = false;
+      await setImmediate();
+      if (this.#failure !== undefined) throw this.#failure;
+    }
+  }
+
+  /** What went wrong in something asynchronous: {@link settle} throws the first. */
+  readonly fail = (error: unknown): void => {
+    this.#failure ??= error instanceof Error ? error : new SimulationFailure(String(error));
+  };
 
   #pop(): void {
     const heap = this.#heap;

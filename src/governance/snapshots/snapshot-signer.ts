@@ -37,7 +37,10 @@ export interface SnapshotSignerParts {
   readonly cluster: Cluster;
   readonly signer: Signer;
   readonly keys: KeyLookup;
-  readonly caches: PermissionCaches;
+  readonly caches: {
+    readonly snapshots: Pick<PermissionCaches["snapshots"], "get">;
+    readonly secrets: Pick<PermissionCaches["secrets"], "get">;
+  };
   /** Content that was computed in this process; undefined for a cluster that gets none. The only content that is ever signed. */
   readonly computed: (cluster: string) => ComputedSnapshot | undefined;
   /** Revocation floor of a cluster; 0 when nothing was revoked. */

@@ -4,6 +4,7 @@ import type { Clock } from "../../base/clock.ts";
 import { errorMessage } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { type KeyLookup, decodeEnvelope } from "../../trust/dsse.ts";
+import { type DurableDirectory, durableDirectory } from "../../trust/durable-directory.ts";
 import { FloorFile } from "../../trust/floors/floor-file.ts";
 import { type Floor, type OrderingValue, NO_FLOOR } from "../../trust/floors/ordering.ts";
 import { buildIndex } from "../index/build-index.ts";
@@ -20,6 +21,8 @@ import { SnapshotFiles } from "./snapshot-files.ts";
 export interface SnapshotStoreOptions {
   /** Folder of its own; created when missing. */
   readonly directory: string;
+  /** The files of {@link directory}, when they are not on this machine's disk: the simulator's. */
+  readonly files?: DurableDirectory;
   /** Own cluster id, from the client certificate. */
   readonly cluster: string;
   /** Trusted signing keys. */
@@ -96,9 +99,10 @@ const FLOOR = "PermissionSnapshot";
  * @throws SeamError `FloorsUnreadable`: without floors a rollback could not be told, so a person decides
  */
 export async function openSnapshotStore(options: SnapshotStoreOptions): Promise<SnapshotStore> {
-  await mkdir(options.directory, { recursive: true, mode: 0o700 });
-  const floors = await FloorFile.open(join(options.directory, "floors.json"));
-  const store = new DurableSnapshotStore(options, floors);
+  if (options.files === undefined) await mkdir(options.directory, { recursive: true, mode: 0o700 });
+  const files = options.files ?? durableDirectory(options.directory);
+  const floors = await FloorFile.open(join(options.directory, "floors.json"), files);
+  const store = new DurableSnapshotStore(options, floors, new SnapshotFiles(files));
   await store.load(true);
   return store;
 }
@@ -123,12 +127,12 @@ class DurableSnapshotStore implements SnapshotStore {
   /** Writers take turns: two offers at once never interleave their files. */
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(options: SnapshotStoreOptions, floors: FloorFile) {
+  constructor(options: SnapshotStoreOptions, floors: FloorFile, files: SnapshotFiles) {
     this.#options = options;
     this.#floors = floors;
     this.cluster = options.cluster;
     this.#log = options.log.child({ store: "permission-snapshot" });
-    this.#files = new SnapshotFiles(options.directory);
+    this.#files = files;
     this.closed = this.#watchFreshness();
   }
 

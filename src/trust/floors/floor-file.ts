@@ -1,6 +1,7 @@
+import { basename, dirname } from "node:path";
 import { SeamError, errorMessage } from "../../base/errors.ts";
 import { isJsonObject } from "../../base/json.ts";
-import { PRIVATE_FILE_MODE, readFileIfPresent, writeFileDurably } from "../durable-file.ts";
+import { type DurableDirectory, durableDirectory } from "../durable-directory.ts";
 import {
   type Floor,
   NO_FLOOR,
@@ -22,6 +23,7 @@ const FORMAT = 1;
  */
 export class FloorFile {
   readonly #path: string;
+  readonly #directory: DurableDirectory;
   readonly #floors: Map<string, Floor>;
   #write: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
@@ -29,19 +31,21 @@ export class FloorFile {
   #changes = 0;
   #durable = 0;
 
-  private constructor(path: string, floors: Map<string, Floor>) {
+  private constructor(path: string, directory: DurableDirectory, floors: Map<string, Floor>) {
     this.#path = path;
+    this.#directory = directory;
     this.#floors = floors;
   }
 
   /**
    * Opens or begins a floor file.
    *
+   * @param directory the folder of `path`, when it is not on this machine's disk
    * @throws SeamError `FloorsUnreadable` for a damaged file: starting without floors would allow a rollback, so a person decides
    */
-  static async open(path: string): Promise<FloorFile> {
-    const bytes = await readFileIfPresent(path);
-    return new FloorFile(path, bytes === undefined ? new Map() : parse(path, bytes.toString("utf8")));
+  static async open(path: string, directory: DurableDirectory = durableDirectory(dirname(path))): Promise<FloorFile> {
+    const bytes = await directory.read(basename(path));
+    return new FloorFile(path, directory, bytes === undefined ? new Map() : parse(path, Buffer.from(bytes).toString()));
   }
 
   /** Floor of a name. */
@@ -105,7 +109,7 @@ export class FloorFile {
         this.#write = next;
         this.#next = undefined;
         const changes = this.#changes;
-        await writeFileDurably(this.#path, this.#serialize(), PRIVATE_FILE_MODE);
+        await this.#directory.write(basename(this.#path), this.#serialize());
         this.#durable = changes;
       });
     this.#next = next;

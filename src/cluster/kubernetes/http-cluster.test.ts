@@ -1,9 +1,10 @@
 import { writeFile, mkdtemp, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { gzipSync } from "node:zlib";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Unstructured } from "../../api/object.ts";
 import type { ResourceType } from "../../api/resource-type.ts";
 import { ManualClock, systemClock } from "../../base/clock.ts";
@@ -151,23 +152,83 @@ describe("requests", () => {
     });
   });
 
-  it("reads lists in pages, and whole when the snapshot is gone", async () => {
-    const page = (names: string[], continued?: string) => ({
+  it("reads a list without a limit in one answer, compressed where the server does", async () => {
+    const list = {
       kind: "ConfigMapList",
-      metadata: { resourceVersion: "9", ...(continued === undefined ? {} : { continue: continued }) },
-      items: names.map(object),
-    });
-    handler = (request, response) => {
-      const query = new URL(request.url ?? "", url).searchParams;
-      if (query.get("limit") === null) answer(response, 200, page(["a", "b", "c"]));
-      else if (query.get("continue") === null) answer(response, 200, page(["a", "b"], "next"));
-      else answer(response, 410, { kind: "Status", apiVersion: "v1", code: 410, reason: "Expired" });
+      metadata: { resourceVersion: "9" },
+      items: Array.from({ length: 3000 }, (_, index) => object(`a-${index}`)),
     };
+    for (const compressed of [false, true]) {
+      requests.length = 0;
+      handler = (request, response) => {
+        expect(request.headers["accept-encoding"]).toBe("gzip");
+        if (!compressed) answer(response, 200, list);
+        else {
+          response.writeHead(200, { "content-type": "application/json", "content-encoding": "gzip" });
+          response.end(gzipSync(JSON.stringify(list)));
+        }
+      };
+      await using(httpCluster({ server: url, clock: systemClock, ...parts }), async (cluster) => {
+        const { items, resourceVersion } = await cluster.list(ConfigMap, { namespace: "default" });
+        expect(items.map((item) => item.metadata.name)).toEqual(list.items.map(({ metadata }) => metadata.name));
+        expect(items[2999]).toMatchObject({ apiVersion: "v1", kind: "ConfigMap" });
+        expect(resourceVersion).toBe("9");
+        expect(requests).toHaveLength(1);
+      });
+    }
+  });
+
+  it("says so when a list breaks off", async () => {
+    const whole = gzipSync(JSON.stringify({ metadata: {}, items: [object("a"), object("b")] }));
+    const broken: readonly [Handler, RegExp][] = [
+      [(_, response) => response.end('{"metadata":{"resourceVersion":"9"},"items":[{"metadata":{}},{"met'), /cut off/],
+      [(_, response) => response.end("<html>"), /not JSON|no list/],
+      [(_, response) => response.end("[]"), /no list/],
+      [
+        (_, response) => {
+          response.writeHead(200, { "content-encoding": "gzip" });
+          response.end(whole.subarray(0, whole.length - 12));
+        },
+        /unexpected end of file/,
+      ],
+      [
+        (_, response) => {
+          response.writeHead(200, { "content-length": "1000" });
+          response.write('{"items":[');
+          response.socket?.destroy();
+        },
+        /other side closed|terminated|aborted/,
+      ],
+    ];
     await using(httpCluster({ server: url, clock: systemClock, ...parts }), async (cluster) => {
-      const list = await cluster.list(ConfigMap, { namespace: "default" });
-      expect(list.items.map((item) => item.metadata.name)).toEqual(["a", "b", "c"]);
-      expect(list.resourceVersion).toBe("9");
-      expect(requests).toHaveLength(3);
+      for (const [serve, message] of broken) {
+        handler = serve;
+        expect(await failureOf(cluster.list(ConfigMap))).toMatch(message);
+      }
+    });
+  });
+
+  it("gives a list its deadline again with every part, and none for silence", async () => {
+    const clock = new ManualClock();
+    const written = ['{"metadata":{"resourceVersion":"9"},"items":[', '{"metadata":{"name":"a"}}', "]}"];
+    let held: ServerResponse | undefined;
+    handler = (_, response) => {
+      held = response;
+      response.write(written[0]);
+    };
+    await using(httpCluster({ server: url, clock, ...parts }), async (cluster) => {
+      const progress = cluster.list(ConfigMap);
+      await vi.waitFor(() => expect(held).toBeDefined(), { timeout: 15_000, interval: 5 });
+      await clock.advance(59_000);
+      held?.write(written[1]);
+      held?.end(written[2]);
+      expect((await progress).items).toHaveLength(1);
+      held = undefined;
+      const silent = failureOf(cluster.list(ConfigMap));
+      await vi.waitFor(() => expect(held).toBeDefined(), { timeout: 15_000, interval: 5 });
+      await clock.advance(60_000);
+      await clock.advance(60_000);
+      expect(await silent).toMatch(/nothing more of the answer within 60000 ms/);
     });
   });
 

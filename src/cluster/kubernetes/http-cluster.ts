@@ -4,7 +4,6 @@ import type { Log } from "../../base/log.ts";
 import { integerBetween, type Random } from "../../base/random.ts";
 import type { KubeObject, ObjectKey } from "../../api/object.ts";
 import { apiVersionOf, type ResourceType } from "../../api/resource-type.ts";
-import { isExpired } from "../api-status-error.ts";
 import type {
   Cluster,
   DeleteOptions,
@@ -20,16 +19,16 @@ import type {
 import { isStatusDocument } from "../status-document.ts";
 import type { Endpoint } from "./credentials.ts";
 import { jsonLines } from "./json-lines.ts";
+import { readListItems } from "./list-items.ts";
 import { type Query, queryText, resourcePath } from "./resource-path.ts";
 import { ServedResources } from "./served-resources.ts";
-import { type ApiAnswer, Transport } from "./transport.ts";
+import { SharedParts } from "./shared-parts.ts";
+import { type ApiAnswer, type ApiRequest, Transport } from "./transport.ts";
 import { typed, watchEventOf } from "./watch-events.ts";
 import { warningTexts } from "./warning-header.ts";
 
-/** A list without a limit is read in pages of this many objects. */
-const PAGE_OBJECTS = 500;
-/** One watch event at most; etcd holds objects of 1.5 MiB. */
-const MAX_EVENT_BYTES = 16 * 1024 * 1024;
+/** One object of a list, or one watch event, at most; etcd holds objects of 1.5 MiB. */
+const MAX_OBJECT_BYTES = 16 * 1024 * 1024;
 /** A watch without a timeout of its own asks the server to end it after 5 to 10 minutes, as client-go does. */
 const WATCH_TIMEOUT_SECONDS = { min: 300, max: 600 };
 /** A watch that is silent for this long past its timeout has lost its connection. */
@@ -133,18 +132,17 @@ class HttpCluster implements ConnectedCluster {
     if (options.limit !== undefined || options.continue !== undefined || options.resourceVersion !== undefined)
       return this.#page(type, options);
     const items: T[] = [];
-    try {
-      let page = await this.#page(type, { ...options, limit: PAGE_OBJECTS });
-      for (;;) {
-        for (const item of page.items) items.push(item);
-        if (page.continue === undefined) return { items, resourceVersion: page.resourceVersion };
-        page = await this.#page(type, { ...options, limit: PAGE_OBJECTS, continue: page.continue });
-      }
-    } catch (error) {
-      // The snapshot was compacted between two pages: one whole answer cannot lose it.
-      if (items.length === 0 || !isExpired(error)) throw error;
-      return this.#page(type, options);
-    }
+    const shared = new SharedParts();
+    const { body } = await this.#transport.callReading(this.#listRequest(type, options), (chunks) =>
+      readListItems(
+        chunks,
+        (some) => {
+          for (const item of some) items.push(typed(type, item, shared));
+        },
+        MAX_OBJECT_BYTES,
+      ),
+    );
+    return { items, resourceVersion: textOf(body.metadata["resourceVersion"]) };
   }
 
   async *watch<T extends KubeObject>(
@@ -169,12 +167,13 @@ class HttpCluster implements ConnectedCluster {
       () => lost.abort(new Error(`the watch of ${type.resource} did not end in time: the connection is lost`)),
       () => undefined, // the watch ended first
     );
+    const shared = new SharedParts();
     try {
       const body = await this.#transport.stream({ method: "GET", path }, AbortSignal.any([signal, lost.signal]));
       try {
-        for await (const line of jsonLines(body, MAX_EVENT_BYTES)) {
+        for await (const line of jsonLines(body, MAX_OBJECT_BYTES)) {
           if (signal.aborted) return;
-          yield watchEventOf(type, line);
+          yield watchEventOf(type, line, shared);
         }
       } finally {
         body.destroy();
@@ -250,26 +249,25 @@ class HttpCluster implements ConnectedCluster {
   }
 
   async #page<T extends KubeObject>(type: ResourceType<T>, options: ListOptions): Promise<ObjectList<T>> {
-    const { namespace, ...query } = options;
-    const answer = await this.#transport.call({
-      method: "GET",
-      path: `${resourcePath(type, { namespace })}${queryText(query)}`,
-    });
-    const list = parsed(answer);
+    const list = parsed(await this.#transport.call(this.#listRequest(type, options)));
     if (!isJsonObject(list) || !isJsonObject(list["metadata"]))
       throw new Error("the API server sent something that is no list");
     const metadata = list["metadata"];
     const items = Array.isArray(list["items"]) ? (list["items"] as readonly unknown[]) : [];
+    const shared = new SharedParts();
+    const continued = textOf(metadata["continue"]);
     return {
-      items: items.map((item) => typed(type, item)),
-      resourceVersion: typeof metadata["resourceVersion"] === "string" ? metadata["resourceVersion"] : "",
-      ...(typeof metadata["continue"] === "string" && metadata["continue"] !== ""
-        ? { continue: metadata["continue"] }
-        : {}),
+      items: items.map((item) => typed(type, item, shared)),
+      resourceVersion: textOf(metadata["resourceVersion"]),
+      ...(continued === "" ? {} : { continue: continued }),
       ...(typeof metadata["remainingItemCount"] === "number"
         ? { remainingItemCount: metadata["remainingItemCount"] }
         : {}),
     };
+  }
+
+  #listRequest<T extends KubeObject>(type: ResourceType<T>, { namespace, ...query }: ListOptions): ApiRequest {
+    return { method: "GET", path: `${resourcePath(type, { namespace })}${queryText(query)}` };
   }
 
   async #write<T extends KubeObject>(
@@ -308,8 +306,12 @@ function warn(answer: ApiAnswer, { onWarning }: Pick<WriteOptions, "onWarning">)
   if (onWarning) for (const text of warningTexts(answer.warnings)) onWarning(text);
 }
 
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
+
 function parsed(answer: ApiAnswer): unknown {
-  return JSON.parse(answer.text);
+  return JSON.parse(answer.body);
 }
 
 /** True when a deletion left the object there: it waits for a finalizer, for a namespace's content or for its grace period. */

@@ -49,7 +49,7 @@ export class ServedResources {
       headers: { accept: ACCEPT_AGGREGATED, ...(known?.etag === undefined ? {} : { "if-none-match": known.etag }) },
     });
     if (answer.status === 304 && known !== undefined) return known;
-    const document: unknown = JSON.parse(answer.text);
+    const document: unknown = JSON.parse(answer.body);
     const resources =
       isJsonObject(document) && document["kind"] === "APIGroupDiscoveryList"
         ? aggregatedResources(document)
@@ -67,7 +67,7 @@ export class ServedResources {
         method: "GET",
         path: group === "" ? `/api/${version}` : `/apis/${group}/${version}`,
       });
-      out.push(...legacyResources(group, version, JSON.parse(answer.text)));
+      out.push(...legacyResources(group, version, JSON.parse(answer.body)));
     }
     return out;
   }

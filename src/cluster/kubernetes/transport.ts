@@ -1,3 +1,5 @@
+import { pipeline } from "node:stream";
+import { createGunzip } from "node:zlib";
 import { Agent, type Dispatcher, ProxyAgent } from "undici";
 import type { Clock } from "../../base/clock.ts";
 import { errorMessage } from "../../base/errors.ts";
@@ -16,8 +18,10 @@ const TCP_PROBE_AFTER_MS = 10_000;
 const KEEP_ALIVE_MS = 30_000;
 /** Requests in flight; more wait. Watches have connections of their own. */
 const MAX_CONNECTIONS = 64;
-/** A larger answer is refused: lists come in pages. */
+/** A larger answer is refused, compressed or not. */
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
+/** A compressed body is read in pieces of this size, each parsed at once. */
+const GUNZIP_CHUNK_BYTES = 64 * 1024;
 /** Attempts after the first that a Retry-After may ask for. */
 const MAX_RETRIES = 8;
 /** Longest Retry-After that is obeyed, seconds. */
@@ -34,15 +38,18 @@ export interface ApiRequest {
   readonly body?: string;
 }
 
-/** A whole answer. */
-export interface ApiAnswer {
+/** An answer whose body is read: what `B` is, the reader of the call decides. */
+export interface ApiAnswer<B = string> {
   readonly status: number;
   /** Value of a header, lower-case name. */
   header(name: string): string | undefined;
   /** Values of the `Warning` headers. */
   readonly warnings: readonly string[];
-  readonly text: string;
+  readonly body: B;
 }
+
+/** The bytes of an answer as they arrive, uncompressed. Every chunk gives the call its whole deadline again. */
+export type BodyReader<B> = (chunks: AsyncIterable<Uint8Array>) => Promise<B>;
 
 interface Agents {
   readonly key: string;
@@ -85,25 +92,22 @@ export class Transport {
    *
    * @throws ApiStatusError for every refusal; Error for a broken connection or a passed deadline
    */
-  async call(request: ApiRequest): Promise<ApiAnswer> {
-    const deadline = new AbortController();
-    const clock = this.#clock;
-    const timer = new AbortController();
-    void clock.sleep(REQUEST_DEADLINE_MS, timer.signal).then(
-      () =>
-        deadline.abort(
-          new Error(`${request.method} ${request.path}: no whole answer within ${REQUEST_DEADLINE_MS} ms`),
-        ),
-      () => undefined, // the answer came first
+  call(request: ApiRequest): Promise<ApiAnswer> {
+    return this.#within(request, "no whole answer", async (signal) =>
+      answerOf(await this.#attempts(request, signal), (response) => response.body.text()),
     );
-    const signal = AbortSignal.any([deadline.signal, this.#closing.signal]);
-    const done = this.#track();
-    try {
-      return await this.#attempts(request, signal);
-    } finally {
-      timer.abort();
-      done();
-    }
+  }
+
+  /**
+   * Sends a request and hands the answer's body to `read` as it arrives. The server may compress it.
+   *
+   * @throws ApiStatusError for every refusal; Error for a broken connection or silence for as long as a deadline; what `read` throws
+   */
+  callReading<B>(request: ApiRequest, read: BodyReader<B>): Promise<ApiAnswer<B>> {
+    const compressible = { ...request, headers: { ...request.headers, "accept-encoding": "gzip" } };
+    return this.#within(request, "nothing more of the answer", async (signal, progress) =>
+      answerOf(await this.#attempts(compressible, signal), (response) => read(progressing(plain(response), progress))),
+    );
   }
 
   /**
@@ -136,6 +140,36 @@ export class Transport {
     await Promise.all([agents?.requests.destroy(), agents?.watches.destroy(), ...this.#open]);
   }
 
+  /** Runs a call against its deadline, which `progress` begins anew. */
+  async #within<R>(
+    request: ApiRequest,
+    missing: string,
+    run: (signal: AbortSignal, progress: () => void) => Promise<R>,
+  ): Promise<R> {
+    const clock = this.#clock;
+    const deadline = new AbortController();
+    const timer = new AbortController();
+    let lastMs = clock.monotonic();
+    const expire = async (): Promise<void> => {
+      for (;;) {
+        const leftMs = lastMs + REQUEST_DEADLINE_MS - clock.monotonic();
+        if (leftMs <= 0) break;
+        await clock.sleep(leftMs, timer.signal);
+      }
+      deadline.abort(new Error(`${request.method} ${request.path}: ${missing} within ${REQUEST_DEADLINE_MS} ms`));
+    };
+    expire().catch(() => undefined); // the answer came first
+    const done = this.#track();
+    try {
+      return await run(AbortSignal.any([deadline.signal, this.#closing.signal]), () => {
+        lastMs = clock.monotonic();
+      });
+    } finally {
+      timer.abort();
+      done();
+    }
+  }
+
   #track(): () => void {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#open.add(promise);
@@ -145,7 +179,7 @@ export class Transport {
     };
   }
 
-  async #attempts(request: ApiRequest, signal: AbortSignal): Promise<ApiAnswer> {
+  async #attempts(request: ApiRequest, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
     let renewed = false;
     let reconnected = false;
     for (let retries = 0; ;) {
@@ -159,14 +193,7 @@ export class Transport {
         reconnected = true;
         continue;
       }
-      if (response.statusCode < 400) {
-        return {
-          status: response.statusCode,
-          header: (name) => headerOf(response, name),
-          warnings: [response.headers["warning"] ?? []].flat(),
-          text: await response.body.text(),
-        };
-      }
+      if (response.statusCode < 400) return response;
       const refusal = await this.#refusal(response);
       if (refusal.code === 401 && !renewed) {
         renewed = true;
@@ -256,6 +283,37 @@ export class Transport {
     return this.#endpoint.proxyUrl === undefined
       ? new Agent({ ...shared, connect })
       : new ProxyAgent({ ...shared, uri: this.#endpoint.proxyUrl, requestTls: connect });
+  }
+}
+
+async function answerOf<B>(
+  response: Dispatcher.ResponseData,
+  read: (response: Dispatcher.ResponseData) => Promise<B>,
+): Promise<ApiAnswer<B>> {
+  return {
+    status: response.statusCode,
+    header: (name) => headerOf(response, name),
+    warnings: [response.headers["warning"] ?? []].flat(),
+    body: await read(response),
+  };
+}
+
+/** The bytes of a body, uncompressed. */
+function plain(response: Dispatcher.ResponseData): AsyncIterable<Uint8Array> {
+  if (headerOf(response, "content-encoding") !== "gzip") return response.body;
+  const gunzip = createGunzip({ chunkSize: GUNZIP_CHUNK_BYTES });
+  // Its failures, and those of the connection, reach the reader of the last stream.
+  pipeline(response.body, gunzip, () => undefined);
+  return gunzip;
+}
+
+async function* progressing(chunks: AsyncIterable<Uint8Array>, progress: () => void): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
+  for await (const chunk of chunks) {
+    progress();
+    bytes += chunk.length;
+    if (bytes > MAX_ANSWER_BYTES) throw new Error(`an answer of more than ${MAX_ANSWER_BYTES} bytes`);
+    yield chunk;
   }
 }
 

@@ -3,6 +3,7 @@ import type { KubeObject } from "../../api/object.ts";
 import { apiVersionOf, type ResourceType } from "../../api/resource-type.ts";
 import type { WatchEvent } from "../cluster.ts";
 import { errorOfStatus } from "../status-document.ts";
+import type { SharedParts } from "./shared-parts.ts";
 
 const INITIAL_EVENTS_END = "k8s.io/initial-events-end";
 
@@ -11,7 +12,11 @@ const INITIAL_EVENTS_END = "k8s.io/initial-events-end";
  *
  * @throws ApiStatusError for an ERROR event (410 Expired when the watcher must list again); Error for anything unknown
  */
-export function watchEventOf<T extends KubeObject>(type: ResourceType<T>, line: unknown): WatchEvent<T> {
+export function watchEventOf<T extends KubeObject>(
+  type: ResourceType<T>,
+  line: unknown,
+  shared: SharedParts,
+): WatchEvent<T> {
   if (!isJsonObject(line) || !isJsonObject(line["object"]))
     throw new Error("a watch event is an object with type and object");
   const object = line["object"];
@@ -19,7 +24,7 @@ export function watchEventOf<T extends KubeObject>(type: ResourceType<T>, line: 
     case "ADDED":
     case "MODIFIED":
     case "DELETED":
-      return { type: line["type"], object: typed(type, object) };
+      return { type: line["type"], object: typed(type, object, shared) };
     case "BOOKMARK": {
       const metadata = isJsonObject(object["metadata"]) ? object["metadata"] : {};
       const annotations = isJsonObject(metadata["annotations"]) ? metadata["annotations"] : {};
@@ -37,10 +42,11 @@ export function watchEventOf<T extends KubeObject>(type: ResourceType<T>, line: 
 }
 
 /** An object of a known type. Items of built-in lists come without apiVersion and kind; they are filled in here. */
-export function typed<T extends KubeObject>(type: ResourceType<T>, value: unknown): T {
+export function typed<T extends KubeObject>(type: ResourceType<T>, value: unknown, shared?: SharedParts): T {
   if (!isJsonObject(value) || !isJsonObject(value["metadata"]))
     throw new Error("the API server sent something that is no object");
   const object =
     typeof value["kind"] === "string" ? value : { apiVersion: apiVersionOf(type), kind: type.kind, ...value };
+  shared?.share(object);
   return object as unknown as T;
 }

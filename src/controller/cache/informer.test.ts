@@ -3,12 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { ConfigMap, type ConfigMapObject, Namespace } from "../../api/builtin.ts";
-import type { KubeObject } from "../../api/object.ts";
 import { ManualClock, systemClock } from "../../base/clock.ts";
 import { silentLog } from "../../base/log.ts";
 import { SeededRandom, systemRandom } from "../../base/random.ts";
 import { ApiStatusError } from "../../cluster/api-status-error.ts";
-import type { Cluster, WatchEvent, WatchOptions } from "../../cluster/cluster.ts";
+import type { Cluster, ListOptions, WatchEvent, WatchOptions } from "../../cluster/cluster.ts";
 import { type EmbeddedCluster, openEmbeddedCluster } from "../../cluster/embedded/embedded-cluster.ts";
 import type { CacheEvent } from "./indexed-store.ts";
 import { type Informer, startInformer } from "./informer.ts";
@@ -111,19 +110,21 @@ function failing(reason: Error): AsyncIterable<never> {
   return { [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(reason) }) };
 }
 
-/** A server from before streaming lists: an ordinary watch, whose bookmarks end nothing. */
-function ignorant(source: Cluster): Cluster {
-  return new Proxy<Cluster>(source, {
+/** A server whose whole lists break off; its pages come through. */
+function breakingOff(source: Cluster): { readonly cluster: Cluster; readonly lists: ListOptions[] } {
+  const lists: ListOptions[] = [];
+  const wrapped = new Proxy<Cluster>(source, {
     get(target, property) {
       const value: unknown = Reflect.get(target, property, target);
-      if (property !== "watch") return typeof value === "function" ? value.bind(target) : value;
-      return (...[type, options, signal]: Parameters<Cluster["watch"]>) => endless(target.watch(type, options, signal));
+      if (property !== "list") return typeof value === "function" ? value.bind(target) : value;
+      return (...[type, options]: Parameters<Cluster["list"]>): Promise<unknown> => {
+        lists.push(options ?? {});
+        if (options?.limit === undefined) return Promise.reject(new Error("the list was cut off"));
+        return target.list(type, { ...options, limit: 2 });
+      };
     },
   });
-}
-
-async function* endless(events: AsyncIterable<WatchEvent<KubeObject>>): AsyncIterable<WatchEvent<KubeObject>> {
-  for await (const event of events) yield event.type === "BOOKMARK" ? { ...event, initialEventsEnd: false } : event;
+  return { cluster: wrapped, lists };
 }
 
 describe("informer", () => {
@@ -152,6 +153,7 @@ describe("informer", () => {
     const clock = new ManualClock();
     const informer = start(broken, clock);
     await informer.synced;
+    await eventually(() => expect(watches).toHaveLength(1));
     await put("seen", "red");
     await eventually(() => expect(informer.get({ namespace, name: "seen" })).toBeDefined());
     const { resourceVersion } = informer.get({ namespace, name: "seen" })?.metadata ?? {};
@@ -160,18 +162,17 @@ describe("informer", () => {
     await put("late", "green");
     await clock.advance(1000);
     await eventually(() => expect(informer.get({ namespace, name: "late" })).toBeDefined());
-    expect(watches.map((watch) => [watch.sendInitialEvents, watch.resourceVersion])).toEqual([
-      [true, undefined],
-      [undefined, resourceVersion],
-    ]);
+    expect(watches).toHaveLength(2);
+    expect(watches[1]?.resourceVersion).toBe(resourceVersion);
   });
 
   it("lists again after 410 and says what changed meanwhile, deletions too", async () => {
     await put("old", "red");
-    const { cluster: broken, cut } = breakable();
+    const { cluster: broken, watches, cut } = breakable();
     const informer = start(broken);
     const events: string[] = [];
     await informer.synced;
+    await eventually(() => expect(watches).toHaveLength(1));
     informer.subscribe((event) => events.push(`${event.type} ${event.object.metadata.name}`));
     const writes = Promise.all([cluster.delete(ConfigMap, { namespace, name: "old" }), put("new", "red")]);
     cut(new ApiStatusError(410, "Expired", "too old resource version"));
@@ -192,45 +193,37 @@ describe("informer", () => {
     expect(clock.sleeping).toBe(0);
   });
 
-  it("lists in pages from a server that refuses streaming lists", async () => {
-    const refusal = new ApiStatusError(422, "Invalid", "sendInitialEvents is forbidden for watch");
-    const { cluster: old, watches } = breakable((options) =>
-      options.sendInitialEvents === true ? refusal : undefined,
-    );
-    await listsInPages(old, new ManualClock());
-    expect(watches.at(-1)?.sendInitialEvents).toBeUndefined();
-  });
-
-  it("lists in pages from a server that never ends a streaming list", async () => {
-    const { cluster: old, watches } = breakable();
-    const clock = new ManualClock();
-    const late = eventually(() => expect(clock.sleeping).toBe(1)).then(() => clock.advance(60_000));
-    await Promise.all([late, listsInPages(ignorant(old), clock)]);
-    expect(watches.at(-1)?.sendInitialEvents).toBeUndefined();
-  });
-
-  async function listsInPages(source: Cluster, clock: ManualClock): Promise<void> {
-    await put("a", "red");
-    const list = vi.spyOn(cluster, "list");
-    const informer = start(source, clock);
-    await informer.synced;
-    expect(informer.get({ namespace, name: "a" })).toBeDefined();
-    await put("b", "red");
-    await eventually(() => expect(informer.get({ namespace, name: "b" })).toBeDefined());
-    expect(list).toHaveBeenCalledTimes(1);
-    list.mockRestore();
-  }
-
-  it("shows nothing of a streaming list that breaks before its end", async () => {
+  it("lists in pages once a whole list broke off, and shows nothing before the last page", async () => {
     for (const name of ["a", "b", "c"]) await put(name, "red");
-    const { cluster: broken, cut } = breakable();
+    const { cluster: source, lists } = breakingOff(cluster);
     const clock = new ManualClock();
-    const informer = start(ignorant(broken), clock);
+    const informer = start(source, clock);
     await eventually(() => expect(clock.sleeping).toBe(1));
-    cut(new Error("reset"));
-    await clock.advance(0);
     expect(informer.hasSynced).toBe(false);
     expect(informer.list()).toEqual([]);
+    await clock.advance(1000);
+    await informer.synced;
+    expect(informer.list().map(({ metadata }) => metadata.name)).toEqual(["a", "b", "c"]);
+    expect(lists.map(({ limit, continue: next }) => [limit, next !== undefined])).toEqual([
+      [undefined, false],
+      [500, false],
+      [500, true],
+    ]);
+    await put("d", "red");
+    await eventually(() => expect(informer.get({ namespace, name: "d" })).toBeDefined());
+  });
+
+  it("asks a server that refuses a whole list for the same again", async () => {
+    await put("a", "red");
+    const clock = new ManualClock();
+    const list = vi.spyOn(cluster, "list");
+    list.mockRejectedValueOnce(new ApiStatusError(429, "TooManyRequests", "not now"));
+    const informer = start(cluster, clock);
+    await eventually(() => expect(clock.sleeping).toBe(1));
+    await clock.advance(1000);
+    await informer.synced;
+    expect(list.mock.calls.map(([, options]) => options?.limit)).toEqual([undefined, undefined]);
+    list.mockRestore();
   });
 
   it("keeps serving its other listeners when one throws", async () => {

@@ -1,5 +1,5 @@
 import type { Frame } from "../../src/federation/session/frame.ts";
-import { IN_FLIGHT_BYTES, MAX_FRAME_BYTES, QUEUED_BYTES } from "../../src/federation/session/limits.ts";
+import { MAX_FRAME_BYTES, SESSION_BUDGET_BYTES } from "../../src/federation/session/limits.ts";
 
 /** What every machine must keep, whatever it is told: numbers, acknowledgements, ends of streams, memory, deadlines. */
 export class StreamRules {
@@ -38,10 +38,7 @@ export class StreamRules {
 
   /** After a step. */
   stepped(queuedBytes: number, deadlineMs: number, nowMs: number): void {
-    rule(
-      queuedBytes >= 0 && queuedBytes <= QUEUED_BYTES + IN_FLIGHT_BYTES + MAX_FRAME_BYTES,
-      `${queuedBytes} bytes queued and in flight`,
-    );
+    rule(queuedBytes >= 0 && queuedBytes <= SESSION_BUDGET_BYTES, `${queuedBytes} bytes queued and in flight`);
     rule(deadlineMs > nowMs, `a deadline of ${deadlineMs} at ${nowMs}: the shell would spin`);
   }
 }

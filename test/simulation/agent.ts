@@ -8,13 +8,15 @@ import { itemKey } from "../../src/federation/index/index-document.ts";
 import { forEachBody } from "../../src/federation/index/plan-index.ts";
 import { frameEnvelope } from "../../src/federation/session/encode-frame.ts";
 import { type Frame, payloadCase } from "../../src/federation/session/frame.ts";
-import { IN_FLIGHT_BYTES, MAX_FRAME_BYTES, QUEUED_BYTES } from "../../src/federation/session/limits.ts";
+import { SESSION_BUDGET_BYTES } from "../../src/federation/session/limits.ts";
 import type { Ready } from "../../src/federation/session/ready.ts";
 import type { HandlerPhase, SpokeEffect } from "../../src/federation/session/spoke/effects.ts";
 import type { SpokeEvent } from "../../src/federation/session/spoke/events.ts";
 import { ITEM_LEVELS, type ItemLevel, type SpokeWrite } from "../../src/federation/session/spoke/record.ts";
 import { SpokeSession } from "../../src/federation/session/spoke/spoke-session.ts";
 import { AgentStore, type AgentStoreCopy, SNAPSHOT_RECEIPT } from "./agent-store.ts";
+import { isForged } from "./forgery.ts";
+import { AgentRules } from "./agent-rules.ts";
 import { type BlobWorld, KEYS, KEY_IDS } from "./desired-state.ts";
 import type { ItemNack } from "../../src/federation/spoke/ports.ts";
 import type { SimulatedHub } from "./hub.ts";
@@ -48,6 +50,7 @@ export class Agent {
   readonly #hub: SimulatedHub;
   readonly #process: Process;
   #session: SpokeSession | undefined = undefined;
+  #rules: AgentRules | undefined = undefined;
   #readys: SpokeReady[] = [];
   #committing = false;
   /** The effects being performed are of several Readys that shared a commit. */
@@ -64,6 +67,8 @@ export class Agent {
   #requestCount = 0;
   /** A room of the tenant in this process besides; see plane.ts. */
   room: AgentRoom | undefined = undefined;
+  /** Newest state that this process has heard of each drift signal. */
+  readonly drifts: Map<string, number> = new Map();
   /** Milliseconds the wall clock is off. */
   skewMs = 0;
   /** Frames sent that are not heartbeats, acknowledgements or part of opening; for the livelock check. */
@@ -113,6 +118,16 @@ export class Agent {
       record: this.store.record(),
       readBackMs: START_WALL_MS + world.nowMs,
     });
+    this.#rules = new AgentRules({
+      who: `${this.cluster}${this.#twin}`,
+      session: this.#session,
+      tenant: this.tenant,
+      wire: this.wire,
+      original: this.#twin === "",
+      index: this.store.index,
+      nowMs: world.nowMs,
+    });
+    this.drifts.clear();
     world.trace(this.cluster, () => `boots (process ${this.#process.incarnation})`);
     this.room?.booted({
       process: this.#process,
@@ -261,7 +276,10 @@ export class Agent {
   #step(event: SpokeEvent): void {
     const session = this.#session;
     if (session === undefined) return;
-    const ready = session.step(event, this.#world.nowMs - this.#bootMs, this.#wallMs());
+    if (event.type === "FrameReceived") this.#heard(event.generation, event.envelope);
+    const wallMs = this.#wallMs();
+    const ready = session.step(event, this.#world.nowMs - this.#bootMs, wallMs);
+    this.#rules?.stepped({ event, ready, nowMs: this.#world.nowMs, wallMs });
     const { incarnation } = this.#process;
     for (const effect of ready.atOnce) {
       this.#effect(effect);
@@ -270,12 +288,19 @@ export class Agent {
     if (ready.persist.length > 0 || ready.afterPersist.length > 0) this.#readys.push(ready);
     this.#rate.add(this.#world.nowMs, ready.afterPersist.length);
     const { queuedBytes } = session;
-    must(
-      queuedBytes <= QUEUED_BYTES + IN_FLIGHT_BYTES + MAX_FRAME_BYTES,
-      `${this.cluster}: ${queuedBytes} bytes queued and in flight`,
-    );
+    must(queuedBytes <= SESSION_BUDGET_BYTES, `${this.cluster}: ${queuedBytes} bytes queued and unacknowledged`);
     this.#scheduleTick(session);
     this.#work();
+  }
+
+  #heard(generation: number, envelope: Envelope): void {
+    this.#rules?.receives(generation, envelope);
+    if (!this.#links.has(generation)) return;
+    const { payload } = envelope;
+    if (payload.case === "goodbye")
+      this.#rules?.waits(payload.value.code, Number(payload.value.retryAfterMs), this.#world.nowMs);
+    if (payload.case === "itemRetry" && !isForged(envelope))
+      this.#hub.retries(this.cluster).delete(itemKey(payload.value));
   }
 
   #wallMs(): number {
@@ -435,6 +460,8 @@ export class Agent {
         must(this.#hub.store(this.cluster).forked, `${this.cluster}: the sink refused audit numbers`);
         return;
       case "DriftUpdated":
+        this.drifts.set(effect.update.signalName, effect.update.escalationCounter);
+        return;
       case "FactRefused":
         return;
     }
@@ -444,7 +471,9 @@ export class Agent {
     const world = this.#world;
     world.trace(this.cluster, () => `dials (${generation})`);
     this.#process.after(world.between(5, 60), () => {
-      if (this.wire.partitioned) {
+      if (this.wire.partitioned || this.wire.stuck !== undefined) {
+        // A connect phase has deadlines of its own; when the shell's fail too, the machine's must do.
+        if (world.chance(0.1)) return;
         this.#process.after(5_000, () =>
           this.#step({ type: "DialFailed", generation, reason: "TCP connect timed out" }),
         );
@@ -488,6 +517,7 @@ export class Agent {
         `${this.cluster}: ${itemKey(report)} reports level ${report.level} before it is durable`,
       );
     }
+    this.#rules?.sends(generation, frame, envelope);
     if (frame.seq > 1) this.busyFrames++;
     if (frame.seq > 0 || payloadCase(frame.body) !== "heartBeat")
       this.#world.trace(this.cluster, () => `> ${generation}#${frame.seq} ${payloadCase(frame.body)} ack ${frame.ack}`);

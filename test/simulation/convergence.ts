@@ -25,8 +25,17 @@ export function checkConverged(agent: Agent, state: DesiredState, hub: Simulated
     (store.term !== hub.session(agent.cluster)?.view().term ? "the term of the session is not stored" : "") ||
     (behind.pending.length > 0 ? `${behind.pending.length} revocations are pending` : "") ||
     checkFloors(agent, current) ||
-    (agent.requests.size > 0 ? "requests without an answer" : "")
+    (agent.requests.size > 0 ? "requests without an answer" : "") ||
+    checkDrifts(agent, behind) ||
+    (hub.retries(agent.cluster).size > 0 ? "an operator's retry did not reach the agent" : "")
   );
+}
+
+function checkDrifts(agent: Agent, behind: HubStore): string {
+  for (const [name, state] of behind.drifts)
+    if (agent.drifts.get(name) !== state)
+      return `drift signal ${name} is at ${agent.drifts.get(name) ?? 0} for the agent, not ${state}`;
+  return "";
 }
 
 function checkFloors(agent: Agent, current: DesiredIndex): string {

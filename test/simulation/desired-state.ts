@@ -12,11 +12,13 @@ import {
 } from "../../src/federation/index/index-document.ts";
 import { compareRevocations } from "../../src/federation/index/index-order.ts";
 import { parseIndex } from "../../src/federation/index/parse-index.ts";
-import { type KeyLookup, ed25519Signer, keyIdOf } from "../../src/trust/dsse.ts";
+import { type KeyLookup, type Signer, ed25519Signer, keyIdOf } from "../../src/trust/dsse.ts";
 import { SimulationFailure } from "./world.ts";
 
 const pair = generateKeyPairSync("ed25519");
 const signer = ed25519Signer(pair.privateKey);
+/** Somebody whose key no agent trusts. */
+const stranger = ed25519Signer(generateKeyPairSync("ed25519").privateKey);
 
 /** The trust ring of every simulated agent. */
 export const KEYS: KeyLookup = {
@@ -170,7 +172,25 @@ export class DesiredState {
   /** Signs what stands, by the hub's clock. */
   sign(wallMs: number): DesiredIndex {
     this.#sequence++;
-    const document: IndexDocument = {
+    this.#current = indexOf(this.#document(wallMs), signer);
+    this.#first ??= this.#current;
+    return this.#current;
+  }
+
+  /** Signs, under the next number, what no index builder may sign, or what only a stranger would. */
+  signWrong(wallMs: number, how: "stranger" | "dropped" | "setBack"): DesiredIndex | undefined {
+    const [first, ...rest] = [...this.#items.values()].filter((item) => item.deleted !== true);
+    if (first === undefined) return undefined;
+    this.#sequence++;
+    const document = this.#document(wallMs);
+    if (how === "stranger") return indexOf({ ...document, keyId: stranger.keyId }, stranger);
+    const tombstones = document.items.filter((item) => item.deleted === true);
+    const set = how === "dropped" ? [] : [{ ...first, version: 1, size: first.size }];
+    return indexOf({ ...document, items: [...set, ...rest, ...tombstones] }, signer);
+  }
+
+  #document(wallMs: number): IndexDocument {
+    return {
       _type: "FederationIndex/v1",
       cluster: this.cluster,
       epoch: this.#epoch,
@@ -181,11 +201,12 @@ export class DesiredState {
       items: [...this.#items.values()],
       revocations: [...this.#floors.values()].sort(compareRevocations),
     };
-    const envelope = signIndex(document, signer);
-    const parsed = parseIndex(envelope.body);
-    if (!parsed.ok) throw new SimulationFailure(`the builder signed a broken index: ${parsed.field}`);
-    this.#current = { document: parsed.document, envelope, digest: digestOf(envelope.body) };
-    this.#first ??= this.#current;
-    return this.#current;
   }
+}
+
+function indexOf(document: IndexDocument, by: Signer): DesiredIndex {
+  const envelope = signIndex(document, by);
+  const parsed = parseIndex(envelope.body);
+  if (!parsed.ok) throw new SimulationFailure(`the builder signed a broken index: ${parsed.field}`);
+  return { document: parsed.document, envelope, digest: digestOf(envelope.body) };
 }

@@ -45,6 +45,10 @@ export class HubStore {
   forked = false;
   term = 0n;
   pending: RevocationPush[] = [];
+  /** Newest state of each drift signal of this tenant. */
+  readonly drifts: Map<string, number> = new Map();
+  /** Items that an operator had tried again. */
+  readonly retried: Set<string> = new Set();
   #serial = 0n;
   /** Takes what a tenant says of its permission snapshot; absent without a permission plane. */
   snapshotReceipt: ((report: SnapshotReceiptReport) => Promise<StoreOutcome>) | undefined = undefined;

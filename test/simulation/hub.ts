@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { RunnerConfigValidationResponseSchema } from "../../src/api/gen/conductor/federation/v1alpha1/commands_pb.ts";
+import { DriftUpdateSchema } from "../../src/api/gen/conductor/federation/v1alpha1/facts_pb.ts";
 import { Goodbye_Code } from "../../src/api/gen/conductor/federation/v1alpha1/session_pb.ts";
 import type { DesiredIndex } from "../../src/federation/hub/ports.ts";
 import { SeededRandom } from "../../src/base/random.ts";
@@ -13,14 +14,13 @@ import type { HubEvent, StoreOutcome } from "../../src/federation/session/hub/ev
 import { HubSession } from "../../src/federation/session/hub/hub-session.ts";
 import {
   AUDIT_IN_FLIGHT,
-  IN_FLIGHT_BYTES,
-  MAX_FRAME_BYTES,
-  MAX_SERVED_FETCHES,
-  QUEUED_BYTES,
+  MAX_FETCHES,
+  SESSION_BUDGET_BYTES,
   WINDOW_FRAMES,
 } from "../../src/federation/session/limits.ts";
 import type { SpokeWrite } from "../../src/federation/session/spoke/record.ts";
 import type { DesiredState } from "./desired-state.ts";
+import { HubRules } from "./hub-rules.ts";
 import { HubStore } from "./hub-store.ts";
 import type { Link, LinkEnd } from "./link.ts";
 import { Process } from "./process.ts";
@@ -34,6 +34,9 @@ interface Served {
   generation: number;
   tickAtMs: number;
   readonly rate: EffectRate;
+  readonly rules: HubRules;
+  /** Operators' retries that the agent has not heard of. */
+  readonly retries: Set<string>;
 }
 
 /** What one of several replicas has to do with the others (replicas/); absent for a hub that is alone. */
@@ -68,11 +71,18 @@ export interface SimulatedHub {
   replay(cluster: string, old: DesiredIndex): void;
   revoke(cluster: string, revocation: IndexRevocation): void;
   retry(cluster: string, kind: string, name: string): void;
+  retries(cluster: string): Set<string>;
+  drift(cluster: string, name: string): void;
+  /** Bytes and bodies held for agents, by the simulator's own measure. */
+  checkMemory(): void;
   evict(cluster: string): void;
   checkAcknowledged(cluster: string, write: SpokeWrite): void;
   /** An agent dials; `endpoints` are those it was told of, empty for the configured ones. */
   accept(cluster: string, connect: (end: LinkEnd) => Link, endpoints: readonly string[]): Link | undefined;
 }
+
+/** Bodies an honest agent has served at a time: what it fetches for items, and an index by reference. */
+const MAX_PINS = MAX_FETCHES + 1;
 
 /** Facts a session may have waiting: one per unacknowledged frame, and as many revocations that Hello told of. */
 const MAX_WAITING_FACTS = 2 * WINDOW_FRAMES;
@@ -150,6 +160,8 @@ export class Hub implements SimulatedHub {
         generation: 0,
         tickAtMs: Infinity,
         rate: new EffectRate(`the hub for ${cluster}`),
+        rules: new HubRules(cluster, this.store(cluster)),
+        retries: new Set(),
       });
       this.#step(cluster, { type: "DesiredChanged", desired: state.current });
       this.#step(cluster, { type: "RevocationsChanged", pending: this.store(cluster).pending });
@@ -195,6 +207,23 @@ export class Hub implements SimulatedHub {
     this.#process.freeze(ms);
   }
 
+  /**
+   * The formula of docs/scale.md over the whole world: `agents × SESSION_BUDGET_BYTES`, measured once by the machines' own word and once from
+   * the frames themselves. Bodies are shared and counted apart.
+   */
+  checkMemory(): void {
+    let [said, measured] = [0, 0];
+    for (const { session, rules } of this.#served.values()) {
+      said += session.queuedBytes;
+      measured += rules.bytes;
+    }
+    const budget = this.#served.size * SESSION_BUDGET_BYTES;
+    must(
+      said <= budget && measured <= said,
+      `hub: ${said} bytes by its own word, ${measured} measured, for ${this.#served.size} agents with ${budget} in all`,
+    );
+  }
+
   /** How often a body was pinned to be sent. */
   body(digest: string): { served: number } {
     let body = this.#bodies.get(digest);
@@ -226,7 +255,26 @@ export class Hub implements SimulatedHub {
   }
 
   retry(cluster: string, kind: string, name: string): void {
+    if (!this.#process.alive) return; // an operator hears that, and asks again
+    this.store(cluster).retried.add(`${kind}/${name}`);
+    this.#served.get(cluster)?.retries.add(`${kind}/${name}`);
     this.#event(cluster, () => ({ type: "OperatorRetry", kind, name }));
+  }
+
+  /** Retries that this process promised and the agent has not heard of. */
+  retries(cluster: string): Set<string> {
+    return this.#served.get(cluster)?.retries ?? new Set();
+  }
+
+  /** A drift signal on the management cluster goes on: its agent is told. */
+  drift(cluster: string, name: string): void {
+    const { drifts } = this.store(cluster);
+    drifts.set(name, (drifts.get(name) ?? 0) + 1);
+    this.driftChanged(cluster, name);
+  }
+
+  driftChanged(cluster: string, name: string): void {
+    this.#process.after(0, () => this.#tellDrift(cluster, name));
   }
 
   /** Lame duck: every agent is sent away. */
@@ -265,25 +313,31 @@ export class Hub implements SimulatedHub {
     const served = this.#served.get(cluster);
     if (served === undefined) return;
     const { session } = served;
+    if (event.type === "FrameReceived") served.rules.receives(event.generation, event.envelope);
+    if (event.type === "StreamClosed") served.links.delete(event.generation);
     // As the shell does: a process that was stopped finds out before it handles anything that waited for it.
     if (this.#part !== undefined && event.type !== "Evict" && session.occupied && !this.#part.valid())
       this.#release(cluster, this.#part.elsewhere(cluster));
     const ready = session.step(event, this.#world.nowMs - this.#bootMs, this.wallMs);
     served.rate.add(this.#world.nowMs, ready.afterPersist.length);
+    served.rules.stepped(event, ready.afterPersist, session, this.#world.nowMs);
     const { queuedBytes, waitingFacts, waitingAudits } = session;
-    must(
-      queuedBytes <= QUEUED_BYTES + IN_FLIGHT_BYTES + MAX_FRAME_BYTES,
-      `hub: ${queuedBytes} bytes queued and in flight for ${cluster}`,
-    );
+    must(queuedBytes <= SESSION_BUDGET_BYTES, `hub: ${queuedBytes} bytes queued and unacknowledged for ${cluster}`);
     must(waitingFacts <= MAX_WAITING_FACTS, `hub: ${waitingFacts} facts of ${cluster} wait to be stored`);
     must(waitingAudits <= AUDIT_IN_FLIGHT, `hub: ${waitingAudits} audit batches of ${cluster} wait to be stored`);
-    must(served.pins.size <= MAX_SERVED_FETCHES, `hub: ${served.pins.size} bodies are pinned for ${cluster}`);
+    must(served.pins.size <= MAX_PINS, `hub: ${served.pins.size} bodies are pinned for ${cluster}`);
     this.#scheduleTick(cluster, served);
     const { incarnation } = this.#process;
     for (const effect of ready.afterPersist) {
       this.#effect(cluster, served, effect);
       if (incarnation !== this.#process.incarnation || this.#boundary()) return;
     }
+  }
+
+  #tellDrift(cluster: string, name: string): void {
+    const escalationCounter = this.store(cluster).drifts.get(name) ?? 0;
+    const value = create(DriftUpdateSchema, { signalName: name, escalationCounter });
+    this.#step(cluster, { type: "Respond", payload: { case: "driftUpdate", value }, key: `drift/${name}` });
   }
 
   /** This replica may not serve the session any more. */
@@ -391,6 +445,7 @@ export class Hub implements SimulatedHub {
         const { requestId } = request.value;
         const value = create(RunnerConfigValidationResponseSchema, { requestId, approved: true });
         const payload = { case: "runnerConfigValidationResponse", value } as const;
+        if (world.chance(0.1)) return; // the room that answers is away: the agent's deadline must do
         this.#process.after(world.between(1, 50), () =>
           this.#step(cluster, { type: "Respond", payload, key: requestId }),
         );
@@ -403,6 +458,8 @@ export class Hub implements SimulatedHub {
         );
         return;
       case "Resync":
+        for (const name of this.store(cluster).drifts.keys())
+          this.#process.after(1, () => this.#tellDrift(cluster, name));
         return;
     }
   }
@@ -410,6 +467,8 @@ export class Hub implements SimulatedHub {
   #load(cluster: string, effect: Extract<HubEffect, { type: "LoadSession" }>): void {
     const { generation, hello } = effect;
     const world = this.#world;
+    // A store that never answers: the machine's own deadline must end the stream.
+    if (this.failing && world.chance(0.05)) return;
     this.#process.after(world.between(1, 40), () => {
       if (this.failing && world.chance(0.2)) {
         const code = Goodbye_Code.OVERLOADED;
@@ -439,6 +498,10 @@ export class Hub implements SimulatedHub {
           },
         });
       if (part === undefined) {
+        if (this.failing && hello.highestTerm > 1n && world.chance(0.1)) {
+          loaded(hello.highestTerm - 1n); // a store that was restored from a backup
+          return;
+        }
         if (store.term === 0n || hello.highestTerm > store.term || this.moving) store.term++;
         loaded(store.term);
         return;
@@ -467,6 +530,7 @@ export class Hub implements SimulatedHub {
     });
     const size = frame.body.kind === "chunk" ? frame.body.length : 0;
     must(size <= 256 * 1024, "hub: a chunk is larger than 256 KiB");
+    served.rules.sends(generation, frame, envelope);
     if (frame.seq > 1) this.busyFrames++;
     if (payloadCase(frame.body) !== "heartBeat")
       this.#world.trace(

@@ -1,4 +1,5 @@
 import type { Envelope } from "../../src/api/gen/conductor/federation/v1alpha1/federation_pb.ts";
+import { forge, unknownToPeer } from "./forgery.ts";
 import type { World } from "./world.ts";
 
 /** Frames in flight in one direction after which the transport refuses more, as grpc-js does. */
@@ -19,19 +20,36 @@ export interface LinkEnd {
 export class Wire {
   /** While true nothing arrives; bytes wait, as TCP keeps them. */
   partitioned = false;
+  /** The one direction in which nothing arrives: a path that is dead one way, or a peer that does not read. */
+  stuck: Way | undefined = undefined;
   /** Extra delay of every frame, milliseconds. */
   slowMs = 0;
-  /** What a broken middlebox does to some frames. */
-  mangles: Mangling | undefined = undefined;
+  #mangles: Mangling | undefined = undefined;
+  /** True once frames changed places: what one frame says of another one may then be missed. */
+  reordered = false;
+
+  /** What a broken middlebox, or a broken peer, does to some frames. */
+  get mangles(): Mangling | undefined {
+    return this.#mangles;
+  }
+
+  set mangles(how: Mangling | undefined) {
+    this.#mangles = how;
+    this.reordered ||= how === "reorder";
+  }
 }
 
-/** Ways to break a stream that TCP would never break. */
-export type Mangling = "duplicate" | "drop" | "reorder";
+/** A direction: to the hub, or to the agent. */
+export type Way = "up" | "down";
+
+/** Ways to break a stream that TCP would never break; `forge` and `unknown` are a peer's doing. */
+export type Mangling = "duplicate" | "drop" | "reorder" | "forge" | "unknown";
 
 /** Share of frames that are mangled. */
 const MANGLED = 0.1;
 
 interface Direction {
+  readonly way: Way;
   to: LinkEnd | undefined;
   from: LinkEnd | undefined;
   readonly queue: (() => void)[];
@@ -53,8 +71,26 @@ export class Link {
   constructor(world: World, wire: Wire, agent: LinkEnd, hub: LinkEnd) {
     this.#world = world;
     this.#wire = wire;
-    this.#up = { to: hub, from: agent, queue: [], inFlight: 0, blocked: false, held: undefined, lastArrivalMs: 0 };
-    this.#down = { to: agent, from: hub, queue: [], inFlight: 0, blocked: false, held: undefined, lastArrivalMs: 0 };
+    this.#up = {
+      way: "up",
+      to: hub,
+      from: agent,
+      queue: [],
+      inFlight: 0,
+      blocked: false,
+      held: undefined,
+      lastArrivalMs: 0,
+    };
+    this.#down = {
+      way: "down",
+      to: agent,
+      from: hub,
+      queue: [],
+      inFlight: 0,
+      blocked: false,
+      held: undefined,
+      lastArrivalMs: 0,
+    };
   }
 
   /** The agent writes. */
@@ -101,7 +137,7 @@ export class Link {
         direction.from?.drained();
       }
       if (mangled === "drop") return;
-      direction.to?.frame(envelope, bytes);
+      direction.to?.frame(this.#altered(mangled, direction.way, envelope), bytes);
       if (mangled === "duplicate") direction.to?.frame(envelope, bytes);
     };
     const { held } = direction;
@@ -111,6 +147,11 @@ export class Link {
     if (direction.blocked || direction.inFlight < HIGH_WATER_FRAMES) return;
     direction.blocked = true;
     direction.from?.blocked();
+  }
+
+  #altered(mangled: Mangling | undefined, way: Way, envelope: Envelope): Envelope {
+    if (mangled === "forge") return forge(this.#world, envelope, way === "down");
+    return mangled === "unknown" ? unknownToPeer(envelope) : envelope;
   }
 
   #announce(direction: Direction, reason: string): void {
@@ -131,7 +172,7 @@ export class Link {
   }
 
   #deliver(direction: Direction): void {
-    if (this.#wire.partitioned) {
+    if (this.#wire.partitioned || this.#wire.stuck === direction.way) {
       this.#world.after(PARTITION_POLL_MS, () => this.#deliver(direction));
       return;
     }

@@ -1,5 +1,5 @@
 import { SeededRandom, integerBetween } from "../../src/base/random.ts";
-import type { Mangling } from "./link.ts";
+import type { Mangling, Way } from "./link.ts";
 
 /** One thing that is done to the world, at a time. `agent` counts from 0. */
 export type Action =
@@ -18,6 +18,9 @@ export type Action =
   | { readonly atMs: number; readonly do: "audit"; readonly agent: number; readonly count: number }
   | { readonly atMs: number; readonly do: "revoke"; readonly agent: number }
   | { readonly atMs: number; readonly do: "ask"; readonly agent: number }
+  | { readonly atMs: number; readonly do: "drift"; readonly agent: number; readonly name: string }
+  | { readonly atMs: number; readonly do: "knock"; readonly agent: number }
+  | { readonly atMs: number; readonly do: "stuck"; readonly agent: number; readonly forMs: number; readonly way: Way }
   | { readonly atMs: number; readonly do: "crash"; readonly agent: number; readonly boundaries: number }
   | { readonly atMs: number; readonly do: "upgrade"; readonly agent: number }
   | { readonly atMs: number; readonly do: "backup"; readonly agent: number }
@@ -55,7 +58,7 @@ export type Action =
     }
   | { readonly atMs: number; readonly do: "reset"; readonly agent: number }
   | { readonly atMs: number; readonly do: "evict"; readonly agent: number }
-  | { readonly atMs: number; readonly do: "replay"; readonly agent: number }
+  | { readonly atMs: number; readonly do: "replay"; readonly agent: number; readonly what: Replay }
   | { readonly atMs: number; readonly do: "flaky"; readonly agent: number; readonly forMs: number }
   | { readonly atMs: number; readonly do: "agentClock"; readonly agent: number; readonly byMs: number }
   | { readonly atMs: number; readonly do: "hubClock"; readonly byMs: number }
@@ -63,6 +66,13 @@ export type Action =
   | { readonly atMs: number; readonly do: "hubFreeze"; readonly forMs: number }
   | { readonly atMs: number; readonly do: "hubFails"; readonly forMs: number }
   | { readonly atMs: number; readonly do: "ownershipMoves"; readonly forMs: number };
+
+/**
+ * What somebody feeds the hub instead of the desired index: one that was signed once and is old now, the one of another tenant, one that a
+ * stranger signed, and two that a broken index builder signed: with an item left out, and with an item's version set back.
+ */
+export type Replay = "old" | "crossed" | "stranger" | "dropped" | "setBack";
+const REPLAYS: readonly Replay[] = ["old", "crossed", "stranger", "dropped", "setBack"];
 
 /** How much happens. */
 export interface ScheduleSize {
@@ -89,6 +99,9 @@ const WEIGHTS: readonly (readonly [Action["do"], number])[] = [
   ["audit", 5],
   ["revoke", 3],
   ["ask", 3],
+  ["drift", 3],
+  ["knock", 1],
+  ["stuck", 1],
   ["crash", 8],
   ["upgrade", 1],
   ["freeze", 2],
@@ -122,6 +135,8 @@ const DISASTER_EVERY = 3;
 export function isDisaster(kind: Action["do"]): boolean {
   return DISASTERS.some(([disaster]) => disaster === kind);
 }
+
+const MANGLINGS: readonly Mangling[] = ["duplicate", "drop", "reorder", "forge", "unknown"];
 
 /** The schedule of a seed, in the order of time. The same seed and size give the same schedule. */
 export function scheduleOf(seed: number, size: ScheduleSize): Action[] {
@@ -181,7 +196,7 @@ function actionOf(kind: Action["do"], atMs: number, random: SeededRandom, size: 
     case "hubLoses":
       return { atMs, do: kind, agent, epoch: chance(0.5) };
     case "mangle": {
-      const how = (["duplicate", "drop", "reorder"] as const)[between(0, 2)] ?? "drop";
+      const how = MANGLINGS[between(0, MANGLINGS.length - 1)] ?? "drop";
       return { atMs, do: kind, agent, forMs: between(1_000, 20_000), how };
     }
     case "hubFreeze":
@@ -190,16 +205,22 @@ function actionOf(kind: Action["do"], atMs: number, random: SeededRandom, size: 
       return { atMs, do: kind, forMs: between(1_000, 40_000) };
     case "ownershipMoves":
       return { atMs, do: kind, forMs: between(5_000, 60_000) };
+    case "drift":
+      return { atMs, do: kind, agent, name: `drift-${between(1, 3)}` };
+    case "stuck":
+      return { atMs, do: kind, agent, forMs: between(1_000, 200_000), way: chance(0.5) ? "up" : "down" };
+    case "replay":
+      return { atMs, do: kind, agent, what: REPLAYS[between(0, REPLAYS.length - 1)] ?? "old" };
     case "corrupt":
     case "retry":
     case "revoke":
     case "ask":
+    case "knock":
     case "upgrade":
     case "backup":
     case "restore":
     case "reset":
     case "evict":
-    case "replay":
       return { atMs, do: kind, agent };
   }
 }

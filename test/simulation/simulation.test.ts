@@ -17,6 +17,7 @@ const FOUND: readonly (readonly [number, string])[] = [
   [7, "a revocation in force stayed pending because its acknowledgement was lost with the hub's process"],
   [87, "a failed revocation held the durable serial below later ones for ever"],
   [103, "a body pinned under one index was sent after the next one was signed"],
+  [19, "a phase started from an index that had run out since the step before"],
   [112, "a gap record waited for the next audit event before it was sent"],
 ];
 

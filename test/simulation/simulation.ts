@@ -5,8 +5,10 @@ import { checkConverged } from "./convergence.ts";
 import { BlobWorld, DesiredState, type Poison } from "./desired-state.ts";
 import { Hub, type SimulatedHub } from "./hub.ts";
 import type { Fleet, Plane } from "./plane.ts";
+import type { DesiredIndex } from "../../src/federation/hub/ports.ts";
+import { Link, Wire } from "./link.ts";
 import { ReplicaSet } from "./replicas/replica-set.ts";
-import { type Action, type ScheduleSize, isDisaster, scheduleOf, sizeOf } from "./schedule.ts";
+import { type Action, type Replay, type ScheduleSize, isDisaster, scheduleOf, sizeOf } from "./schedule.ts";
 import { World, must } from "./world.ts";
 
 /** Virtual time from the end of all faults to convergence, at most: retry backoff reaches five minutes. */
@@ -15,6 +17,9 @@ const CONVERGE_LIMIT_MS = 1_500_000;
 const QUIET_MS = 200_000;
 /** How often convergence is looked at, virtual milliseconds. */
 const LOOK_MS = 2_000;
+
+/** How often the hub's memory is looked at, virtual milliseconds. */
+const MEMORY_LOOK_MS = 250;
 
 /** Outcome of one run. */
 export interface RunResult {
@@ -151,6 +156,7 @@ class Run {
     for (const agent of this.#agents) world.after(world.between(0, 500), () => agent.boot());
     for (const action of schedule) world.after(action.atMs, () => this.#act(action));
     const endMs = (schedule.at(-1)?.atMs ?? 0) + 100;
+    this.#watchMemory();
     yield endMs;
     this.#heal();
     yield* this.#converge(endMs);
@@ -160,6 +166,12 @@ class Run {
       world.coverage.add(this.#hub.session(agent.cluster)?.counters ?? {});
     }
     if (this.#hub instanceof ReplicaSet) world.coverage.add(this.#hub.counts);
+  }
+
+  /** The hub's memory, while faults go on and until everything converged. */
+  #watchMemory(): void {
+    this.#hub.checkMemory();
+    if (this.#convergedMs === 0) this.#world.after(MEMORY_LOOK_MS, () => this.#watchMemory());
   }
 
   #act(action: Action): void {
@@ -269,9 +281,21 @@ class Run {
       case "evict":
         this.#hub.evict(state.cluster);
         return;
-      case "replay":
-        if (state.first !== undefined) this.#hub.replay(state.cluster, state.first);
+      case "drift":
+        this.#hub.drift(state.cluster, action.name);
         return;
+      case "knock":
+        this.#knock(agent);
+        return;
+      case "stuck":
+        agent.wire.stuck = action.way;
+        world.after(action.forMs, () => (agent.wire.stuck = undefined));
+        return;
+      case "replay": {
+        const wrong = this.#wrongIndex(state, action.what);
+        if (wrong !== undefined) this.#hub.replay(state.cluster, wrong);
+        return;
+      }
       case "flaky":
         agent.tenant.flaky = true;
         world.after(action.forMs, () => (agent.tenant.flaky = false));
@@ -324,6 +348,25 @@ class Run {
     this.#hub.desiredChanged(state.cluster);
   }
 
+  /** A stream with this agent's certificate that never says Hello. */
+  #knock({ cluster }: Agent): void {
+    const silent = { frame: () => {}, closed: () => {}, blocked: () => {}, drained: () => {} };
+    this.#hub.accept(cluster, (hub) => new Link(this.#world, new Wire(), silent, hub), []);
+  }
+
+  #wrongIndex(state: DesiredState, what: Replay): DesiredIndex | undefined {
+    switch (what) {
+      case "old":
+        return state.first;
+      case "crossed":
+        return this.#desired.find((other) => other !== state)?.current;
+      case "stranger":
+      case "dropped":
+      case "setBack":
+        return state.signWrong(this.#hub.wallMs, what);
+    }
+  }
+
   #retryQuarantined(cluster: string): void {
     for (const report of this.#hub.store(cluster).levels.values())
       if (report.nack !== undefined && !report.nack.retryable) this.#hub.retry(cluster, report.kind, report.name);
@@ -347,6 +390,7 @@ class Run {
       agent.wire.mangles = undefined;
       agent.skewMs = 0;
       agent.wire.partitioned = false;
+      agent.wire.stuck = undefined;
       agent.wire.slowMs = 0;
       agent.tenant.flaky = false;
     }

@@ -4,7 +4,7 @@ export const LANES = ["revocation", "heartbeat", "acknowledgement", "delete", "c
 /** One of {@link LANES}. */
 export type Lane = (typeof LANES)[number];
 
-/** True for lanes that may use the reserved part of the window and are never held back by the byte budget. */
+/** True for lanes that may use the reserved part of the window, and more bytes than update and bulk. */
 export function isUrgent(lane: Lane): boolean {
   return lane !== "update" && lane !== "bulk";
 }

@@ -1,6 +1,12 @@
 import { ProtocolError_Code } from "../../api/gen/conductor/federation/v1alpha1/session_pb.ts";
 import { type Lane, isUrgent } from "./lane.ts";
-import { IN_FLIGHT_BYTES, RESERVED_WINDOW_FRAMES, WINDOW_FRAMES } from "./limits.ts";
+import {
+  IN_FLIGHT_BYTES,
+  RESERVED_REVOCATION_BYTES,
+  RESERVED_WINDOW_FRAMES,
+  UNACKNOWLEDGED_BYTES,
+  WINDOW_FRAMES,
+} from "./limits.ts";
 import { type Violation, violation } from "./violation.ts";
 
 /** A numbered frame that the peer has not acknowledged. */
@@ -37,13 +43,11 @@ export class SendWindow<Tag> {
     return this.#inFlight[0]?.sentMs;
   }
 
-  /** True when a frame of `bytes` may leave now. One frame larger than the budget may travel alone. */
+  /** True when a frame of `bytes` may leave now. One frame larger than the budget of its lane may travel alone. */
   hasRoom(lane: Lane, bytes: number): boolean {
-    if (isUrgent(lane)) return this.#inFlight.length < this.#frames;
-    return (
-      this.#inFlight.length < this.#frames - RESERVED_WINDOW_FRAMES &&
-      (this.#bytes === 0 || this.#bytes + bytes <= IN_FLIGHT_BYTES)
-    );
+    const frames = isUrgent(lane) ? this.#frames : this.#frames - RESERVED_WINDOW_FRAMES;
+    if (this.#inFlight.length >= frames) return false;
+    return this.#bytes === 0 || this.#bytes + bytes <= budgetOf(lane);
   }
 
   /** Takes the next number. */
@@ -76,4 +80,10 @@ export class SendWindow<Tag> {
     if (covered > 0) this.#inFlight.splice(0, covered);
     return undefined;
   }
+}
+
+/** Unacknowledged bytes that a frame of `lane` may bring the stream to. */
+function budgetOf(lane: Lane): number {
+  if (lane === "revocation") return UNACKNOWLEDGED_BYTES;
+  return isUrgent(lane) ? UNACKNOWLEDGED_BYTES - RESERVED_REVOCATION_BYTES : IN_FLIGHT_BYTES;
 }

@@ -4,7 +4,15 @@ import { AcknowledgeSchema } from "../../api/gen/conductor/federation/v1alpha1/s
 import { create } from "@bufbuild/protobuf";
 import { LANES } from "./lane.ts";
 import { LaneQueue } from "./lane-queue.ts";
-import { IN_FLIGHT_BYTES, QUEUED_BYTES, QUEUED_MESSAGES, RESERVED_WINDOW_FRAMES, WINDOW_FRAMES } from "./limits.ts";
+import {
+  IN_FLIGHT_BYTES,
+  MAX_FRAME_BYTES,
+  QUEUED_BYTES,
+  QUEUED_MESSAGES,
+  RESERVED_WINDOW_FRAMES,
+  UNACKNOWLEDGED_BYTES,
+  WINDOW_FRAMES,
+} from "./limits.ts";
 import type { Payload } from "./payload.ts";
 import { ReceiveWindow } from "./receive-window.ts";
 import { SendWindow } from "./send-window.ts";
@@ -35,6 +43,8 @@ describe("SendWindow", () => {
           broken ||= window.send(one.bytes, 0, ++sent) !== sent;
           broken ||= window.length > (urgent ? WINDOW_FRAMES : WINDOW_FRAMES - RESERVED_WINDOW_FRAMES);
           broken ||= !urgent && !alone && window.bytes > IN_FLIGHT_BYTES;
+          broken ||= one.lane !== "revocation" && window.bytes > MAX_FRAME_BYTES;
+          broken ||= window.bytes > UNACKNOWLEDGED_BYTES;
         }
         expect(broken).toBe(false);
         expect(settled).toEqual(settled.map((_, at) => at + 1));
@@ -48,6 +58,17 @@ describe("SendWindow", () => {
     window.send(IN_FLIGHT_BYTES + 1, 0, undefined);
     expect(window.hasRoom("update", 1)).toBe(false);
     expect(window.hasRoom("revocation", 1)).toBe(true);
+  });
+
+  it("holds at most a frame of full size for a peer that never acknowledges, and keeps room for revocations beside it", () => {
+    const window = new SendWindow();
+    window.send(MAX_FRAME_BYTES, 0, undefined);
+    expect(window.hasRoom("command", 1)).toBe(false);
+    expect(window.hasRoom("delete", 1)).toBe(false);
+    expect(window.hasRoom("revocation", UNACKNOWLEDGED_BYTES - MAX_FRAME_BYTES)).toBe(true);
+    expect(window.hasRoom("revocation", UNACKNOWLEDGED_BYTES - MAX_FRAME_BYTES + 1)).toBe(false);
+    expect(window.acknowledge(1, () => {})).toBeUndefined();
+    expect(window.hasRoom("delete", MAX_FRAME_BYTES)).toBe(true);
   });
 
   it("refuses acknowledgements of what was never sent, and ones that go down", () => {

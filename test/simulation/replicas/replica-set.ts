@@ -124,6 +124,22 @@ export class ReplicaSet implements SimulatedHub {
     for (const hub of this.#hubs.values()) if (hub.session(cluster)?.connected === true) hub.retry(cluster, kind, name);
   }
 
+  /** What the replica that serves the agent now has promised; what others promised is lost with the stream. */
+  retries(cluster: string): Set<string> {
+    for (const hub of this.#hubs.values()) if (hub.session(cluster)?.connected === true) return hub.retries(cluster);
+    return new Set();
+  }
+
+  drift(cluster: string, name: string): void {
+    const { drifts } = this.store(cluster);
+    drifts.set(name, (drifts.get(name) ?? 0) + 1);
+    for (const hub of this.#hubs.values()) hub.driftChanged(cluster, name);
+  }
+
+  checkMemory(): void {
+    for (const hub of this.#hubs.values()) hub.checkMemory();
+  }
+
   /** The agent is sent to another replica, or away from one that stops. */
   evict(cluster: string): void {
     for (const hub of this.#hubs.values()) if (hub.session(cluster)?.connected === true) hub.evict(cluster);

@@ -81,8 +81,9 @@ export class SpokeSession {
   step(event: SpokeEvent, nowMs: number, wallMs: number): Ready<SpokeWrite, SpokeEffect> {
     const step: SpokeStep = { nowMs, wallMs, atOnce: [], persist: [], out: [] };
     if (nowMs > this.#deadlineMs) this.#carrier.liveness?.paused(nowMs - this.#deadlineMs);
-    this.#apply(event, step);
+    // First the time: nothing that the event brings may start from an index that has run out by now.
     if (this.#carrier.phase !== "stopped") this.#lanes.delivery.tick(step);
+    this.#apply(event, step);
     this.#lanes.tick(step);
     this.#carrier.tick(step);
     if (this.#carrier.pipe !== undefined) this.#lanes.bodies.tick(step);

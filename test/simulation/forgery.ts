@@ -1,0 +1,53 @@
+import { create } from "@bufbuild/protobuf";
+import { type Envelope, EnvelopeSchema } from "../../src/api/gen/conductor/federation/v1alpha1/federation_pb.ts";
+import type { World } from "./world.ts";
+
+/** Frames whose header was altered in a way that whoever reads it must notice. */
+const forged: WeakSet<Envelope> = new WeakSet();
+
+/** True for a frame that {@link forge} made. */
+export function isForged(envelope: Envelope): boolean {
+  return forged.has(envelope);
+}
+
+/** A frame with a header that lies; the frame itself where every header would do, because it opens or ends a stream. */
+export function forge(world: World, envelope: Envelope, toAgent: boolean): Envelope {
+  const { sessionId, seq, ack, term, traceparent, payload } = envelope;
+  switch (payload.case) {
+    case "hello":
+    case "welcome":
+    case "goodbye":
+    case "protocolError":
+      return envelope;
+    default:
+  }
+  const header = { sessionId, seq, ack, term, traceparent };
+  const lies = [
+    { ...header, ack: ack + 10_000n },
+    { ...header, sessionId: `${sessionId}-of-another` },
+    // An older owner of the session, or an agent that gives itself a term.
+    { ...header, term: toAgent ? term - 1n : 7n },
+    ...(seq > 0n ? [{ ...header, seq: seq + 3n }] : []),
+    ...(ack > 0n ? [{ ...header, ack: -1n }] : []),
+  ];
+  const lie = lies[world.between(0, lies.length - 1)] ?? header;
+  const copy = create(EnvelopeSchema, lie);
+  copy.payload = payload;
+  forged.add(copy);
+  return copy;
+}
+
+/** The frame as a peer sees it that does not know what it carries: only of those that may be lost without being refused. */
+export function unknownToPeer(envelope: Envelope): Envelope {
+  switch (envelope.payload.case) {
+    case "indexOffer":
+    case "indexReport":
+    case "blobFetch":
+    case "blobChunk": {
+      const { sessionId, seq, ack, term, traceparent } = envelope;
+      return create(EnvelopeSchema, { sessionId, seq, ack, term, traceparent });
+    }
+    default:
+      return envelope;
+  }
+}

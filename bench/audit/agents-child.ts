@@ -1,14 +1,12 @@
-import { createPublicKey } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../src/base/clock.ts";
-import { silentLog } from "../../src/base/log.ts";
 import { systemRandom } from "../../src/base/random.ts";
 import { factOutbox } from "../../src/federation/outbox/fact-outbox.ts";
 import { type Outbox, openOutbox } from "../../src/federation/outbox/outbox.ts";
 import type { FactOutbox } from "../../src/federation/spoke/ports.ts";
 import { startSpoke } from "../../src/federation/spoke/start-spoke.ts";
-import { keyIdOf } from "../../src/trust/dsse.ts";
+import { plainAgent } from "../../test/support/plain-agent.ts";
 import type { AgentMaterial } from "../federation/material.ts";
 import { cpu, serve } from "../federation/protocol.ts";
 import { decision } from "./decision.ts";
@@ -54,29 +52,21 @@ serve(async (command: AuditCommand): Promise<AuditAnswer> => {
       );
       return {};
     case "connect": {
-      const key = createPublicKey(publicKeyPem);
-      const keyId = keyIdOf(key);
+      const { port } = command;
+      const { signal } = controller;
       const started = agents.map(({ cluster, tls, outbox }) =>
-        startSpoke({
-          endpoints: [`127.0.0.1:${command.port}`],
-          tls: async () => tls,
-          cluster,
-          agentVersion: "bench",
-          store: { outbox },
-          keys: { empty: false, key: (id) => (id === keyId ? key : undefined) },
-          handlers: [],
-          events: {
-            driftUpdate: () => {},
-            revoke: async () => ({ applied: true, detail: "" }),
-            enforceFloors: async () => {},
-            indexFreshness: () => {},
-            channel: () => {},
-          },
-          clock: systemClock,
-          random: systemRandom,
-          log: silentLog,
-          signal: controller.signal,
-        }),
+        startSpoke(
+          plainAgent({
+            port,
+            cluster,
+            tls,
+            publicKeyPem,
+            agentVersion: "bench",
+            store: { outbox },
+            handlers: [],
+            signal,
+          }),
+        ),
       );
       spokes = (await Promise.all(started)).map(({ outbox }) => outbox);
       return {};

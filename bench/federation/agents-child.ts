@@ -1,14 +1,12 @@
-import { createPublicKey } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../src/base/clock.ts";
-import { silentLog } from "../../src/base/log.ts";
 import { systemRandom } from "../../src/base/random.ts";
 import { memoryOutbox } from "../../src/federation/outbox/outbox.ts";
 import type { ItemHandler } from "../../src/federation/spoke/ports.ts";
 import type { SpokeOptions } from "../../src/federation/spoke/spoke-options.ts";
 import { startSpoke } from "../../src/federation/spoke/start-spoke.ts";
-import { keyIdOf } from "../../src/trust/dsse.ts";
+import { plainAgent } from "../../test/support/plain-agent.ts";
 import { type Answer, type Command, cpu, memory, serve } from "./protocol.ts";
 
 /** The load generator: agents as they are in a fleet, many in one process, with a handler that has nothing to do. */
@@ -24,8 +22,8 @@ const controller = new AbortController();
 serve(async (command: Command): Promise<Answer> => {
   switch (command.type) {
     case "startClients": {
-      const key = createPublicKey(command.publicKeyPem);
-      const keyId = keyIdOf(key);
+      const { port, publicKeyPem } = command;
+      const { signal } = controller;
       const storeOf = (cluster: string): SpokeOptions["store"] => {
         if (command.stores === undefined) return { outbox: memoryOutbox(systemClock, systemRandom) };
         const directory = join(command.stores, cluster);
@@ -33,26 +31,18 @@ serve(async (command: Command): Promise<Answer> => {
         return { directory };
       };
       for (const { cluster, tls } of command.agents)
-        await startSpoke({
-          endpoints: [`127.0.0.1:${command.port}`],
-          tls: async () => tls,
-          cluster,
-          agentVersion: "bench",
-          store: storeOf(cluster),
-          keys: { empty: false, key: (id) => (id === keyId ? key : undefined) },
-          handlers: [handler],
-          events: {
-            driftUpdate: () => {},
-            revoke: async () => ({ applied: true, detail: "" }),
-            enforceFloors: async () => {},
-            indexFreshness: () => {},
-            channel: () => {},
-          },
-          clock: systemClock,
-          random: systemRandom,
-          log: silentLog,
-          signal: controller.signal,
-        });
+        await startSpoke(
+          plainAgent({
+            port,
+            cluster,
+            tls,
+            publicKeyPem,
+            agentVersion: "bench",
+            store: storeOf(cluster),
+            handlers: [handler],
+            signal,
+          }),
+        );
       return {};
     }
     case "memory":

@@ -1,9 +1,5 @@
-import { createPublicKey } from "node:crypto";
-import { systemClock } from "../../src/base/clock.ts";
-import { silentLog } from "../../src/base/log.ts";
-import { systemRandom } from "../../src/base/random.ts";
 import { startSpoke } from "../../src/federation/spoke/start-spoke.ts";
-import { keyIdOf } from "../../src/trust/dsse.ts";
+import { plainAgent } from "../support/plain-agent.ts";
 import type { AgentStart, FromAgent } from "./protocol.ts";
 
 /** Events logged at once. */
@@ -19,28 +15,11 @@ const tell = (message: FromAgent): void => {
 };
 
 async function run(start: AgentStart): Promise<void> {
-  const key = createPublicKey(start.publicKeyPem);
-  const keyId = keyIdOf(key);
-  const { outbox, status } = await startSpoke({
-    endpoints: [`127.0.0.1:${start.port}`],
-    tls: () => Promise.resolve(start.tls),
-    cluster: start.cluster,
-    agentVersion: "proof",
-    store: { directory: start.directory },
-    keys: { empty: false, key: (id) => (id === keyId ? key : undefined) },
-    handlers: [],
-    events: {
-      driftUpdate: () => {},
-      revoke: async () => ({ applied: true, detail: "" }),
-      enforceFloors: async () => {},
-      indexFreshness: () => {},
-      channel: () => {},
-    },
-    clock: systemClock,
-    random: systemRandom,
-    log: silentLog,
-    signal: new AbortController().signal,
-  });
+  const { signal } = new AbortController();
+  const store = { directory: start.directory };
+  const { outbox, status } = await startSpoke(
+    plainAgent({ ...start, agentVersion: "proof", store, handlers: [], signal }),
+  );
   for (let at = 0; at < start.events; at += TOGETHER) {
     const ids = Array.from(
       { length: Math.min(TOGETHER, start.events - at) },

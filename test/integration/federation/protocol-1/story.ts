@@ -54,70 +54,88 @@ const PUSH = create(RevocationPushSchema, {
   minSerial: 3n,
 });
 
-/** The hub's side. What it stored is what a test compares. */
-export class HubEnd implements End {
-  readonly facts: Fact[] = [];
-  readonly audit: bigint[] = [];
+/** Events of a machine one after the other, its frames, and its clock. */
+abstract class MachineEnd<E> implements End {
   readonly destroyed: string[] = [];
-  readonly #session = new HubSession({ cluster: "tenant-1", random: middle });
-  readonly #events: HubEvent[] = [];
-  #sent: Uint8Array[] = [];
-  #nowMs = 0;
+  protected abstract readonly machine: { readonly deadlineMs: number };
+  protected readonly sent: Uint8Array[] = [];
+  protected nowMs = 0;
+  readonly #events: (E | CommonEvent)[] = [];
   #stepping = false;
 
-  constructor() {
-    this.#step({ type: "DesiredChanged", desired: FIRST });
-    this.#step({ type: "RevocationsChanged", pending: [PUSH] });
-  }
+  abstract act(step: Step): void;
 
-  /** Digest of the index the agent holds, as this side knows. */
-  get held(): string | undefined {
-    return this.#session.view().held?.digest;
-  }
-
-  act(step: Step): void {
-    if (step === "open") this.#step({ type: "StreamOpened", generation: 1 });
-    if (step === "change") this.#step({ type: "DesiredChanged", desired: SECOND });
-  }
+  /** One step of the machine, with all its effects. */
+  protected abstract run(event: E | CommonEvent): void;
 
   receive(bytes: Uint8Array): void {
     const decoded = decodeEnvelope(bytes);
     if (!decoded.ok) throw new Error(decoded.detail);
-    this.#step({ type: "FrameReceived", generation: 1, envelope: decoded.envelope, bytes: bytes.length });
+    this.step({ type: "FrameReceived", generation: 1, envelope: decoded.envelope, bytes: bytes.length });
   }
 
   wait(nowMs: number): void {
-    while (this.#session.deadlineMs <= nowMs) {
-      this.#nowMs = this.#session.deadlineMs;
-      this.#step({ type: "Tick" });
+    while (this.machine.deadlineMs <= nowMs) {
+      this.nowMs = this.machine.deadlineMs;
+      this.step({ type: "Tick" });
     }
-    this.#nowMs = nowMs;
+    this.nowMs = nowMs;
   }
 
   takeSent(): Uint8Array[] {
-    return this.#sent.splice(0);
+    return this.sent.splice(0);
   }
 
-  #step(event: HubEvent): void {
+  /** An effect may bring the next event: it waits until this one is done. */
+  protected step(event: E | CommonEvent): void {
     this.#events.push(event);
     if (this.#stepping) return;
     this.#stepping = true;
-    for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift())
-      for (const effect of this.#session.step(next, this.#nowMs, START_WALL_MS + this.#nowMs).afterPersist)
-        this.#perform(effect);
+    for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) this.run(next);
     this.#stepping = false;
+  }
+}
+
+/** Events that both machines know. */
+type CommonEvent = Extract<HubEvent & SpokeEvent, { readonly type: "FrameReceived" | "Tick" }>;
+
+/** The hub's side. What it stored is what a test compares. */
+export class HubEnd extends MachineEnd<HubEvent> {
+  readonly facts: Fact[] = [];
+  readonly audit: bigint[] = [];
+  protected readonly machine = new HubSession({ cluster: "tenant-1", random: middle });
+
+  constructor() {
+    super();
+    this.step({ type: "DesiredChanged", desired: FIRST });
+    this.step({ type: "RevocationsChanged", pending: [PUSH] });
+  }
+
+  /** Digest of the index the agent holds, as this side knows. */
+  get held(): string | undefined {
+    return this.machine.view().held?.digest;
+  }
+
+  act(step: Step): void {
+    if (step === "open") this.step({ type: "StreamOpened", generation: 1 });
+    if (step === "change") this.step({ type: "DesiredChanged", desired: SECOND });
+  }
+
+  protected run(event: HubEvent): void {
+    const { afterPersist } = this.machine.step(event, this.nowMs, START_WALL_MS + this.nowMs);
+    for (const effect of afterPersist) this.#perform(effect);
   }
 
   #perform(effect: HubEffect): void {
     switch (effect.type) {
       case "Send":
-        this.#sent.push(encodeFrame(effect.frame, { pinned: held, inline: (digest) => bodies.get(digest) }));
+        this.sent.push(encodeFrame(effect.frame, { pinned: held, inline: (digest) => bodies.get(digest) }));
         return;
       case "Destroy":
         this.destroyed.push(`${effect.code}: ${effect.detail}`);
         return;
       case "LoadSession":
-        this.#step({
+        this.step({
           type: "SessionLoaded",
           generation: 1,
           loaded: {
@@ -132,24 +150,24 @@ export class HubEnd implements End {
         return;
       case "PinBlob": {
         const { token, digest } = effect;
-        this.#step({ type: "BlobPinned", token, size: bodies.get(digest)?.length, busy: false });
+        this.step({ type: "BlobPinned", token, size: bodies.get(digest)?.length, busy: false });
         return;
       }
       case "StoreFact":
         this.facts.push(effect.fact);
-        this.#step({ type: "FactStored", token: effect.token, outcome: { kind: "stored" } });
+        this.step({ type: "FactStored", token: effect.token, outcome: { kind: "stored" } });
         return;
       case "StoreAudit": {
         for (const { sequence } of effect.batch.events) this.audit.push(sequence);
         const last = this.audit.at(-1) ?? 0n;
         const result = { contiguousThrough: last, highest: last, rejected: [] };
-        this.#step({ type: "AuditStored", token: effect.token, result });
+        this.step({ type: "AuditStored", token: effect.token, result });
         return;
       }
       case "HandleRequest": {
         const { requestId } = effect.request.value;
         const value = create(RunnerConfigValidationResponseSchema, { requestId, approved: true });
-        this.#step({ type: "Respond", key: requestId, payload: { case: "runnerConfigValidationResponse", value } });
+        this.step({ type: "Respond", key: requestId, payload: { case: "runnerConfigValidationResponse", value } });
         return;
       }
       default:
@@ -158,19 +176,15 @@ export class HubEnd implements End {
 }
 
 /** The agent's side. What its store holds and what was answered is what a test compares. */
-export class AgentEnd implements End {
+export class AgentEnd extends MachineEnd<SpokeEvent> {
   readonly store: AgentStore = new AgentStore("tenant-1");
   readonly revoked: bigint[] = [];
   readonly answers: string[] = [];
-  readonly destroyed: string[] = [];
-  readonly #session: SpokeSession;
-  readonly #events: SpokeEvent[] = [];
-  #sent: Uint8Array[] = [];
-  #nowMs = 0;
-  #stepping = false;
+  protected readonly machine: SpokeSession;
 
   constructor() {
-    this.#session = new SpokeSession({
+    super();
+    this.machine = new SpokeSession({
       cluster: "tenant-1",
       agentVersion: "v1",
       instanceId: "instance",
@@ -185,91 +199,67 @@ export class AgentEnd implements End {
   act(step: Step): void {
     switch (step) {
       case "open":
-        this.#step({ type: "Start" });
-        this.#step({ type: "StreamOpened", generation: 1 });
+        this.step({ type: "Start" });
+        this.step({ type: "StreamOpened", generation: 1 });
         return;
       case "fact": {
         const { key, version } = this.store.putFact("web");
-        this.#step({ type: "FactPending", fact: { key, kind: "packReceiptReport", reportVersion: version } });
+        this.step({ type: "FactPending", fact: { key, kind: "packReceiptReport", reportVersion: version } });
         return;
       }
       case "audit": {
         const last = this.store.appendAudit(3, "event");
-        this.#step({ type: "AuditAppended", epoch: this.store.auditEpoch, last, backlogBytes: 0n });
+        this.step({ type: "AuditAppended", epoch: this.store.auditEpoch, last, backlogBytes: 0n });
         return;
       }
       case "ask": {
         const value = create(RunnerConfigValidationRequestSchema, { requestId: "q-1", runnerConfigName: "tenant-1" });
-        this.#step({
+        this.step({
           type: "Request",
           request: { case: "runnerConfigValidationRequest", value },
-          deadlineMs: this.#nowMs + 5_000,
+          deadlineMs: this.nowMs + 5_000,
         });
         return;
       }
       case "leave":
-        this.#step({ type: "Stop", reason: "the agent stops" });
+        this.step({ type: "Stop", reason: "the agent stops" });
         return;
       default:
     }
   }
 
-  receive(bytes: Uint8Array): void {
-    const decoded = decodeEnvelope(bytes);
-    if (!decoded.ok) throw new Error(decoded.detail);
-    this.#step({ type: "FrameReceived", generation: 1, envelope: decoded.envelope, bytes: bytes.length });
-  }
-
-  wait(nowMs: number): void {
-    while (this.#session.deadlineMs <= nowMs) {
-      this.#nowMs = this.#session.deadlineMs;
-      this.#step({ type: "Tick" });
-    }
-    this.#nowMs = nowMs;
-  }
-
-  takeSent(): Uint8Array[] {
-    return this.#sent.splice(0);
-  }
-
-  #step(event: SpokeEvent): void {
-    this.#events.push(event);
-    if (this.#stepping) return;
-    this.#stepping = true;
-    for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
-      const ready = this.#session.step(next, this.#nowMs, START_WALL_MS + this.#nowMs);
-      for (const effect of ready.atOnce) this.#perform(effect);
-      this.store.commit(ready.persist);
-      for (const effect of ready.afterPersist) this.#perform(effect);
-    }
-    this.#stepping = false;
+  protected run(event: SpokeEvent): void {
+    const ready = this.machine.step(event, this.nowMs, START_WALL_MS + this.nowMs);
+    for (const effect of ready.atOnce) this.#perform(effect);
+    this.store.commit(ready.persist);
+    for (const effect of ready.afterPersist) this.#perform(effect);
   }
 
   #perform(effect: SpokeEffect): void {
     switch (effect.type) {
       case "Send":
-        this.#sent.push(encodeFrame(effect.frame, { pinned: held, inline: () => undefined }));
+        this.sent.push(encodeFrame(effect.frame, { pinned: held, inline: () => undefined }));
         return;
       case "Destroy":
         this.destroyed.push(`${effect.code}: ${effect.detail}`);
         return;
       case "RunHandler":
-        this.#step({ type: "HandlerDone", token: effect.token, nack: undefined });
+        this.step({ type: "HandlerDone", token: effect.token, nack: undefined });
         return;
       case "CheckBlob":
-        this.#step({ type: "BlobChecked", digest: effect.digest, ok: true });
+        this.step({ type: "BlobChecked", digest: effect.digest, ok: true });
         return;
       case "LoadFacts":
-        this.#step({ type: "FactsLoaded", token: effect.token, facts: this.store.loadFacts(effect.keys) });
+        this.step({ type: "FactsLoaded", token: effect.token, facts: this.store.loadFacts(effect.keys) });
         return;
       case "LoadAudit": {
         const { batch, bytes } = this.store.loadAudit(effect.from, effect.maxEvents, effect.maxBytes);
-        this.#step({ type: "AuditLoaded", token: effect.token, batch, bytes });
+        this.step({ type: "AuditLoaded", token: effect.token, batch, bytes });
         return;
       }
       case "Revoke":
         this.revoked.push(effect.push.serial);
-        this.#step({ type: "RevokeDone", serial: effect.push.serial, applied: true, detail: "" });
+        this.step({ type: "RevokeDone", serial: effect.push.serial, applied: true, detail: "" });
         return;
       case "Response":
         this.answers.push(effect.response.value.requestId);

@@ -74,6 +74,10 @@ export class Agent {
   /** Frames sent that are not heartbeats, acknowledgements or part of opening; for the livelock check. */
   busyFrames = 0;
   handlersRun = 0;
+  /** Called when a phase of an item starts. */
+  onHandler: (key: string, phase: HandlerPhase) => void = () => {};
+  /** Called when the process dials. */
+  onDial: () => void = () => {};
 
   /** `twin`: not empty for a second agent with the certificate of another one. */
   constructor(world: World, hub: SimulatedHub, cluster: string, blobs: BlobWorld, twin = "") {
@@ -411,7 +415,7 @@ export class Agent {
       case "Revoke": {
         const { serial, target, minSequence } = effect.push;
         must(serial > this.store.revocationSerial, `${this.cluster}: revocation ${serial} is put in force twice`);
-        const applied = !world.chance(0.1);
+        const applied = this.tenant.revokes(world.chance(0.1));
         const done = (): void => {
           if (applied) this.tenant.revoked.add(serial);
           this.#step({ type: "RevokeDone", serial, applied, detail: "" });
@@ -470,6 +474,7 @@ export class Agent {
   #dial(generation: number, endpoints: readonly string[]): void {
     const world = this.#world;
     world.trace(this.cluster, () => `dials (${generation})`);
+    this.onDial();
     this.#process.after(world.between(5, 60), () => {
       if (this.wire.partitioned || this.wire.stuck !== undefined) {
         // A connect phase has deadlines of its own; when the shell's fail too, the machine's must do.
@@ -530,7 +535,9 @@ export class Agent {
     const key = itemKey(item);
     this.handlersRun++;
     this.#checkMayRun(effect);
-    const delayMs = phase === "healthy" ? world.between(5, 1_500) : world.between(1, 120);
+    this.onHandler(key, phase);
+    const healthMs = this.tenant.healthMs ?? world.between(5, 1_500);
+    const delayMs = phase === "healthy" ? healthMs : world.between(1, 120);
     const done = (refused: ItemNack | undefined): void => {
       const aborted = this.#aborted.delete(token);
       const nack =

@@ -43,7 +43,9 @@ export function unknownToPeer(envelope: Envelope): Envelope {
     case "indexOffer":
     case "indexReport":
     case "blobFetch":
-    case "blobChunk": {
+    case "blobChunk":
+    case "rangeDigestRequest":
+    case "rangeDigestReply": {
       const { sessionId, seq, ack, term, traceparent } = envelope;
       return create(EnvelopeSchema, { sessionId, seq, ack, term, traceparent });
     }

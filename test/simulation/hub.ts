@@ -15,6 +15,7 @@ import { HubSession } from "../../src/federation/session/hub/hub-session.ts";
 import {
   AUDIT_IN_FLIGHT,
   MAX_FETCHES,
+  MAX_SERVED_FETCHES,
   SESSION_BUDGET_BYTES,
   WINDOW_FRAMES,
 } from "../../src/federation/session/limits.ts";
@@ -97,6 +98,7 @@ export class Hub implements SimulatedHub {
   readonly #served: Map<string, Served> = new Map();
   readonly #bodies: Map<string, { served: number }> = new Map();
   #bootMs = 0;
+  readonly #hostile: Set<string> = new Set();
   /** Boundaries (effects and stores) until the process dies; Infinity: it lives. */
   #dieAfter = Infinity;
   /** One agent at a time, so that the others wait. */
@@ -107,6 +109,22 @@ export class Hub implements SimulatedHub {
   moving = false;
   skewMs = 0;
   busyFrames = 0;
+  /** What directed scenarios switch off for a while: answers to requests, bodies, stores, and the whole process when it dies (milliseconds). */
+  readonly off: {
+    answers: boolean;
+    bodies: boolean;
+    loads: boolean;
+    stores: boolean;
+    processMs: number | undefined;
+  } = {
+    answers: false,
+    loads: false,
+    bodies: false,
+    stores: false,
+    processMs: undefined,
+  };
+  /** Bodies that were asked for, refused ones too. */
+  bodiesAsked = 0;
 
   constructor(world: World, desired: readonly DesiredState[], part?: HubPart) {
     this.#world = world;
@@ -199,7 +217,7 @@ export class Hub implements SimulatedHub {
       for (const link of served.links.values()) link.hubGone("hub crashed", silent);
     this.#served.clear();
     this.#compares = new Turns(1);
-    this.#world.after(this.#world.between(100, 8_000), () => this.boot());
+    this.#world.after(this.off.processMs ?? this.#world.between(100, 8_000), () => this.boot());
   }
 
   freeze(ms: number): void {
@@ -239,9 +257,14 @@ export class Hub implements SimulatedHub {
     this.#event(cluster, () => ({ type: "DesiredChanged", desired: this.#desired.get(cluster)?.current }));
   }
 
-  /** Somebody feeds the hub an index that was signed once and is old now: a restored backup, or an attacker. */
-  replay(cluster: string, old: DesiredIndex): void {
-    this.#event(cluster, () => ({ type: "DesiredChanged", desired: old }));
+  /** The hub takes `index` for the desired one. */
+  feed(cluster: string, index: DesiredIndex): void {
+    this.#event(cluster, () => ({ type: "DesiredChanged", desired: index }));
+  }
+
+  /** Somebody feeds the hub a wrong index, and it is set right after a while: a restored backup, or an attacker. */
+  replay(cluster: string, wrong: DesiredIndex): void {
+    this.feed(cluster, wrong);
     this.#world.after(this.#world.between(10, 3_000), () => this.desiredChanged(cluster));
   }
 
@@ -278,10 +301,19 @@ export class Hub implements SimulatedHub {
   }
 
   /** Lame duck: every agent is sent away. */
-  evict(cluster: string): void {
-    const endpoint = this.#part?.elsewhere(cluster) ?? "";
-    const parts = { code: Goodbye_Code.SHUTDOWN, message: "lame duck", retryAfterMs: 500, endpoint };
+  evict(cluster: string, retryAfterMs = 500, endpoint = this.#part?.elsewhere(cluster) ?? ""): void {
+    const parts = { code: Goodbye_Code.SHUTDOWN, message: "lame duck", retryAfterMs, endpoint };
     this.#event(cluster, () => ({ type: "Evict", ...parts }));
+  }
+
+  /** Bodies that are kept in memory for an agent. */
+  pinned(cluster: string): number {
+    return this.#served.get(cluster)?.pins.size ?? 0;
+  }
+
+  /** From now on the agents of `cluster` are not ours: they may ask for more than an honest one would. */
+  expectHostile(cluster: string): void {
+    this.#hostile.add(cluster);
   }
 
   /** An agent takes something for stored. */
@@ -325,7 +357,8 @@ export class Hub implements SimulatedHub {
     must(queuedBytes <= SESSION_BUDGET_BYTES, `hub: ${queuedBytes} bytes queued and unacknowledged for ${cluster}`);
     must(waitingFacts <= MAX_WAITING_FACTS, `hub: ${waitingFacts} facts of ${cluster} wait to be stored`);
     must(waitingAudits <= AUDIT_IN_FLIGHT, `hub: ${waitingAudits} audit batches of ${cluster} wait to be stored`);
-    must(served.pins.size <= MAX_PINS, `hub: ${served.pins.size} bodies are pinned for ${cluster}`);
+    const maxPins = this.#hostile.has(cluster) ? MAX_SERVED_FETCHES : MAX_PINS;
+    must(served.pins.size <= maxPins, `hub: ${served.pins.size} bodies are pinned for ${cluster}`);
     this.#scheduleTick(cluster, served);
     const { incarnation } = this.#process;
     for (const effect of ready.afterPersist) {
@@ -337,7 +370,7 @@ export class Hub implements SimulatedHub {
   #tellDrift(cluster: string, name: string): void {
     const escalationCounter = this.store(cluster).drifts.get(name) ?? 0;
     const value = create(DriftUpdateSchema, { signalName: name, escalationCounter });
-    this.#step(cluster, { type: "Respond", payload: { case: "driftUpdate", value }, key: `drift/${name}` });
+    this.#step(cluster, { type: "Respond", payload: { case: "driftUpdate", value }, key: driftKey(name) });
   }
 
   /** This replica may not serve the session any more. */
@@ -389,7 +422,8 @@ export class Hub implements SimulatedHub {
           served.pins.set(digest, body);
           this.body(digest).served++;
         }
-        const size = world.chance(0.03) ? undefined : body?.length;
+        this.bodiesAsked++;
+        const size = this.off.bodies || world.chance(0.03) ? undefined : body?.length;
         this.#process.after(world.between(0, 10), () =>
           this.#step(cluster, { type: "BlobPinned", token, size, busy: size === undefined }),
         );
@@ -432,7 +466,8 @@ export class Hub implements SimulatedHub {
         const { token, batch } = effect;
         this.#process.after(world.between(1, 25), () => {
           // A sink may store and then fail to say so.
-          const stored = this.failing && world.chance(0.3) ? undefined : this.store(cluster).append(batch);
+          const fails = this.off.stores || (this.failing && world.chance(0.3));
+          const stored = fails ? undefined : this.store(cluster).append(batch);
           const result = this.failing && world.chance(0.3) ? undefined : stored;
           if (this.#boundary()) return;
           this.#step(cluster, { type: "AuditStored", token, result });
@@ -445,7 +480,7 @@ export class Hub implements SimulatedHub {
         const { requestId } = request.value;
         const value = create(RunnerConfigValidationResponseSchema, { requestId, approved: true });
         const payload = { case: "runnerConfigValidationResponse", value } as const;
-        if (world.chance(0.1)) return; // the room that answers is away: the agent's deadline must do
+        if (this.off.answers || world.chance(0.1)) return; // the room that answers is away: the agent's deadline must do
         this.#process.after(world.between(1, 50), () =>
           this.#step(cluster, { type: "Respond", payload, key: requestId }),
         );
@@ -459,7 +494,7 @@ export class Hub implements SimulatedHub {
         return;
       case "Resync":
         for (const name of this.store(cluster).drifts.keys())
-          this.#process.after(1, () => this.#tellDrift(cluster, name));
+          if (effect.keys?.has(driftKey(name)) !== false) this.#process.after(1, () => this.#tellDrift(cluster, name));
         return;
     }
   }
@@ -468,7 +503,7 @@ export class Hub implements SimulatedHub {
     const { generation, hello } = effect;
     const world = this.#world;
     // A store that never answers: the machine's own deadline must end the stream.
-    if (this.failing && world.chance(0.05)) return;
+    if (this.off.loads || (this.failing && world.chance(0.05))) return;
     this.#process.after(world.between(1, 40), () => {
       if (this.failing && world.chance(0.2)) {
         const code = Goodbye_Code.OVERLOADED;
@@ -553,4 +588,8 @@ export class Hub implements SimulatedHub {
     const state = this.#desired.get(cluster);
     return state?.current?.digest === digest ? state.current.envelope.body : state?.blobs.read(digest);
   }
+}
+
+function driftKey(name: string): string {
+  return `drift/${name}`;
 }

@@ -25,6 +25,8 @@ export class Wire {
   /** Extra delay of every frame, milliseconds. */
   slowMs = 0;
   #mangles: Mangling | undefined = undefined;
+  /** Share of frames that are mangled. */
+  mangled = MANGLED;
   /** True once frames changed places: what one frame says of another one may then be missed. */
   reordered = false;
 
@@ -45,7 +47,7 @@ export type Way = "up" | "down";
 /** Ways to break a stream that TCP would never break; `forge` and `unknown` are a peer's doing. */
 export type Mangling = "duplicate" | "drop" | "reorder" | "forge" | "unknown";
 
-/** Share of frames that are mangled. */
+/** Share of frames that are mangled, unless a scenario says otherwise. */
 const MANGLED = 0.1;
 
 interface Direction {
@@ -129,7 +131,7 @@ export class Link {
   #send(direction: Direction, envelope: Envelope, bytes: number): void {
     direction.inFlight++;
     const mangling = this.#wire.mangles;
-    const mangled = mangling !== undefined && this.#world.chance(MANGLED) ? mangling : undefined;
+    const mangled = mangling !== undefined && this.#world.chance(this.#wire.mangled) ? mangling : undefined;
     const arrives = (): void => {
       direction.inFlight--;
       if (direction.blocked && direction.inFlight <= HIGH_WATER_FRAMES / 2) {

@@ -25,6 +25,10 @@ export class Tenant {
   busy = false;
   /** While true, handlers fail now and then, retryably. */
   flaky = false;
+  /** Time that looking at health takes; undefined: a moment. */
+  healthMs: number | undefined = undefined;
+  /** Revocations that fail yet; undefined: one in ten. */
+  failedRevocations: number | undefined = undefined;
 
   constructor(cluster: string, blobs: BlobWorld) {
     this.cluster = cluster;
@@ -62,6 +66,14 @@ export class Tenant {
         this.applied.delete(key);
         return undefined;
     }
+  }
+
+  /** True when a revocation that is tried now works; `unlucky`: what chance says. */
+  revokes(unlucky: boolean): boolean {
+    if (this.failedRevocations === undefined) return !unlucky;
+    if (this.failedRevocations === 0) return true;
+    this.failedRevocations--;
+    return false;
   }
 
   /** Puts a revocation floor in force; floors only rise. */

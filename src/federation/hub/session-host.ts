@@ -348,7 +348,7 @@ export class SessionHost {
         return;
       }
       case "Resync":
-        void this.#resync();
+        void this.#resync(effect.keys);
         return;
       default:
         assertNever(effect);
@@ -538,11 +538,12 @@ export class SessionHost {
     return response;
   }
 
-  async #resync(): Promise<void> {
+  async #resync(keys: ReadonlySet<string> | undefined): Promise<void> {
     const { messages } = this.#shared.options;
     if (messages === undefined) return;
     try {
-      for (const { key, message } of await messages(this.cluster)) this.respond(key, message);
+      for (const { key, message } of await messages(this.cluster))
+        if (keys?.has(key) !== false) this.respond(key, message);
     } catch (error) {
       this.#log.warn({ err: error }, "current drift updates could not be read");
     }

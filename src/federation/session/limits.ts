@@ -24,6 +24,8 @@ export const MAX_DETAIL_LENGTH = 1024;
 export const WINDOW_FRAMES = 64;
 /** Part of the window that only revocations, acknowledgements, deletes and commands may use. */
 export const RESERVED_WINDOW_FRAMES = 16;
+/** Part of the window that only revocations may use. */
+export const RESERVED_REVOCATION_FRAMES = 4;
 /** Bytes that update and bulk may bring what is unacknowledged to; a single larger frame may travel alone (lessons §4.1). */
 export const IN_FLIGHT_BYTES = 256 * 1024;
 /** Part of {@link UNACKNOWLEDGED_BYTES} that only revocations may use, so that they wait for nobody's acknowledgement. */
@@ -32,6 +34,8 @@ export const RESERVED_REVOCATION_BYTES = 256 * 1024;
 export const UNACKNOWLEDGED_BYTES = MAX_FRAME_BYTES + RESERVED_REVOCATION_BYTES;
 /** Bytes one session may have queued before it is flagged "needs resync" (lessons §4.1). */
 export const QUEUED_BYTES = 1024 * 1024;
+/** Keys of refused news that one session remembers; beyond it the next stream brings them. */
+export const MAX_REFUSED_KEYS = 50_000;
 /** Most bytes that one session holds for its peer, queued and unacknowledged: the budget in `base + agents × budget` (docs/scale.md). */
 export const SESSION_BUDGET_BYTES = QUEUED_BYTES + UNACKNOWLEDGED_BYTES;
 /** Messages one session may have queued, whatever their size. */

@@ -3,6 +3,7 @@ import { type Lane, isUrgent } from "./lane.ts";
 import {
   IN_FLIGHT_BYTES,
   RESERVED_REVOCATION_BYTES,
+  RESERVED_REVOCATION_FRAMES,
   RESERVED_WINDOW_FRAMES,
   UNACKNOWLEDGED_BYTES,
   WINDOW_FRAMES,
@@ -45,8 +46,7 @@ export class SendWindow<Tag> {
 
   /** True when a frame of `bytes` may leave now. One frame larger than the budget of its lane may travel alone. */
   hasRoom(lane: Lane, bytes: number): boolean {
-    const frames = isUrgent(lane) ? this.#frames : this.#frames - RESERVED_WINDOW_FRAMES;
-    if (this.#inFlight.length >= frames) return false;
+    if (this.#inFlight.length >= this.#frames - reservedFrames(lane)) return false;
     return this.#bytes === 0 || this.#bytes + bytes <= budgetOf(lane);
   }
 
@@ -80,6 +80,12 @@ export class SendWindow<Tag> {
     if (covered > 0) this.#inFlight.splice(0, covered);
     return undefined;
   }
+}
+
+/** Frames of the window that `lane` leaves to more urgent ones. */
+function reservedFrames(lane: Lane): number {
+  if (lane === "revocation") return 0;
+  return isUrgent(lane) ? RESERVED_REVOCATION_FRAMES : RESERVED_WINDOW_FRAMES;
 }
 
 /** Unacknowledged bytes that a frame of `lane` may bring the stream to. */

@@ -9,6 +9,7 @@ import {
   MAX_FRAME_BYTES,
   QUEUED_BYTES,
   QUEUED_MESSAGES,
+  RESERVED_REVOCATION_FRAMES,
   RESERVED_WINDOW_FRAMES,
   UNACKNOWLEDGED_BYTES,
   WINDOW_FRAMES,
@@ -41,7 +42,8 @@ describe("SendWindow", () => {
           if (!window.hasRoom(one.lane, one.bytes)) continue;
           const alone = window.bytes === 0;
           broken ||= window.send(one.bytes, 0, ++sent) !== sent;
-          broken ||= window.length > (urgent ? WINDOW_FRAMES : WINDOW_FRAMES - RESERVED_WINDOW_FRAMES);
+          const reserved = urgent ? RESERVED_REVOCATION_FRAMES : RESERVED_WINDOW_FRAMES;
+          broken ||= window.length > WINDOW_FRAMES - (one.lane === "revocation" ? 0 : reserved);
           broken ||= !urgent && !alone && window.bytes > IN_FLIGHT_BYTES;
           broken ||= one.lane !== "revocation" && window.bytes > MAX_FRAME_BYTES;
           broken ||= window.bytes > UNACKNOWLEDGED_BYTES;

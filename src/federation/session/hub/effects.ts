@@ -49,8 +49,11 @@ export type HubEffect =
       readonly reason: ChannelReason;
       readonly detail: string;
     }
-  /** The queue hit its budget and is below half again: hand in current DriftUpdates anew. */
-  | { readonly type: "Resync" };
+  /**
+   * Hand in current DriftUpdates anew: those under `keys`, which the queue refused and has room for again; all of them when it is undefined,
+   * since a stream went live.
+   */
+  | { readonly type: "Resync"; readonly keys: ReadonlySet<string> | undefined };
 
 /** A fact to make durable. */
 export type Fact =

@@ -9,7 +9,7 @@ import type { Envelope } from "../../../api/gen/conductor/federation/v1alpha1/fe
 import { type Hello, ProtocolError_Code } from "../../../api/gen/conductor/federation/v1alpha1/session_pb.ts";
 import type { Random } from "../../../base/random.ts";
 import { LaneQueue } from "../lane-queue.ts";
-import { FLOORS_VERSION, QUEUED_BYTES } from "../limits.ts";
+import { FLOORS_VERSION, MAX_REFUSED_KEYS, QUEUED_BYTES, QUEUED_MESSAGES } from "../limits.ts";
 import { clip, frameNack, nack } from "../message.ts";
 import type { HubMessage } from "../payload.ts";
 import { payloadBytes } from "../payload-size.ts";
@@ -36,7 +36,8 @@ export class HubLanes {
   readonly blobs: BlobServing;
   readonly retries: OperatorRetries = new OperatorRetries();
   readonly #counters: HubCounters;
-  #needsResync = false;
+  /** Keys of the news that the queue refused: what is handed in anew when it has room. */
+  readonly #refused: Set<string> = new Set();
   /** Protocol version of the stream. */
   #version = 0;
 
@@ -51,7 +52,7 @@ export class HubLanes {
 
   /** True while messages that the queue refused wait to be handed in anew. */
   get needsResync(): boolean {
-    return this.#needsResync;
+    return this.#refused.size > 0;
   }
 
   /** A stream goes live. */
@@ -67,8 +68,8 @@ export class HubLanes {
 
   /** Everything that another room derives from state is handed in anew. */
   resync(step: HubStep): void {
-    step.out.push({ type: "Resync" });
-    this.#needsResync = false;
+    step.out.push({ type: "Resync", keys: undefined });
+    this.#refused.clear();
   }
 
   /** A frame of one of the lanes. */
@@ -132,9 +133,13 @@ export class HubLanes {
 
   /** An answer, or news for the agent. Without a live stream it is dropped: asked again, or handed in anew with Resync. */
   respond(payload: HubMessage, key: string, pipe: HubPipe | undefined): void {
-    if (pipe === undefined || pipe.queue.push("command", payload, payloadBytes(payload), key)) return;
+    if (pipe === undefined) return;
+    if (pipe.queue.push("command", payload, payloadBytes(payload), key)) {
+      this.#refused.delete(key);
+      return;
+    }
     this.#counters.messagesRefused++;
-    if (payload.case === "driftUpdate") this.#needsResync = true;
+    if (payload.case === "driftUpdate" && this.#refused.size < MAX_REFUSED_KEYS) this.#refused.add(key);
   }
 
   /** Stores that failed are tried again. */
@@ -157,7 +162,8 @@ export class HubLanes {
       if (!pipe.flush(step.out, lane, step.nowMs)) return;
     }
     this.blobs.pump(pipe, step);
-    if (this.#needsResync && pipe.queue.bytes < QUEUED_BYTES / 2) this.resync(step);
+    const { bytes, length } = pipe.queue;
+    if (this.needsResync && bytes < QUEUED_BYTES / 2 && length < QUEUED_MESSAGES / 2) this.#handInRefused(step);
   }
 
   /** The stream ended. */
@@ -173,6 +179,12 @@ export class HubLanes {
     const deadlines = [this.facts.deadlineMs, this.audit.deadlineMs];
     if (live) deadlines.push(this.offers.deadlineMs, this.revocations.deadlineMs);
     return deadlines;
+  }
+
+  /** Only what was refused: handing in everything would fill the queue with the same news again and again. */
+  #handInRefused(step: HubStep): void {
+    step.out.push({ type: "Resync", keys: new Set(this.#refused) });
+    this.#refused.clear();
   }
 
   /** A revocation whose push was lost is in force with the index that repeats its floor (R-4.51). */

@@ -1,0 +1,80 @@
+import { MAX_OPEN_REQUESTS } from "../../../src/federation/session/limits.ts";
+import { must } from "../world.ts";
+import type { Scenario } from "./scenario.ts";
+import { SmallWorld } from "./small-world.ts";
+
+const MINUTE_MS = 60_000;
+
+/** Requests, stores that fail, and news that did not fit. */
+export const ANSWERS: readonly Scenario[] = [
+  {
+    name: "requests that nobody answers fail by their deadline, and more than the limit at once",
+    run() {
+      const small = new SmallWorld();
+      small.hub.off.answers = true;
+      for (let at = 0; at < MAX_OPEN_REQUESTS + 8; at++) small.agent.ask();
+      small.runFor(100);
+      must(small.agent.requests.size <= MAX_OPEN_REQUESTS, `${small.agent.requests.size} requests are open`);
+      small.runFor(5_500);
+      must(small.agent.requests.size === 0, `${small.agent.requests.size} requests passed their deadline`);
+    },
+  },
+  {
+    name: "requests fail as soon as there is no stream, and without one at once",
+    run() {
+      const small = new SmallWorld();
+      small.hub.off.answers = true;
+      for (let at = 0; at < 5; at++) small.agent.ask();
+      small.runFor(100);
+      small.hub.evict(small.cluster, MINUTE_MS);
+      small.runFor(200);
+      must(small.agent.session?.connected === false, "the agent stayed");
+      must(small.agent.requests.size === 0, "requests stay open without a stream");
+      small.agent.ask();
+      small.runFor(50);
+      must(small.agent.requests.size === 0, "a request without a stream was kept");
+    },
+  },
+  {
+    name: "while its stores fail the hub tries them by the backoff, and stores everything when they work",
+    run() {
+      const small = new SmallWorld();
+      small.hub.off.stores = true;
+      small.agent.fact("one");
+      small.agent.audit(10);
+      small.put("more");
+      const before = small.session.counters.storeFailures;
+      small.runFor(10 * MINUTE_MS);
+      const tries = small.session.counters.storeFailures - before;
+      must(tries >= 30 && tries <= 300, `${tries} tries of three stores within ten minutes`);
+      small.hub.off.stores = false;
+      small.converge(MINUTE_MS);
+    },
+  },
+  {
+    name: "a change of a report while it is on its way is told too",
+    run() {
+      const small = new SmallWorld();
+      small.agent.wire.slowMs = 500;
+      for (let at = 0; at < 5; at++) {
+        small.agent.fact("moving");
+        small.runFor(400);
+      }
+      small.agent.wire.slowMs = 0;
+      small.converge(10_000);
+    },
+  },
+  {
+    name: "news that did not fit the queue of an agent reach it when it reads again",
+    run() {
+      const small = new SmallWorld();
+      small.agent.wire.stuck = "down";
+      for (let at = 0; at < 2_000; at++) small.hub.drift(small.cluster, `signal-${at}`);
+      small.runFor(1_000);
+      must(small.session.view().needsResync, "everything fit");
+      small.hub.checkMemory();
+      small.agent.wire.stuck = undefined;
+      small.converge(MINUTE_MS);
+    },
+  },
+];

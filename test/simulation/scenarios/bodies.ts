@@ -1,0 +1,129 @@
+import { create } from "@bufbuild/protobuf";
+import { BlobFetchSchema } from "../../../src/api/gen/conductor/federation/v1alpha1/desired_pb.ts";
+import { CHUNK_BYTES, MAX_SERVED_FETCHES } from "../../../src/federation/session/limits.ts";
+import { must } from "../world.ts";
+import { HandPeer } from "./hand-peer.ts";
+import type { Scenario } from "./scenario.ts";
+import { SmallWorld } from "./small-world.ts";
+
+const MINUTE_MS = 60_000;
+const BIG_BYTES = 12 * CHUNK_BYTES;
+
+/** How bodies come to an agent, and how they do not. */
+export const BODIES: readonly Scenario[] = [
+  {
+    name: "a body that the hub cannot deliver is asked for by the backoff, and comes when it can",
+    run() {
+      const small = new SmallWorld();
+      small.hub.off.bodies = true;
+      const before = small.hub.bodiesAsked;
+      small.put("big", "none", BIG_BYTES);
+      small.runFor(10 * MINUTE_MS);
+      const asked = small.hub.bodiesAsked - before;
+      must(asked >= 12 && asked <= 60, `asked ${asked} times within ten minutes`);
+      small.hub.off.bodies = false;
+      small.converge(61_000 + MINUTE_MS / 6);
+    },
+  },
+  {
+    name: "a fetch goes on where it was when its stream ended",
+    run() {
+      const small = new SmallWorld();
+      small.agent.wire.slowMs = 300;
+      small.put("big", "none", BIG_BYTES);
+      small.until("half of it is here", MINUTE_MS, () => held(small) >= BIG_BYTES / 2);
+      const sent = small.session.counters.chunksSent;
+      const had = held(small);
+      small.agent.reset();
+      small.converge(MINUTE_MS);
+      const again = small.session.counters.chunksSent - sent;
+      const needed = Math.ceil((BIG_BYTES - had) / CHUNK_BYTES);
+      must(again <= needed + 3, `${again} chunks for the rest of ${needed}`);
+    },
+  },
+  {
+    name: "a chunk that is lost costs a moment and a second fetch, not the body",
+    run() {
+      for (let seed = 1; seed <= 4; seed++) {
+        const small = new SmallWorld({ seed });
+        small.agent.wire.mangled = 0.3;
+        small.agent.wire.mangles = "unknown";
+        small.put("big", "none", BIG_BYTES);
+        small.runFor(3_000);
+        small.agent.wire.mangles = undefined;
+        small.converge(3 * MINUTE_MS);
+        must(small.agent.session?.counters.digestMismatches === 0, "chunks out of place were put together");
+      }
+    },
+  },
+  {
+    name: "an altered body of many chunks is refused by its digest, also when it was fetched in two halves",
+    run() {
+      for (const cut of [false, true]) {
+        const small = new SmallWorld();
+        small.agent.wire.slowMs = 200;
+        const item = small.state.put("PackInstalled", "altered", BIG_BYTES, 0, "none");
+        small.blobs.corrupt.add(item.digest);
+        small.renew();
+        small.until("some of it is here", MINUTE_MS, () => held(small) >= CHUNK_BYTES);
+        if (cut) small.agent.reset();
+        const record = (): string | undefined => small.agent.store.items.get("PackInstalled/altered")?.nack?.reason;
+        small.until("it is refused", MINUTE_MS, () => record() === "DIGEST_MISMATCH");
+        const asked = small.hub.bodiesAsked;
+        small.runFor(5 * MINUTE_MS);
+        must(small.hub.bodiesAsked === asked, "a body that was refused for good is asked for again");
+        small.blobs.corrupt.clear();
+        small.hub.retry(small.cluster, "PackInstalled", "altered");
+        small.converge(MINUTE_MS);
+      }
+    },
+  },
+  {
+    name: "of many bodies few are fetched at a time",
+    run() {
+      const small = new SmallWorld();
+      for (let at = 0; at < 14; at++) small.state.put("PackInstalled", `big-${at}`, BIG_BYTES / 4, 0, "none");
+      small.renew(); // the hub counts what it has in hand
+      small.converge(2 * MINUTE_MS);
+    },
+  },
+  {
+    name: "an agent that asks for every body at once, and again, gets few at a time",
+    run() {
+      const small = new SmallWorld({ boots: false });
+      const items = Array.from({ length: 20 }, (_, at) =>
+        small.state.put("PackInstalled", `big-${at}`, BIG_BYTES, 0, "none"),
+      );
+      small.renew();
+      const peer = new HandPeer(small);
+      peer.hello();
+      small.until("Welcome", 5_000, () => small.session.connected);
+      for (const { digest } of [...items, ...items])
+        peer.send({ case: "blobFetch", value: create(BlobFetchSchema, { digest }) });
+      small.runFor(2_000);
+      must(peer.count("blobUnavailable") >= items.length - MAX_SERVED_FETCHES, "nothing was refused");
+      small.hub.checkMemory();
+    },
+  },
+  {
+    name: "bodies that were being sent leave the hub's memory with their stream",
+    run() {
+      const small = new SmallWorld();
+      small.agent.wire.slowMs = 500;
+      small.put("big", "none", BIG_BYTES);
+      small.until("some of it is here", MINUTE_MS, () => held(small) >= CHUNK_BYTES);
+      small.agent.wire.partitioned = true;
+      small.until("the stream ends", 3 * MINUTE_MS, () => !small.session.connected);
+      must(small.hub.pinned(small.cluster) === 0, "a body of a lost stream is still pinned");
+      small.agent.wire.partitioned = false;
+      small.agent.wire.slowMs = 0;
+      small.converge(3 * MINUTE_MS);
+      must(small.hub.pinned(small.cluster) === 0, "a body that was sent is still pinned");
+    },
+  },
+];
+
+/** Bytes of the largest body that the agent holds. */
+function held(small: SmallWorld): number {
+  return Math.max(0, ...[...small.agent.store.blobs.values()].map(({ data }) => data.length));
+}

@@ -1,0 +1,93 @@
+import { INDEX_LIFE_MS } from "../desired-state.ts";
+import { must } from "../world.ts";
+import type { Scenario } from "./scenario.ts";
+import { SmallWorld } from "./small-world.ts";
+
+const MINUTE_MS = 60_000;
+
+/** An agent without a hub whose tenant cannot work, with an item that waits; then the index runs out. */
+function stranded(setBackMs: number): SmallWorld {
+  const small = new SmallWorld();
+  small.agent.tenant.busy = true;
+  small.put("waiting");
+  small.until(
+    "the item is tried",
+    10_000,
+    () => small.agent.store.items.get("PackInstalled/waiting")?.nack !== undefined,
+  );
+  small.agent.wire.partitioned = true;
+  small.agent.skewMs = -setBackMs;
+  small.runFor(INDEX_LIFE_MS + MINUTE_MS);
+  small.agent.tenant.busy = false;
+  small.runFor(30 * MINUTE_MS);
+  return small;
+}
+
+function isApplied(small: SmallWorld): boolean {
+  return small.agent.tenant.applied.has("PackInstalled/waiting");
+}
+
+/** What ran out, and what was refused: honoured no more, and offered again when that may help. */
+export const EXPIRY: readonly Scenario[] = [
+  {
+    name: "nothing follows from an index that ran out, and all of it from the next one",
+    run() {
+      const small = stranded(0);
+      must(!isApplied(small), "an item of an index that ran out was applied");
+      small.agent.wire.partitioned = false;
+      small.renew();
+      small.converge(10 * MINUTE_MS);
+      must(isApplied(small), "the item was not applied after the index was renewed");
+    },
+  },
+  {
+    name: "a clock that is set back does not make an index live longer",
+    run() {
+      const small = stranded(3 * 60 * MINUTE_MS);
+      must(!isApplied(small), "an item of an index that had outlived itself was applied");
+      small.agent.wire.partitioned = false;
+      small.agent.skewMs = 0;
+      small.renew();
+      small.converge(10 * MINUTE_MS);
+    },
+  },
+  {
+    name: "an index that an agent's wrong clock refused is offered again until the clock is right",
+    run() {
+      const small = new SmallWorld();
+      small.agent.skewMs = -60 * MINUTE_MS;
+      small.put("later");
+      small.runFor(5 * MINUTE_MS);
+      must(!small.agent.store.items.has("PackInstalled/later"), "an index from the future was taken");
+      const refused = small.session.counters.indexRefused;
+      must(refused > 2 && refused < 30, `offered ${refused} times within five minutes`);
+      small.agent.skewMs = 0;
+      small.converge(2 * MINUTE_MS);
+    },
+  },
+  {
+    name: "an index that was refused for good is offered once to each build of the agent, and when an operator says so",
+    run() {
+      const small = new SmallWorld({ agents: 2 });
+      const other = small.states[1]?.current;
+      must(other !== undefined, "the other tenant has no index");
+      small.hub.feed(small.cluster, other);
+      small.runFor(10 * MINUTE_MS);
+      const refused = (): number => small.session.counters.indexRefused;
+      must(refused() === 1, `offered ${refused()} times`);
+      for (let at = 0; at < 3; at++) {
+        small.agent.reset();
+        small.runFor(MINUTE_MS);
+      }
+      must(refused() === 1, `offered ${refused()} times after new streams`);
+      small.hub.retry(small.cluster, "PackInstalled", "first");
+      small.runFor(MINUTE_MS);
+      must(refused() === 2, `offered ${refused()} times after an operator's retry`);
+      small.agent.upgrade();
+      small.runFor(MINUTE_MS);
+      must(refused() === 3, `offered ${refused()} times after the agent became another build`);
+      small.renew();
+      small.converge(2 * MINUTE_MS);
+    },
+  },
+];

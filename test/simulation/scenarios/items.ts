@@ -1,0 +1,163 @@
+import { ITEM_RETRY } from "../../../src/federation/session/limits.ts";
+import { ItemReport_Level as Level } from "../../../src/api/gen/conductor/federation/v1alpha1/desired_pb.ts";
+import { must } from "../world.ts";
+import type { Scenario } from "./scenario.ts";
+import { SmallWorld } from "./small-world.ts";
+
+const MINUTE_MS = 60_000;
+/** Longest time of a phase that is not health, and of a commit, milliseconds. */
+const PHASE_MS = 250;
+
+/** Times at which phases of an item started. */
+function starts(small: SmallWorld, name: string): number[] {
+  const times: number[] = [];
+  small.agent.onHandler = (key) => {
+    if (key === `PackInstalled/${name}`) times.push(small.world.nowMs);
+  };
+  return times;
+}
+
+/** How often an item is tried, what is said of it, and when it is gone. */
+export const ITEMS: readonly Scenario[] = [
+  {
+    name: "a refusal that may pass is tried again by the backoff: not sooner, not later, and ever less often",
+    run() {
+      const small = new SmallWorld();
+      small.agent.tenant.busy = true;
+      const times = starts(small, "busy");
+      small.put("busy");
+      small.runFor(20 * MINUTE_MS);
+      let longestMs = 0;
+      for (let at = 1; at < times.length; at++) {
+        const waitedMs = (times[at] ?? 0) - (times[at - 1] ?? 0);
+        const mostMs = Math.min(ITEM_RETRY.capMs, ITEM_RETRY.baseMs * ITEM_RETRY.factor ** (at - 1)) + PHASE_MS;
+        must(
+          waitedMs >= ITEM_RETRY.baseMs / 2 && waitedMs <= Math.max(mostMs, ITEM_RETRY.baseMs / 2 + PHASE_MS),
+          `try ${at + 1} comes ${waitedMs} ms after the one before; at most ${mostMs}`,
+        );
+        longestMs = Math.max(longestMs, waitedMs);
+      }
+      must(times.length > 8 && longestMs > 30_000, `${times.length} tries, at most ${longestMs} ms apart`);
+      small.agent.tenant.busy = false;
+      small.converge(6 * MINUTE_MS);
+    },
+  },
+  {
+    name: "an operator's retry is one more try, also when it was lost on the way, and none on later streams",
+    run() {
+      const small = new SmallWorld();
+      const times = starts(small, "bad");
+      small.put("bad", "verify");
+      small.runFor(MINUTE_MS);
+      must(times.length < 2, `tried ${times.length} times`);
+      small.agent.wire.stuck = "down";
+      small.hub.retry(small.cluster, "PackInstalled", "bad");
+      small.runFor(2_000);
+      small.agent.crash(0);
+      small.runFor(50);
+      small.agent.wire.stuck = undefined;
+      small.runFor(MINUTE_MS);
+      must(times.length === 2, `tried ${times.length} times after a retry that was lost once`);
+      for (let at = 0; at < 3; at++) {
+        small.agent.reset();
+        small.runFor(MINUTE_MS);
+      }
+      must(times.length === 2, `tried ${times.length} times after new streams`);
+    },
+  },
+  {
+    name: "a retry of one digest does not lift the quarantine of the next",
+    run() {
+      const small = new SmallWorld();
+      const times = starts(small, "bad");
+      small.put("bad", "verify");
+      small.runFor(MINUTE_MS);
+      small.agent.wire.stuck = "up"; // the hub does not hear of the next refusal
+      small.put("bad", "verify");
+      small.until("the next digest is refused", 5_000, () => times.length === 2);
+      small.runFor(1_000);
+      small.hub.retry(small.cluster, "PackInstalled", "bad");
+      small.runFor(10_000);
+      must(times.length === 2, "an operator's retry of the former digest lifted the quarantine of this one");
+      small.agent.wire.stuck = undefined;
+      small.converge(MINUTE_MS);
+    },
+  },
+  {
+    name: "an item that is long on its way to health is said to be applied meanwhile",
+    run() {
+      const small = new SmallWorld();
+      small.agent.tenant.healthMs = 10 * MINUTE_MS;
+      small.put("slow");
+      small.until("the hub knows", 2_000, () => small.report("slow")?.level === Level.APPLIED);
+      small.agent.tenant.healthMs = undefined;
+      small.converge(11 * MINUTE_MS);
+    },
+  },
+  {
+    name: "what becomes of an item between Hello and Welcome is reported",
+    run() {
+      const small = new SmallWorld();
+      small.agent.tenant.healthMs = 4_000;
+      small.put("between");
+      small.until("it is applied", 2_000, () => small.report("between")?.level === Level.APPLIED);
+      let dialled = false;
+      small.agent.onDial = () => (dialled = true);
+      small.agent.reset();
+      small.until("the agent dials", 2_000, () => dialled);
+      small.runFor(100);
+      small.agent.wire.slowMs = 3_000;
+      small.converge(15_000);
+      small.agent.wire.slowMs = 0;
+    },
+  },
+  {
+    name: "a tombstone that leaves the index before it is done is done all the same, and then forgotten",
+    run() {
+      const small = new SmallWorld();
+      small.agent.tenant.busy = true;
+      small.state.remove("PackInstalled/first", true);
+      small.renew();
+      small.until(
+        "removal is tried",
+        10_000,
+        () => small.agent.store.items.get("PackInstalled/first")?.nack !== undefined,
+      );
+      small.state.drop("PackInstalled/first");
+      small.renew();
+      small.runFor(5_000);
+      must(small.agent.store.items.has("PackInstalled/first"), "a tombstone was forgotten before it was done");
+      small.agent.tenant.busy = false;
+      small.converge(5 * MINUTE_MS);
+      must(!small.agent.tenant.applied.has("PackInstalled/first"), "a removed item is in force");
+    },
+  },
+  {
+    name: "a tombstone that is done leaves nothing behind when it leaves the index",
+    run() {
+      const small = new SmallWorld();
+      small.state.remove("PackInstalled/first", true);
+      small.renew();
+      small.converge(MINUTE_MS);
+      small.state.drop("PackInstalled/first");
+      small.renew();
+      small.converge(MINUTE_MS);
+      small.agent.crash(0);
+      small.converge(MINUTE_MS);
+      must(small.agent.store.items.size === 0 && small.agent.store.blobs.size === 0, "something of it is left");
+    },
+  },
+  {
+    name: "a digest that was refused for good does not ride with an offer of a new numbering",
+    run() {
+      const small = new SmallWorld();
+      small.put("bad", "verify");
+      small.converge(MINUTE_MS);
+      small.hub.crash(0);
+      small.runFor(30_000);
+      small.state.newEpoch();
+      small.renew(); // HubRules looks at the offer
+      small.converge(2 * MINUTE_MS);
+    },
+  },
+];

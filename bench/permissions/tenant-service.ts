@@ -1,10 +1,8 @@
-import type { UntypedServiceImplementation } from "@grpc/grpc-js";
+import { Server, ServerCredentials, type UntypedServiceImplementation } from "@grpc/grpc-js";
 import { generateKeyPairSync } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Health } from "../../src/api/gen/grpc/health/v1/health_pb.ts";
-import type { GrpcService } from "../../src/api/grpc/service-implementation.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { silentLog } from "../../src/base/log.ts";
 import { systemRandom } from "../../src/base/random.ts";
@@ -17,7 +15,6 @@ import { type SnapshotStore, openSnapshotStore } from "../../src/permissions/sto
 import { CertificateAuthority } from "../../src/trust/ca/certificate-authority.ts";
 import { ed25519Signer, encodeEnvelope } from "../../src/trust/dsse.ts";
 import { KeyRing } from "../../src/trust/keyring/key-ring.ts";
-import { startGrpcServer } from "../../src/trust/tls/grpc-server.ts";
 import { type TlsMaterial, fixedTls } from "../../src/trust/tls/tls-material.ts";
 
 /** A tenant's PermissionService as in production, and beside it a server whose one method does nothing. */
@@ -35,7 +32,8 @@ export interface TenantService {
 /** Path of the method that reads and writes nothing: what gRPC and TLS cost by themselves, without our adapter. */
 export const EMPTY_PATH = "/bench.Empty/Call";
 
-function emptyService(): GrpcService {
+/** The floor: grpc-js as it comes, with its own TLS and nothing of ours around it. */
+async function startEmptyServer(tls: TlsMaterial): Promise<{ readonly port: number; readonly server: Server }> {
   const identity = (bytes: Buffer): Buffer => bytes;
   const definition = {
     call: {
@@ -51,7 +49,15 @@ function emptyService(): GrpcService {
   const implementation: UntypedServiceImplementation = {
     call: (_call: unknown, done: (error: null, reply: Buffer) => void) => done(null, Buffer.alloc(0)),
   };
-  return { descriptor: Health, definition, bind: () => implementation };
+  // Bookkeeping for a debugger that nobody attaches; ours goes without as well.
+  const server = new Server({ "grpc.enable_channelz": 0 });
+  server.addService(definition, implementation);
+  const pair = { private_key: Buffer.from(tls.privateKeyPem), cert_chain: Buffer.from(tls.certificatePem) };
+  const secured = ServerCredentials.createSsl(Buffer.from(tls.caPem), [pair], true);
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync("127.0.0.1:0", secured, (error, bound) => (error === null ? resolve(bound) : reject(error)));
+  });
+  return { port, server };
 }
 
 /** Starts both with a first snapshot; without `audit` nothing is logged. */
@@ -95,13 +101,7 @@ export async function startTenantService(
     random: systemRandom,
     metrics: createPrometheusMetrics(),
   });
-  const empty = await startGrpcServer({
-    ...listen,
-    services: [emptyService()],
-    authenticate: () => ({ ok: true, principal: undefined }),
-    // Its method does not tell the listener of its calls: that would be ours, not gRPC's.
-    limits: { firstCallMs: 3_600_000 },
-  });
+  const empty = await startEmptyServer({ ...issued, caPem: ca.certificatePem });
   return {
     store,
     port: service.port,
@@ -110,7 +110,8 @@ export async function startTenantService(
     sign,
     close: async () => {
       stop.abort();
-      await Promise.all([service.closed, empty.closed, store.closed]);
+      empty.server.forceShutdown();
+      await Promise.all([service.closed, store.closed]);
       await rm(directory, { recursive: true });
     },
   };

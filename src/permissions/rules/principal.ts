@@ -43,9 +43,12 @@ export function principalRefOf(subject: SubjectName): string {
 
 /** Groups that Kubernetes' authenticators add by themselves; the engine adds none unless it is asked (permissions §5.5). */
 export function derivedGroups(user: string): readonly string[] {
-  if (user === "system:anonymous") return ["system:unauthenticated"];
+  if (user === "system:anonymous") return UNAUTHENTICATED;
   const account = parseServiceAccountUser(user);
   return account
     ? ["system:authenticated", "system:serviceaccounts", `system:serviceaccounts:${account.namespace}`]
-    : ["system:authenticated"];
+    : AUTHENTICATED;
 }
+
+const UNAUTHENTICATED: readonly string[] = ["system:unauthenticated"];
+const AUTHENTICATED: readonly string[] = ["system:authenticated"];

@@ -42,8 +42,8 @@ export function isOperator(caller: Principal): boolean {
 /** True when somebody asks about itself with no more groups than it has. */
 export function asksAboutItself(caller: Principal, about: PrincipalContext): boolean {
   if (caller.name !== about.user) return false;
-  const own = new Set([...caller.groups, ...derivedGroups(caller.name)]);
-  return about.groups.every((group) => own.has(group));
+  const derived = derivedGroups(caller.name);
+  return about.groups.every((group) => derived.includes(group) || caller.groups.includes(group));
 }
 
 /** True when the snapshot itself gives the caller the right to ask (permissions §11). `nowMs` is wall time. */

@@ -1,7 +1,7 @@
 import { type Clock, Timestamps } from "../../base/clock.ts";
 import { errorMessage } from "../../base/errors.ts";
 import { ulid } from "../../base/ids.ts";
-import type { JsonObject } from "../../base/json.ts";
+import type { JsonObject, JsonValue } from "../../base/json.ts";
 import type { Log } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
 import type { DecisionCode } from "../decision/decision-code.ts";
@@ -15,6 +15,7 @@ import {
   ruleFor,
 } from "./decision-log-policy.ts";
 import type { AccessRequest } from "../rules/access-request.ts";
+import { FirstSeen } from "./first-seen.ts";
 
 /** Where audit events go; numbering and hash chain are its own. */
 export interface AuditLane {
@@ -72,11 +73,18 @@ export class DecisionAudit {
   #dropped = 0;
   /** How many of the dropped were denies. */
   #deniesDropped = 0;
-  #seen = new Set<string>();
+  readonly #seen = new FirstSeen(MAX_SEEN);
   #seenHour = -1;
+
+  readonly #policy: DecisionLogPolicy;
+  readonly #rules: DecisionLogPolicy["rules"];
+  readonly #sampleRate: number;
 
   constructor(options: DecisionAuditOptions) {
     this.#options = options;
+    this.#policy = options.policy ?? DEFAULT_DECISION_LOG_POLICY;
+    this.#rules = this.#policy.rules;
+    this.#sampleRate = this.#policy.allowSampleRate;
   }
 
   /** Decisions that could not be logged since the last report. */
@@ -85,10 +93,8 @@ export class DecisionAudit {
   }
 
   record(record: DecisionRecord, always = false): void {
-    const policy = this.#options.policy ?? DEFAULT_DECISION_LOG_POLICY;
-    const rule = policy.rules.length === 0 ? undefined : ruleFor(policy, loggedDecision(record));
-    const sampleRate = rule?.allowSampleRate ?? policy.allowSampleRate;
-    if (record.allowed && !always && !this.#isSampled(record, sampleRate)) return;
+    const rule = this.#rules.length === 0 ? undefined : ruleFor(this.#policy, loggedDecision(record));
+    if (record.allowed && !always && !this.#isSampled(record, rule?.allowSampleRate ?? this.#sampleRate)) return;
     if (this.#inFlight >= (record.allowed ? MAX_ALLOWS_IN_FLIGHT : MAX_IN_FLIGHT)) {
       this.#dropped++;
       if (!record.allowed) this.#deniesDropped++;
@@ -99,28 +105,30 @@ export class DecisionAudit {
 
   #send(event: JsonObject): void {
     this.#inFlight++;
-    this.#options.lane
-      .audit(event)
-      .catch((error: unknown) => {
-        this.#dropped++;
-        if (event["decision"] === "deny") this.#deniesDropped++;
-        this.#options.log.warn({ detail: errorMessage(error) }, "an audit event could not be stored");
-      })
-      .finally(() => {
-        this.#inFlight--;
-        this.#reportDropped();
-      });
+    this.#options.lane.audit(event).then(this.#stored, (error: unknown) => {
+      this.#dropped++;
+      if (event["decision"] === "deny") this.#deniesDropped++;
+      this.#options.log.warn({ detail: errorMessage(error) }, "an audit event could not be stored");
+      this.#stored();
+    });
   }
+
+  readonly #stored = (): void => {
+    this.#inFlight--;
+    this.#reportDropped();
+  };
 
   #reportDropped(): void {
     if (this.#dropped === 0 || this.#inFlight > MAX_ALLOWS_IN_FLIGHT / 2) return;
+    const { clock, random } = this.#options;
+    const time = this.#timestamps.text(clock.now());
     const count = this.#dropped;
     const denies = this.#deniesDropped;
     this.#dropped = 0;
     this.#deniesDropped = 0;
     this.#inFlight++;
     this.#options.lane
-      .audit({ ...this.#head("authz.dropped"), decision: "system", count, denies })
+      .audit({ eventId: ulid(clock, random), time, action: "authz.dropped", decision: "system", count, denies })
       .catch((error: unknown) => {
         this.#dropped += count;
         this.#deniesDropped += denies;
@@ -139,29 +147,21 @@ export class DecisionAudit {
       this.#seenHour = hour;
       this.#seen.clear();
     }
-    if (this.#seen.size >= MAX_SEEN) return false;
-    const { request } = record;
-    const what =
-      request === undefined
-        ? ""
-        : request.form === "path"
-          ? request.path
-          : `${request.apiGroup}/${request.resource}/${request.subresource}`;
-    const key = `${record.principal}\0${request?.verb ?? record.query}\0${what}`;
-    if (this.#seen.has(key)) return false;
-    this.#seen.add(key);
-    return true;
-  }
-
-  #head(action: string): JsonObject {
-    const { clock, random } = this.#options;
-    return { eventId: ulid(clock, random), time: this.#timestamps.text(clock.now()), action };
+    const { principal, request, query } = record;
+    if (request === undefined) return this.#seen.add(principal, query, "", "");
+    if (request.form === "path") return this.#seen.add(principal, request.verb, "", request.path);
+    const { verb, apiGroup, resource, subresource } = request;
+    return this.#seen.add(principal, verb, apiGroup, combinedResource(resource, subresource));
   }
 
   #eventOf(record: DecisionRecord): JsonObject {
-    const { request } = record;
-    return {
-      ...this.#head("authz.decision"),
+    const { clock, random } = this.#options;
+    const { request, requestId } = record;
+    // One shape, filled in: a decision is logged about as often as it is made.
+    const event: Record<string, JsonValue> = {
+      eventId: ulid(clock, random),
+      time: this.#timestamps.text(clock.now()),
+      action: "authz.decision",
       subject: record.principal,
       caller: record.caller,
       query: record.query,
@@ -170,10 +170,13 @@ export class DecisionAudit {
       decisionId: record.decisionId,
       snapshotVersion: record.snapshotVersion,
       matchedPolicy: record.matchedPolicy,
-      ...(record.requestId !== "" && { requestId: record.requestId }),
-      ...(request !== undefined && { verb: request.verb, resource: resourceText(request) }),
-      ...(request?.form === "resource" && request.namespace !== "" && { namespace: request.namespace }),
     };
+    if (requestId !== "") event["requestId"] = requestId;
+    if (request === undefined) return event;
+    event["verb"] = request.verb;
+    event["resource"] = resourceText(request);
+    if (request.form === "resource" && request.namespace !== "") event["namespace"] = request.namespace;
+    return event;
   }
 }
 

@@ -5,10 +5,10 @@ import type { Freshness } from "../store/freshness.ts";
 /** Counter of answers, by code and freshness. */
 const CHECKS_TOTAL = "permission_checks_total";
 
-/**
- * Counts answers and hands them to the metrics once per turn of the event loop: finding a labelled series costs more than a decision,
- * and a turn under load answers many questions.
- */
+/** Time for which counts are gathered, milliseconds: far less than anybody looks at metrics. */
+const GATHER_MS = 200;
+
+/** Counts answers and hands them to the metrics now and then: finding a labelled series costs more than a decision. */
 export class DecisionCounts {
   readonly #metrics: Metrics;
   /** By freshness, then by code; both are closed lists. */
@@ -28,7 +28,7 @@ export class DecisionCounts {
     byCode.set(code, (byCode.get(code) ?? 0) + 1);
     if (this.#scheduled) return;
     this.#scheduled = true;
-    setImmediate(() => this.#flush());
+    setTimeout(() => this.#flush(), GATHER_MS).unref();
   }
 
   #flush(): void {

@@ -7,9 +7,11 @@ import {
   PlanAccessResponse_Plan,
 } from "../../api/gen/ontai/security/v1alpha1/permission_pb.ts";
 import { clusterOfNamespace } from "../../api/names.ts";
-import type { ServiceHandlers } from "../../api/grpc/service-implementation.ts";
+import type { CallContext, ServiceHandlers } from "../../api/grpc/service-implementation.ts";
 import { nextTurn } from "../../base/next-turn.ts";
 import type { Decision } from "../decision/check.ts";
+import type { PrincipalContext } from "../decision/principal-context.ts";
+import type { AccessRequest } from "../rules/access-request.ts";
 import { explain } from "../decision/explain.ts";
 import { planAccess } from "../decision/plan-access.ts";
 import type { SnapshotBinding, SnapshotCeilings } from "../snapshot/content.ts";
@@ -38,15 +40,11 @@ export function decisionHandlers(
       const about = principalContextOf(message, violations);
       const request = accessRequestOf(message, violations);
       const question = { query: "check", about, common: message, method: "CheckPermission" } as const;
-      const answer = (gate: Gate) => {
-        const decision = questions.decide(gate, about, request);
-        const { principal, requestId } = message;
-        const { allowed, code } = decision;
-        questions.record(context, gate, { query: "check", principal, requestId, request, allowed, code });
-        return { ...wireDecision(decision), meta: gate.meta };
-      };
       const gate = questions.open(context, question, violations);
-      return gate instanceof Promise ? gate.then(answer) : answer(gate);
+      const { requestId } = message;
+      return gate instanceof Promise
+        ? gate.then((opened) => answerCheck(questions, context, opened, about, request, requestId))
+        : answerCheck(questions, context, gate, about, request, requestId);
     },
 
     async batchCheckPermission(message: BatchCheckPermissionRequest, context) {
@@ -63,7 +61,9 @@ export function decisionHandlers(
         const decision = questions.decide(own ? ownGate : gate, about, request);
         const { allowed, code } = decision;
         questions.record(context, gate, { query: "check", principal: about.user, requestId, request, allowed, code });
-        results.push({ correlationId, ...wireDecision(decision) });
+        const { reason } = decision;
+        const conditionalNames = namesMessage(decision.conditionalNames);
+        results.push({ correlationId, allowed, reason, code: codeMessage(code), conditionalNames });
         // One batch must not hold up everybody else; all of it rests on the gate's snapshot all the same.
         if (i % BATCH_SLICE === BATCH_SLICE - 1) await nextTurn();
       }
@@ -161,13 +161,27 @@ function readBatch(message: BatchCheckPermissionRequest, violations: FieldViolat
   return read;
 }
 
-function wireDecision(decision: Decision) {
-  return {
-    allowed: decision.allowed,
-    reason: decision.reason,
-    code: codeMessage(decision.code),
-    conditionalNames: decision.conditionalNames.length === 0 ? NO_NAMES : [...decision.conditionalNames],
-  };
+/** One check behind its gate: decided, logged and answered. */
+function answerCheck(
+  questions: QuestionGate,
+  context: CallContext,
+  gate: Gate,
+  about: PrincipalContext,
+  request: AccessRequest,
+  requestId: string,
+) {
+  const { allowed, code, reason, conditionalNames } = questions.decide(gate, about, request);
+  questions.record(context, gate, { query: "check", principal: about.user, requestId, request, allowed, code });
+  const names = namesMessage(conditionalNames);
+  return { allowed, reason, code: codeMessage(code), conditionalNames: names, meta: gate.meta };
+}
+
+function wireDecision({ allowed, reason, code, conditionalNames }: Decision) {
+  return { allowed, reason, code: codeMessage(code), conditionalNames: namesMessage(conditionalNames) };
+}
+
+function namesMessage(names: readonly string[]): string[] {
+  return names.length === 0 ? NO_NAMES : [...names];
 }
 
 /** Never written to. */

@@ -3,12 +3,10 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
   BindingScope,
   DecisionCode,
-  Freshness,
   NearMiss_Dimension,
   type NearMissSchema,
   type MatchedRuleSchema,
   type PermissionRuleSchema,
-  type ResponseMetaSchema,
   SubjectKind,
   type WhoCanDoSubjectSchema,
 } from "../../api/gen/ontai/security/v1alpha1/permission_pb.ts";
@@ -19,7 +17,6 @@ import type { SubjectKind as Kind } from "../rules/principal.ts";
 import { principalRefOf } from "../rules/principal.ts";
 import type { Scope } from "../rules/scope.ts";
 import type { SnapshotSubject } from "../snapshot/content.ts";
-import type { ActiveSnapshot, SnapshotState } from "../store/active-snapshot.ts";
 
 /** From the engine's words to those of the published messages. */
 
@@ -42,30 +39,6 @@ export function subjectKindsOf(kinds: readonly SubjectKind[]): readonly Kind[] {
 /** Scope on the wire. */
 export function scopeMessage(scope: Scope): BindingScope {
   return scope === "cluster" ? BindingScope.CLUSTER : BindingScope.NAMESPACED;
-}
-
-/** `meta` of an answer (permissions §11.1). */
-export function metaMessage(
-  snapshot: ActiveSnapshot | undefined,
-  state: SnapshotState,
-  decisionId: string,
-): MessageInitShape<typeof ResponseMetaSchema> {
-  const common = {
-    freshness: Freshness[state.freshness],
-    ageSeconds: BigInt(Math.floor(state.ageMs / 1000)),
-    decisionId,
-    insecure: false,
-  };
-  if (snapshot === undefined) return common;
-  const { statement } = snapshot;
-  return {
-    ...common,
-    snapshotVersion: statement.version,
-    epoch: BigInt(statement.epoch),
-    sequence: BigInt(statement.sequence),
-    contentHash: statement.contentHash,
-    consistencyToken: snapshot.consistencyToken,
-  };
 }
 
 function subjectMessage(subject: SnapshotSubject) {

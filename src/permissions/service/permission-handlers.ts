@@ -13,7 +13,6 @@ import { type GrpcService, type ServiceHandlers, implementService } from "../../
 import { ulid } from "../../base/ids.ts";
 import { decisionHandlers } from "./decision-handlers.ts";
 import { listHandlers } from "./list-handlers.ts";
-import { metaMessage } from "./messages.ts";
 import { QuestionGate, type QuestionParts } from "./question-gate.ts";
 import { watchSnapshot } from "./watch-snapshot.ts";
 
@@ -47,7 +46,7 @@ export function permissionMethods(parts: QuestionParts): PermissionMethods {
       const rejection = state.lastRejection;
       return {
         cluster: store.cluster,
-        meta: metaMessage(current, state, ulid(clock, random)),
+        meta: questions.metas.of(current, state, ulid(clock, random)),
         degraded: state.degraded,
         degradedReason: state.degraded ? (rejection?.code ?? "") : "",
         ...(rejection !== undefined && {

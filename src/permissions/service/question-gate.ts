@@ -16,7 +16,7 @@ import { requirementOf, waitFor } from "./consistency.ts";
 import type { DecisionAudit } from "./decision-audit.ts";
 import { DecisionCounts } from "./decision-counts.ts";
 import type { FieldViolations } from "./field-violations.ts";
-import { metaMessage } from "./messages.ts";
+import { type AnswerMeta, AnswerMetas } from "./answer-meta.ts";
 
 /** What every handler works with. */
 export interface QuestionParts {
@@ -30,7 +30,7 @@ export interface QuestionParts {
 /** A question that can be answered, or the code for why not. */
 export interface Gate {
   readonly decisionId: string;
-  readonly meta: ReturnType<typeof metaMessage>;
+  readonly meta: AnswerMeta;
   /** Set when there is an answer. */
   readonly snapshot: ActiveSnapshot | undefined;
   /** Of the store when the gate was passed. */
@@ -88,7 +88,8 @@ const TOO_OLD: Refusal = { code: "SNAPSHOT_TOO_OLD", reason: "no snapshot as new
 /** Decides, in the order of permissions §11, whether a question is answered at all; and logs what was answered. */
 export class QuestionGate {
   readonly parts: QuestionParts;
-
+  /** `meta` of every answer. */
+  readonly metas = new AnswerMetas();
   readonly #counts: DecisionCounts;
 
   constructor(parts: QuestionParts) {
@@ -122,7 +123,7 @@ export class QuestionGate {
     const decisionId = ulid(clock, this.parts.random);
     return {
       decisionId,
-      meta: metaMessage(store.current, state, decisionId),
+      meta: this.metas.of(store.current, state, decisionId),
       snapshot: store.current,
       freshness: state.freshness,
       refusal: refusal ?? (met ? undefined : TOO_OLD),
@@ -132,8 +133,10 @@ export class QuestionGate {
   /** One decision behind its gate. */
   decide(gate: Gate, about: PrincipalContext, request: AccessRequest): Decision {
     const refusal = gate.refusal ?? (gate.snapshot === undefined ? NOT_LOADED : undefined);
-    if (refusal !== undefined || gate.snapshot === undefined)
-      return { allowed: false, ...(refusal ?? NOT_LOADED), conditionalNames: [] };
+    if (refusal !== undefined || gate.snapshot === undefined) {
+      const { code, reason } = refusal ?? NOT_LOADED;
+      return { allowed: false, code, reason, conditionalNames: [] };
+    }
     return check(gate.snapshot.index, about, request, this.parts.clock.now());
   }
 

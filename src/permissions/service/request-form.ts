@@ -58,5 +58,7 @@ export function principalContextOf(fields: PrincipalFields, violations: FieldVio
   violations.text("principal", user, REQUIRED);
   violations.groups(groups);
   if (fields.deriveGroups === false) return { user, groups };
-  return { user, groups: [...new Set([...groups, ...derivedGroups(user)])] };
+  const derived = derivedGroups(user);
+  if (groups.length === 0) return { user, groups: derived };
+  return { user, groups: [...groups, ...derived.filter((group) => !groups.includes(group))] };
 }

@@ -10,7 +10,7 @@ import type { Random } from "../../base/random.ts";
 import type { ActiveSnapshot } from "../store/active-snapshot.ts";
 import type { SnapshotStore } from "../store/snapshot-store.ts";
 import { hasQueryRight, isOperator } from "./caller.ts";
-import { metaMessage } from "./messages.ts";
+import { AnswerMetas } from "./answer-meta.ts";
 import { type SnapshotChanges, snapshotChanges } from "./snapshot-changes.ts";
 
 /** What a watch needs. */
@@ -32,6 +32,7 @@ export async function* watchSnapshot(
   parts: WatchSnapshotParts,
 ): AsyncGenerator<Message> {
   const { store, clock, random } = parts;
+  const metas = new AnswerMetas();
   let wake = (): void => {};
   const stop = store.subscribe(() => wake());
   const onAbort = (): void => wake();
@@ -41,7 +42,7 @@ export async function* watchSnapshot(
     while (!context.signal.aborted) {
       const state = store.state();
       const snapshot = store.current;
-      const meta = metaMessage(snapshot, state, ulid(clock, random));
+      const meta = metas.of(snapshot, state, ulid(clock, random));
       const first = sent === undefined;
       const known = first && request.lastToken !== "" && request.lastToken === meta.consistencyToken;
       const same = sent?.snapshot?.statement.version === snapshot?.statement.version;

@@ -146,10 +146,14 @@ class DurableSnapshotStore implements SnapshotStore {
 
   state(): SnapshotState {
     const { current } = this;
-    const rest = { degraded: this.#degraded, lastRejection: this.#lastRejection };
-    if (current === undefined) return { freshness: this.#revoked ? "REVOKED" : "NOT_READY", ageMs: 0, ...rest };
-    const ageMs = this.#ageOf(current);
-    return { freshness: freshnessAt(ageMs, current.index.content), ageMs, ...rest };
+    const ageMs = current === undefined ? 0 : this.#ageOf(current);
+    const none = this.#revoked ? "REVOKED" : "NOT_READY";
+    return {
+      freshness: current === undefined ? none : freshnessAt(ageMs, current.index.content),
+      ageMs,
+      degraded: this.#degraded,
+      lastRejection: this.#lastRejection,
+    };
   }
 
   subscribe(listener: (event: SnapshotStoreEvent) => void): () => void {

@@ -2,6 +2,7 @@ import { type Metadata, Server, ServerCredentials } from "@grpc/grpc-js";
 import type { X509Certificate } from "node:crypto";
 import type { Principal } from "../../api/grpc/principal.ts";
 import type { GrpcService } from "../../api/grpc/service-implementation.ts";
+import { promptStatus } from "../../api/grpc/prompt-status.ts";
 import { GrpcStatusError, Status } from "../../api/grpc/status-error.ts";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
@@ -67,6 +68,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     "grpc.max_send_message_length": limits.maxMessageBytes,
     "grpc.max_concurrent_streams": limits.maxConcurrentCalls,
     "grpc-node.max_session_memory": SESSION_MEMORY_MIB,
+    interceptors: [promptStatus],
   });
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const transport = new AbortController();

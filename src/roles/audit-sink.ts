@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { SeamError } from "../base/errors.ts";
 import type { AuditSinkState } from "../federation/audit/hub-audit-sink.ts";
@@ -37,6 +38,12 @@ export function auditSinkSettings(env: Environment): AuditSinkSettings {
     expected: "must be set: where audit events are stored",
     remedy: "set AUDIT_SINK_DIR to a folder, or AUDIT_SINK_URL to a PostgreSQL database (docs/configuration.md)",
   });
+}
+
+/** Folder of this process's own audit log: beside the sink when that is a folder, or `WAL_PATH`. */
+export function ownAuditDirectory(env: Environment): string {
+  const sink = env["AUDIT_SINK_DIR"];
+  return env["WAL_PATH"] || (sink ? join(sink, "own") : "/var/lib/conductor/federation-wal");
 }
 
 function filesOf(env: Environment): PostgresFiles {

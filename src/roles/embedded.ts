@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CustomResourceDefinition, Namespace } from "../api/builtin.ts";
 import { loadCrds } from "../api/kinds/crds.ts";
+import { aborted } from "../base/aborted.ts";
 import { invariant } from "../base/assert.ts";
 import { isJsonObject } from "../base/json.ts";
 import { NAMESPACES } from "../api/names.ts";
@@ -16,7 +17,6 @@ import { serveCluster } from "../cluster/serve/serve-cluster.ts";
 import type { AgentOptions } from "./agent-options.ts";
 import type { ClosingOrder } from "./closing.ts";
 import { listenAddress, required } from "./environment.ts";
-import { aborted } from "./leading.ts";
 
 /** Programs that Jobs of an embedded cluster run without containers: one entry for each subcommand of ours that is made for it. */
 const JOB_PROGRAMS: readonly RunnerProgram[] = [];

@@ -1,3 +1,4 @@
+import { aborted } from "../base/aborted.ts";
 import { errorMessage } from "../base/errors.ts";
 import {
   type LeaderElection,
@@ -74,12 +75,4 @@ export function isFenced(election: LeaderElection): boolean {
     if (error instanceof NotLeading) return false;
     throw error;
   }
-}
-
-/** Resolves when `signal` has aborted. */
-export function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

@@ -1,8 +1,10 @@
 import { hostname } from "node:os";
+import { aborted } from "../base/aborted.ts";
 import { ItemReport_Level } from "../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
 import { NAMESPACES } from "../api/names.ts";
 import type { LeaderElection } from "../controller/lease.ts";
 import { DEFAULT_RETENTION_DAYS, startAuditRetention } from "../federation/audit/audit-retention.ts";
+import { openOwnAuditLog } from "../federation/audit/own-audit-log.ts";
 import { openAuditSink } from "../federation/audit/open-audit-sink.ts";
 import { startDesiredStates } from "../federation/hub/desired-states/desired-states.ts";
 import { hubDrift } from "../federation/hub/drift/hub-drift.ts";
@@ -26,12 +28,12 @@ import { DEFAULT_FRESHNESS_WINDOW_SECONDS, DEFAULT_MAX_OFFLINE_SECONDS } from ".
 import { startKeyRingDirectory } from "../trust/keyring/key-ring-directory.ts";
 import { loadSigner } from "../trust/keyring/signing-key.ts";
 import { watchTlsFiles } from "../trust/tls/tls-material.ts";
-import { auditSinkReadiness, auditSinkSettings } from "./audit-sink.ts";
+import { auditSinkReadiness, auditSinkSettings, ownAuditDirectory } from "./audit-sink.ts";
 import type { AgentOptions, RunningAgent } from "./agent-options.ts";
 import { ClosingOrder } from "./closing.ts";
 import { openOwnCluster } from "./embedded.ts";
 import { type Environment, list, listenAddress, positiveNumber, required } from "./environment.ts";
-import { aborted, isFenced, startLeading } from "./leading.ts";
+import { isFenced, startLeading } from "./leading.ts";
 import { joinReplicas } from "./join-replicas.ts";
 import { replicaPeers } from "./replica-peers.ts";
 import { startOperators } from "./operators.ts";
@@ -85,6 +87,20 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
   const audit = await openAuditSink(auditSinkSettings(env), clock);
   for (const warning of audit.warnings) log.warn({ component: "audit-sink" }, warning);
   closing.add(closeWith(data, () => audit.close()));
+  // What this process records of itself; stops before the sink, and after everything that records.
+  const recording = closing.stage("own audit log");
+  const trail = await openOwnAuditLog({
+    cluster: clusterId,
+    directory: ownAuditDirectory(env),
+    sink: audit,
+    clock,
+    random,
+    log,
+    metrics,
+    signal: recording,
+  });
+  closing.add(trail.closed);
+  const working = closing.stage("caches");
   const retentionDays = positiveNumber(env, "AUDIT_RETENTION_DAYS", DEFAULT_RETENTION_DAYS);
   const replica = env["POD_NAME"] ?? hostname();
   // The hub and the election come later; until then nobody is connected and nobody leads.
@@ -96,14 +112,14 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     auditSink: audit.shared ?? `sqlite of ${replica}`,
     sessions: () => later.view?.connected ?? 0,
     metrics,
-    signal: data,
+    signal: working,
   });
   const { membership, replicas } = joined;
   const [desired, directory, ownership, revocations] = await Promise.all([
-    startDesiredStates({ ...parts, packs, keys, metrics, signal: data }),
-    startTenantDirectory({ ...parts, signal: data }),
-    startSessionOwnership({ ...parts, owner: membership, metrics, signal: data }),
-    startRevocationOutbox({ ...parts, signer, signal: data }),
+    startDesiredStates({ ...parts, packs, keys, metrics, signal: working }),
+    startTenantDirectory({ ...parts, signal: working }),
+    startSessionOwnership({ ...parts, owner: membership, metrics, signal: working }),
+    startRevocationOutbox({ ...parts, signer, trail, signal: working }),
   ]);
   for (const part of [membership, replicas, desired, directory, ownership, revocations]) closing.add(part.closed);
   /** The living replica that owns a session, when it is another one. */
@@ -115,12 +131,12 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     ...parts,
     degraded: (tenant) => later.view?.agent(tenant)?.connected !== true && carriedElsewhere(tenant) === undefined,
     leads: () => later.election !== undefined && isFenced(later.election),
-    signal: data,
+    signal: working,
   });
   closing.add(drift.closed);
   const facts = createHubFactStore({ ...parts, drift: (tenant, report, fence) => drift.report(tenant, report, fence) });
 
-  closing.add(startAuditRetention({ sink: audit, retentionDays, clock, random, log, signal: data }).closed);
+  closing.add(startAuditRetention({ sink: audit, retentionDays, trail, clock, random, log, signal: working }).closed);
 
   const serving = closing.stage("hub");
   const federation = listenAddress(env, "FEDERATION_PORT", ":9443");
@@ -179,6 +195,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
         }),
         startSnapshotSigning({
           ...own,
+          trail,
           managementCluster: clusterId,
           freshnessWindowSeconds: positiveNumber(
             env,

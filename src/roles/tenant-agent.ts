@@ -2,8 +2,11 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { CapabilitySchema } from "../api/gen/conductor/federation/v1alpha1/facts_pb.ts";
+import type { AuditTrail } from "../api/audit-record.ts";
 import { SeamError } from "../base/errors.ts";
 import { startEventRecorder } from "../controller/events.ts";
+import { startAuditTrail } from "../federation/audit/audit-trail.ts";
+import { auditedHandler } from "../federation/spoke/items/audited-handler.ts";
 import { HeldPacks } from "../federation/spoke/items/pack/held-packs.ts";
 import { GovernanceHandler } from "../federation/spoke/items/governance/governance-handler.ts";
 import { openGovernanceMirror } from "../federation/spoke/items/governance/governance-mirror.ts";
@@ -77,6 +80,8 @@ export async function startTenantAgent(options: TenantAgentOptions, closing: Clo
 
   const storeDirectory = env["WAL_PATH"] || "/var/lib/conductor/federation-wal";
   const agent = closing.stage("agent");
+  const trail = startAuditTrail({ lane: facts, clock, random, log, metrics, signal: agent });
+  closing.add(trail.closed);
   const packs: TenantPackParts = {
     clusterId,
     cluster,
@@ -84,14 +89,14 @@ export async function startTenantAgent(options: TenantAgentOptions, closing: Clo
     floors: await FloorFile.open(join(storeDirectory, "pack-floors.json")),
     facts,
     held: new HeldPacks(await openOciLayout(join(storeDirectory, "packs"), clock)),
-    receipts: new PackReceipts({ cluster, clusterId, clock }),
+    receipts: new PackReceipts({ cluster, clusterId, clock, trail }),
     attempts: new PackAttempts(),
     clock,
     random,
     log,
   };
   const packHandler = new PackHandler(packs);
-  const snapshots = { clusterId, cluster, store, facts, surface: new SurfaceFacts(), clock, log };
+  const snapshots = { clusterId, cluster, store, facts, trail, surface: new SurfaceFacts(), clock, log };
   const snapshotHandler = new SnapshotHandler(snapshots);
   const rbac = startTenantRbac({ ...snapshots, materialise: materialises(options), random, signal: agent });
   closing.add(rbac.closed);
@@ -100,13 +105,13 @@ export async function startTenantAgent(options: TenantAgentOptions, closing: Clo
   closing.add(watchSnapshotStore({ ...snapshots, events, signal: agent }).closed);
   const drift = await startPackDrift({ ...packs, signal: agent });
   closing.add(drift.closed);
-  const revocations = startTenantRevocations({ packs, snapshots: snapshotHandler, signal: agent });
+  const revocations = startTenantRevocations({ packs, snapshots: snapshotHandler, trail, signal: agent });
   closing.add(revocations.closed);
   const mirror = await openGovernanceMirror({
     clusterId,
     cluster,
     path: join(storeDirectory, "governance.json"),
-    facts,
+    trail,
     clock,
     random,
     log,
@@ -137,13 +142,14 @@ export async function startTenantAgent(options: TenantAgentOptions, closing: Clo
     store: { directory: storeDirectory, ...auditCap(options) },
     keys,
     trustedKeyIds: keyRing.ring.keyIds,
+    // Refusals of snapshots are told by their handler, which knows more of them.
     handlers: [
-      packHandler,
-      new CorrectionHandler(packs, packHandler),
+      auditedHandler(packHandler, trail),
+      auditedHandler(new CorrectionHandler(packs, packHandler), trail),
       snapshotHandler,
-      new GovernanceHandler({ keys, floors: packs.floors, mirror }),
+      auditedHandler(new GovernanceHandler({ keys, floors: packs.floors, mirror }), trail),
     ],
-    events: spokeEvents(packs, revocations, status),
+    events: spokeEvents(packs, revocations, status, refusedIndexes(clusterId, trail)),
     clock,
     random,
     log,
@@ -276,12 +282,32 @@ function spokeEvents(
   packs: TenantPackParts,
   revocations: Pick<SpokeEvents, "revoke" | "enforceFloors">,
   status: LocalStatus,
+  indexRefused: NonNullable<SpokeEvents["indexRefused"]>,
 ): SpokeEvents {
   return {
+    indexRefused,
     driftUpdate: new DriftFeedback(packs).update,
     revoke: revocations.revoke,
     enforceFloors: revocations.enforceFloors,
     indexFreshness: () => {},
     channel: ({ connected, reason }) => status.channel({ connected, reason }),
+  };
+}
+
+/** The audit log hears of a refused index once, however often the hub offers it. */
+function refusedIndexes(clusterId: string, trail: AuditTrail): NonNullable<SpokeEvents["indexRefused"]> {
+  let last = "";
+  return ({ sequence, code }) => {
+    const now = `${sequence} ${code}`;
+    if (now === last) return;
+    last = now;
+    void trail.record({
+      action: "signature.rejected",
+      decision: "deny",
+      subject: `cluster:${clusterId}`,
+      resource: "federation index",
+      code,
+      details: { sequence },
+    });
   };
 }

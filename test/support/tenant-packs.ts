@@ -1,3 +1,4 @@
+import { RememberingTrail } from "./remembering-trail.ts";
 import { generateKeyPairSync } from "node:crypto";
 import { join } from "node:path";
 import { systemClock } from "../../src/base/clock.ts";
@@ -60,13 +61,16 @@ export class RecordingFacts implements FactOutbox {
 export class TenantPacksRig {
   readonly parts: TenantPackParts;
   readonly facts = new RecordingFacts();
+  /** What the tenant's audit log hears of its packs. */
+  readonly trail: RememberingTrail;
   readonly packs: PackHandler;
   readonly corrections: CorrectionHandler;
   readonly #blobs = new Map<string, Uint8Array>();
   readonly #signer: Signer;
   readonly #signal: AbortSignal;
 
-  private constructor(parts: TenantPackParts, signer: Signer, signal: AbortSignal) {
+  private constructor(parts: TenantPackParts, signer: Signer, signal: AbortSignal, trail: RememberingTrail) {
+    this.trail = trail;
     this.#signal = signal;
     this.parts = { ...parts, facts: this.facts };
     this.#signer = signer;
@@ -77,6 +81,7 @@ export class TenantPacksRig {
   static async open(tenant: TestTenantCluster): Promise<TenantPacksRig> {
     const { privateKey, publicKey } = generateKeyPairSync("ed25519");
     const signer = ed25519Signer(privateKey);
+    const trail = new RememberingTrail();
     const parts: TenantPackParts = {
       clusterId: TENANT,
       cluster: tenant.cluster,
@@ -84,13 +89,13 @@ export class TenantPacksRig {
       floors: await FloorFile.open(join(tenant.directory, "floors.json")),
       facts: new RecordingFacts(),
       held: new HeldPacks(await openOciLayout(join(tenant.directory, "packs"))),
-      receipts: new PackReceipts({ cluster: tenant.cluster, clusterId: TENANT, clock: systemClock }),
+      receipts: new PackReceipts({ cluster: tenant.cluster, clusterId: TENANT, clock: systemClock, trail }),
       attempts: new PackAttempts(),
       clock: systemClock,
       random: systemRandom,
       log: silentLog,
     };
-    return new TenantPacksRig(parts, signer, tenant.signal);
+    return new TenantPacksRig(parts, signer, tenant.signal, trail);
   }
 
   /** The same tenant after a restart: everything from disk. */
@@ -99,10 +104,10 @@ export class TenantPacksRig {
       ...this.parts,
       floors: await FloorFile.open(join(tenant.directory, "floors.json")),
       held: new HeldPacks(await openOciLayout(join(tenant.directory, "packs"))),
-      receipts: new PackReceipts({ cluster: tenant.cluster, clusterId: TENANT, clock: systemClock }),
+      receipts: new PackReceipts({ cluster: tenant.cluster, clusterId: TENANT, clock: systemClock, trail: this.trail }),
       attempts: new PackAttempts(),
     };
-    const rig = new TenantPacksRig(parts, this.#signer, this.#signal);
+    const rig = new TenantPacksRig(parts, this.#signer, this.#signal, this.trail);
     for (const [digest, bytes] of this.#blobs) rig.#blobs.set(digest, bytes);
     return rig;
   }

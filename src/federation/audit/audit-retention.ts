@@ -1,4 +1,5 @@
-import type { Clock } from "../../base/clock.ts";
+import { type AuditTrail, silentTrail } from "../../api/audit-record.ts";
+import { type Clock, rfc3339 } from "../../base/clock.ts";
 import { errorMessage } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
@@ -15,6 +16,8 @@ const DAY_MS = 86_400_000;
 export interface AuditRetentionOptions {
   readonly sink: Pick<HubAuditSink, "retain">;
   readonly retentionDays: number;
+  /** The hub's own audit log, which says that something was removed; absent: nothing is recorded. */
+  readonly trail?: AuditTrail;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -23,12 +26,22 @@ export interface AuditRetentionOptions {
 
 /** Removes what is too old now and then every hour. `closed` resolves after the signal has aborted. */
 export function startAuditRetention(options: AuditRetentionOptions): { readonly closed: Promise<void> } {
-  const { sink, retentionDays, clock, random, log, signal } = options;
+  const { sink, retentionDays, trail = silentTrail, clock, random, log, signal } = options;
   const run = async (): Promise<void> => {
     while (!signal.aborted) {
       try {
-        const removed = await sink.retain(clock.now() - retentionDays * DAY_MS, signal);
-        if (removed > 0) log.info({ removed, retentionDays }, "audit events removed by age");
+        const beforeMs = clock.now() - retentionDays * DAY_MS;
+        const removed = await sink.retain(beforeMs, signal);
+        if (removed > 0) {
+          log.info({ removed, retentionDays }, "audit events removed by age");
+          await trail.record({
+            action: "audit.removed",
+            decision: "system",
+            subject: "retention",
+            resource: "audit log",
+            details: { removed, retentionDays, before: rfc3339(beforeMs) },
+          });
+        }
         await clock.sleep(jittered(random, INTERVAL_MS), signal);
       } catch (error) {
         if (signal.aborted) return;

@@ -46,6 +46,8 @@ export interface Outbox {
 export interface OutboxOptions extends Omit<OutboxStoreOptions, "path" | "storeId" | "auditEpoch"> {
   /** Folder of the store; created with mode 0700. */
   readonly directory: string;
+  /** Used when the store is created: epoch of the audit numbering; default Unix seconds. */
+  readonly auditEpoch?: bigint;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -61,9 +63,10 @@ const MAX_WAITING = 100_000;
  * @throws SeamError `StoreNewer`, `StoreLocked`, `StoreUnwritable`, `StoreFull` or `StoreCorrupt`
  */
 export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
-  const { directory, clock, random, ...rest } = options;
+  const { directory, clock, random, auditEpoch, ...rest } = options;
   const path = join(directory, OUTBOX_FILE);
-  const data: OutboxStoreOptions = { ...rest, path, ...identity(clock, random) };
+  const own = auditEpoch === undefined ? {} : { auditEpoch };
+  const data: OutboxStoreOptions = { ...rest, path, ...identity(clock, random), ...own };
   const worker = new Worker(new URL(`./outbox-worker${extname(import.meta.url)}`, import.meta.url), {
     workerData: data,
     name: "outbox",

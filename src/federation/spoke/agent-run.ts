@@ -216,8 +216,10 @@ export class AgentRun {
           this.#log.warn({ sequence: String(sequence), code }, "the hub refused an audit event");
         return;
       case "IndexJudged":
-        if (!effect.accepted)
+        if (!effect.accepted) {
           this.#metrics.count("verify_failures_total", { kind: "federation-index", reason: effect.code });
+          this.#options.events.indexRefused?.({ sequence: effect.sequence, code: effect.code });
+        }
         this.#log.info({ accepted: effect.accepted, sequence: effect.sequence, code: effect.code }, "index judged");
         return;
       case "ChannelChanged": {

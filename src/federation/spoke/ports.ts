@@ -73,6 +73,8 @@ export interface SpokeEvents {
   revoke(revocation: RevocationBody): Promise<{ readonly applied: boolean; readonly detail: string }>;
   /** Floors of the index in force: as {@link revoke}, for all of them; raising one again does nothing. A rejection is tried again. */
   enforceFloors(floors: readonly IndexRevocation[]): Promise<void>;
+  /** An index was refused: it is not trusted, or not understood. */
+  indexRefused?(refusal: { readonly sequence: number; readonly code: string }): void;
   /** The index in force ran out, or a newer one took its place. */
   indexFreshness(state: { readonly expired: boolean; readonly expiresAt: string }): void;
   /** The channel became usable or degraded. */

@@ -1,5 +1,6 @@
 import { CustomResourceDefinition, type CustomResourceDefinitionObject } from "../../api/builtin.ts";
-import type { ConditionUpdate } from "../../api/conditions.ts";
+import { type AuditTrail, auditObject } from "../../api/audit-record.ts";
+import { type ConditionUpdate, findCondition } from "../../api/conditions.ts";
 import { Guardian } from "../../api/kinds/guardian.ts";
 import { PermissionSet } from "../../api/kinds/permission-set.ts";
 import { ANNOTATIONS, FIELD_MANAGERS, GUARDIAN_NAME, NAMESPACES, PERMISSION_LAYERS } from "../../api/names.ts";
@@ -28,6 +29,7 @@ export interface GuardianParts {
   readonly view: () => PermissionView | undefined;
   /** Fencing check before leader-only writes (R-3.3). @throws NotLeading */
   readonly assertFenced: () => void;
+  readonly trail: AuditTrail;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -86,7 +88,7 @@ export function startGuardian(parts: GuardianParts): GuardianKeeper {
 }
 
 async function reconcile(
-  { cluster, sets, view: viewNow, assertFenced, clock, log }: GuardianParts,
+  { cluster, sets, view: viewNow, assertFenced, trail, clock, log }: GuardianParts,
   guardians: Informer<Guardian>,
   crds: Informer<CustomResourceDefinitionObject>,
 ): Promise<Result | void> {
@@ -107,8 +109,16 @@ async function reconcile(
     await extendCeiling(cluster, fleet, granted);
     log.warn(
       { groups: granted, ceiling: `${NAMESPACES.seam}/${FLEET.name}` },
-      "ceiling.changed: approved API groups added",
+      "approved API groups were added to the fleet's ceiling",
     );
+    await trail.record({
+      ...auditObject(PermissionSet, fleet.metadata),
+      action: "ceiling.changed",
+      decision: "admit",
+      subject: FIELD_MANAGERS.permissionEngine,
+      code: "ExtensionApproved",
+      details: { groups: granted },
+    });
   }
   const proposed = lacking.filter((group) => !approved.has(group));
   const { generation = 0 } = guardian.metadata;
@@ -135,6 +145,17 @@ async function reconcile(
       observedGeneration: generation,
     },
   ];
+  const standing = findCondition(guardian.status?.conditions, "CeilingExtensionProposed")?.message ?? "";
+  const [proposal] = conditions;
+  if (proposed.length > 0 && proposal?.message !== standing)
+    await trail.record({
+      ...auditObject(Guardian, guardian.metadata),
+      action: "ceiling.extension_proposed",
+      decision: "audit",
+      subject: FIELD_MANAGERS.permissionEngine,
+      code: "AwaitingApproval",
+      details: { groups: proposed },
+    });
   const fields = {
     observedGeneration: generation,
     discoveredAPIGroups: groups,

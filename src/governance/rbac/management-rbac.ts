@@ -1,4 +1,5 @@
 import { ServiceAccount, type ServiceAccountObject } from "../../api/builtin.ts";
+import type { AuditTrail } from "../../api/audit-record.ts";
 import { ANNOTATIONS, FIELD_MANAGERS, LABELS } from "../../api/names.ts";
 import type { ObjectKey } from "../../api/object.ts";
 import type { Clock } from "../../base/clock.ts";
@@ -37,6 +38,7 @@ export interface ManagementRbacParts {
   readonly changed: (profiles: readonly string[]) => void;
   /** Fencing check before leader-only writes. @throws NotLeading */
   readonly assertFenced: () => void;
+  readonly trail: AuditTrail;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -129,7 +131,7 @@ class Look {
     const changes = rbacChanges(plan.objects, found);
     assertFenced();
     const lost = await this.#accountsOf(content, view);
-    const outcome = await writeRbac(cluster, changes);
+    const outcome = await writeRbac(cluster, changes, this.#parts.trail);
     if (outcome.written + outcome.removed > 0)
       log.info({ written: outcome.written, removed: outcome.removed }, "RBAC of the management cluster materialised");
     const problems = new Map<string, string>(lost);

@@ -1,3 +1,4 @@
+import type { AuditRecord } from "../../api/audit-record.ts";
 import { describe, expect, it } from "vitest";
 import type { PermissionSnapshot } from "../../api/kinds/permission-snapshot.ts";
 import { deliveryState } from "./delivery-overdue.ts";
@@ -41,13 +42,15 @@ describe("delivery of a snapshot", () => {
     });
   });
 
-  it("tells transitions once, by events", () => {
+  it("tells transitions once, by events and in the audit log", () => {
     const told: string[] = [];
     const events = { record: (_: unknown, type: string, reason: string) => void told.push(`${type} ${reason}`) };
+    const logged: string[] = [];
+    const trail = { record: async ({ action }: AuditRecord) => void logged.push(action) };
     const at = (type: string, status: "True" | "False") =>
       snapshot({ conditions: [{ type, status, reason: "R", message: "m", lastTransitionTime: MADE }] });
     const change = (type: string, from: "True" | "False", to: "True" | "False") =>
-      recordTransition(events, { type: "MODIFIED", old: at(type, from), object: at(type, to) });
+      recordTransition(events, trail, { type: "MODIFIED", old: at(type, from), object: at(type, to) });
     change("Acknowledged", "False", "True");
     change("Acknowledged", "True", "True");
     change("Acknowledged", "True", "False");
@@ -55,5 +58,6 @@ describe("delivery of a snapshot", () => {
     change("Compliant", "False", "True");
     change("OutOfSync", "False", "True");
     expect(told).toEqual(["Normal SnapshotDelivered", "Warning SnapshotDriftDetected", "Warning SnapshotOutOfSync"]);
+    expect(logged).toEqual(["permissionsnapshot.delivered", "permissionsnapshot.drift_detected"]);
   });
 });

@@ -6,11 +6,13 @@ import type { Cluster } from "../../cluster/cluster.ts";
 import type { Informer } from "../../controller/cache/informer.ts";
 import type { Controller, Reconciler } from "../../controller/controller.ts";
 import type { Source } from "../../controller/source.ts";
+import type { AuditRecord, AuditTrail } from "../../api/audit-record.ts";
 import { applicableClusters } from "../../permissions/builder/applicable-clusters.ts";
 import type { ProfileVerdict } from "../../permissions/validation/validate-rbac-profile.ts";
 import { type Verdict, objectText, refused } from "../../permissions/validation/verdict.ts";
 import type { PermissionCaches } from "./permission-caches.ts";
 import { type Judged, type PermissionView, objectKey } from "./permission-engine.ts";
+import { ceilingRecords, policyRecords, profileRecords } from "./permission-trail.ts";
 import {
   writeBindingStatus,
   writeLineage,
@@ -36,6 +38,7 @@ export interface PermissionStatusParts {
   readonly materialisationFailure: (profile: string) => string | undefined;
   /** Fencing check before leader-only writes. @throws NotLeading */
   readonly assertFenced: () => void;
+  readonly trail: AuditTrail;
 }
 
 /** Controllers that write verdicts into the status of the objects, one per kind; they are woken by hand, after a computation. */
@@ -58,7 +61,12 @@ export function startPermissionStatuses(parts: PermissionStatusParts): Permissio
     managementCluster,
     materialisationFailure,
     assertFenced,
+    trail,
   } = parts;
+  /** The log first: a crash in between tells the same transition again, never not at all. */
+  const tell = async (records: readonly AuditRecord[]): Promise<void> => {
+    await Promise.all(records.map((record) => trail.record(record)));
+  };
   /** Writes the status of an object from the verdict on exactly this generation; a newer generation is about to be judged. */
   const statusOf =
     <T extends KubeObject & { readonly status?: { readonly conditions?: readonly Condition[] } }, V extends Verdict>(
@@ -82,7 +90,10 @@ export function startPermissionStatuses(parts: PermissionStatusParts): Permissio
     statusOf(
       caches.sets,
       (now) => now.sets,
-      (set, verdict, now) => writeSetStatus(parts, set, verdict, now),
+      async (set, verdict, now) => {
+        await tell(ceilingRecords(set, verdict));
+        await writeSetStatus(parts, set, verdict, now);
+      },
     ),
     [],
   );
@@ -91,7 +102,10 @@ export function startPermissionStatuses(parts: PermissionStatusParts): Permissio
     statusOf(
       caches.policies,
       (now) => now.policies,
-      (policy, verdict, now) => writePolicyStatus(parts, policy, verdict, now),
+      async (policy, verdict, now) => {
+        await tell(policyRecords(policy, verdict));
+        await writePolicyStatus(parts, policy, verdict, now);
+      },
     ),
     [],
   );
@@ -118,9 +132,10 @@ export function startPermissionStatuses(parts: PermissionStatusParts): Permissio
     statusOf(
       caches.profiles,
       (now) => now.profiles,
-      (profile, verdict, now) => {
-        const failure = materialisationFailure(objectKey(profile.metadata));
-        return writeProfileStatus(parts, profile, materialised(profile, verdict, failure), versionsOf(profile, now));
+      async (profile, judged, now) => {
+        const verdict = materialised(profile, judged, materialisationFailure(objectKey(profile.metadata)));
+        await tell(profileRecords(profile, verdict));
+        await writeProfileStatus(parts, profile, verdict, versionsOf(profile, now));
       },
     ),
     [],

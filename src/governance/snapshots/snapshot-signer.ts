@@ -1,5 +1,13 @@
+import { Secret } from "../../api/builtin.ts";
+import { type AuditTrail, auditObject } from "../../api/audit-record.ts";
 import { PermissionSnapshot } from "../../api/kinds/permission-snapshot.ts";
-import { NAMESPACES, signedSnapshotSecretName, snapshotName, tenantNamespace } from "../../api/names.ts";
+import {
+  FIELD_MANAGERS,
+  NAMESPACES,
+  signedSnapshotSecretName,
+  snapshotName,
+  tenantNamespace,
+} from "../../api/names.ts";
 import type { ObjectKey } from "../../api/object.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
@@ -7,7 +15,11 @@ import type { Random } from "../../base/random.ts";
 import { isStatus } from "../../cluster/api-status-error.ts";
 import type { Cluster } from "../../cluster/cluster.ts";
 import type { Result } from "../../controller/controller.ts";
-import { type SnapshotPosition, comparePositions } from "../../permissions/snapshot/snapshot-version.ts";
+import {
+  type SnapshotPosition,
+  comparePositions,
+  snapshotVersion,
+} from "../../permissions/snapshot/snapshot-version.ts";
 import { type SnapshotStatement, parseStatement, signStatement } from "../../permissions/snapshot/statement.ts";
 import { type KeyLookup, type Signer, decodeEnvelope } from "../../trust/dsse.ts";
 import type { PermissionCaches } from "./permission-caches.ts";
@@ -49,6 +61,7 @@ export interface SnapshotSignerParts {
   readonly assertFenced: () => void;
   /** Called after a version was published. */
   readonly published: (cluster: string, version: string) => void;
+  readonly trail: AuditTrail;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -77,13 +90,26 @@ export class SnapshotSigner {
       readLedger(cluster, tenant),
       readSignedSnapshot(cluster, tenant, keys),
     ]);
-    if (stored.forged)
+    if (stored.forged) {
       log.error({ cluster: tenant, secret: signedSnapshotSecretName(tenant) }, "signature.forged: replaced");
+      await this.#parts.trail.record({
+        ...auditObject(Secret, { namespace: tenantNamespace(tenant), name: signedSnapshotSecretName(tenant) }),
+        action: "signature.forged",
+        decision: "deny",
+        subject: `cluster:${tenant}`,
+        code: "SIGNATURE_INVALID",
+      });
+    }
     const minSequence = this.#parts.minSequence(tenant);
     const entry = await this.#position(tenant, computed, ledger, stored, minSequence);
     const held = this.#held(stored, entry, computed, minSequence);
     const published = held ?? this.#sign(tenant, computed, entry, minSequence);
-    if (held === undefined) assertFenced();
+    if (held === undefined) {
+      assertFenced();
+      // Renewals of a version are no news (permissions §9.5).
+      if (stored.statement === undefined || comparePositions(stored.statement, published.statement) !== 0)
+        await this.#tell("snapshot.signed", tenant, published.statement);
+    }
     const existing = caches.snapshots.get({ namespace: NAMESPACES.seam, name: snapshotName(tenant) });
     const object = await writeSnapshotObject(cluster, existing, published);
     if (held === undefined) {
@@ -132,6 +158,10 @@ export class SnapshotSigner {
     this.#parts.assertFenced();
     await writeLedger(cluster, tenant, ledger, next);
     log.info({ cluster: tenant, epoch, sequence, contentHash: computed.contentHash }, "permission snapshot changed");
+    await this.#tell("permissionsnapshot.computed", tenant, {
+      ...next,
+      version: snapshotVersion(next, computed.contentHash),
+    });
     return next;
   }
 
@@ -197,6 +227,22 @@ export class SnapshotSigner {
     return statement.issuedAtMs + windowMs * (RENEW_AT - (RENEW_SPREAD * spread) / 1000);
   }
 
+  #tell(
+    action: "permissionsnapshot.computed" | "snapshot.signed",
+    tenant: string,
+    of: SnapshotPosition & { readonly contentHash: string; readonly version: string; readonly keyId?: string },
+  ): Promise<void> {
+    const { epoch, sequence, contentHash, version, keyId } = of;
+    return this.#parts.trail.record({
+      ...auditObject(PermissionSnapshot, { namespace: NAMESPACES.seam, name: snapshotName(tenant) }),
+      action,
+      decision: "system",
+      subject: action === "snapshot.signed" ? FIELD_MANAGERS.signer : FIELD_MANAGERS.permissionEngine,
+      snapshotVersion: version,
+      details: { cluster: tenant, epoch, sequence, contentHash, ...(keyId !== undefined && { keyId }) },
+    });
+  }
+
   /** A cluster that is no longer governed: its snapshot is withdrawn, so no new statement keeps it alive. */
   async #retire(tenant: string): Promise<void> {
     const { cluster, caches, log, assertFenced } = this.#parts;
@@ -212,6 +258,13 @@ export class SnapshotSigner {
       if (!isStatus(error, "NotFound")) throw error;
     }
     log.info({ cluster: tenant }, "permission snapshot withdrawn: the cluster is not governed any more");
+    await this.#parts.trail.record({
+      ...auditObject(PermissionSnapshot, key),
+      action: "permissionsnapshot.withdrawn",
+      decision: "system",
+      subject: `cluster:${tenant}`,
+      ...(object !== undefined && { snapshotVersion: object.spec.version }),
+    });
   }
 }
 

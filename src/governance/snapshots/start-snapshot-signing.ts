@@ -1,3 +1,4 @@
+import { type AuditTrail, silentTrail } from "../../api/audit-record.ts";
 import type { PermissionSnapshot } from "../../api/kinds/permission-snapshot.ts";
 import type { RBACProfile } from "../../api/kinds/rbac-profile.ts";
 import { FIELD_MANAGERS, LABELS } from "../../api/names.ts";
@@ -23,6 +24,7 @@ import { startMemberships } from "../membership/memberships.ts";
 import { startManagementRbac } from "../rbac/management-rbac.ts";
 import { type PermissionView, PermissionEngine, objectKey } from "./permission-engine.ts";
 import { startPermissionStatuses } from "./permission-statuses.ts";
+import { deletedProfileRecord } from "./permission-trail.ts";
 import { recordTransition } from "./snapshot-events.ts";
 import { SnapshotSigner } from "./snapshot-signer.ts";
 
@@ -53,6 +55,8 @@ export interface SnapshotSigningOptions {
   readonly revocations?: SnapshotRevocations;
   /** Fencing check before leader-only writes. @throws NotLeading */
   readonly assertFenced?: () => void;
+  /** The hub's own audit log; absent: nothing is recorded. */
+  readonly trail?: AuditTrail;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -85,7 +89,8 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
   const log = options.log.child({ room: "permission-engine" });
   const caches = startPermissionCaches({ cluster, clock, random, log, signal });
   const managementCluster = options.managementCluster ?? DEFAULT_MANAGEMENT_CLUSTER;
-  const leader = { cluster, assertFenced: options.assertFenced ?? (() => {}), clock, random, log, signal };
+  const trail = options.trail ?? silentTrail;
+  const leader = { cluster, assertFenced: options.assertFenced ?? (() => {}), trail, clock, random, log, signal };
   let engine = new PermissionEngine();
   let view: PermissionView | undefined;
   /** Published version per cluster; bounded by the number of clusters. */
@@ -117,6 +122,7 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
       for (const { object, contribution } of view?.profiles.values() ?? [])
         if (contribution.clusters.includes(name)) statuses.profiles.enqueue(keyOfObject(object));
     },
+    trail,
     clock,
     random,
     log,
@@ -190,8 +196,11 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
       if (held !== undefined) for (const name of namedBy(held.object)) counted.add(name);
       warnOf(object, contribution);
     }
-    for (const [key, { object }] of before?.profiles ?? [])
-      if (!now.profiles.has(key)) for (const name of namedBy(object)) counted.add(name);
+    for (const [key, { object, verdict }] of before?.profiles ?? []) {
+      if (now.profiles.has(key)) continue;
+      for (const name of namedBy(object)) counted.add(name);
+      if (verdict.ok) void trail.record(deletedProfileRecord(object));
+    }
     for (const [key, entry] of now.sets)
       if (before?.sets.get(key) !== entry || counted.has(key)) sets.enqueue(keyOfObject(entry.object));
     for (const [key, entry] of now.policies)
@@ -202,15 +211,26 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
       if (before?.bindings.get(key) !== entry) bindings.enqueue(keyOfObject(entry.object));
     managementRbac.wake();
     guardian.wake();
-    log.debug(
-      { clusters: now.snapshots.size, recomputed: now.recomputed.size, durationMs: clock.monotonic() - started },
-      "permissions computed",
-    );
+    const durationMs = clock.monotonic() - started;
+    if (now.recomputed.size > 0)
+      void trail.record({
+        action: "epg.computation_complete",
+        decision: "system",
+        subject: FIELD_MANAGERS.permissionEngine,
+        resource: "effective permission graph",
+        details: {
+          clusters: now.snapshots.size,
+          recomputed: now.recomputed.size,
+          profiles: now.profiles.size,
+          durationMs: Math.round(durationMs),
+        },
+      });
+    log.debug({ clusters: now.snapshots.size, recomputed: now.recomputed.size, durationMs }, "permissions computed");
   };
 
   const guardian = startGuardian({ ...leader, sets: caches.sets, view: () => view });
   const events = startEventRecorder({ component: FIELD_MANAGERS.signer, ...leader });
-  caches.snapshots.subscribe((event) => recordTransition(events, event));
+  caches.snapshots.subscribe((event) => recordTransition(events, trail, event));
   const memberships = startMemberships({ ...leader, profiles: caches.profiles });
   const unsubscribe = options.revocations?.subscribe((name) => snapshots.enqueue({ name }));
   if (unsubscribe !== undefined) signal.addEventListener("abort", unsubscribe, { once: true });

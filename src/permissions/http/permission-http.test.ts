@@ -46,6 +46,9 @@ const TOKENS = new Map([
   ["good", "system:serviceaccount:ont-system:reader"],
   ["stranger", "system:serviceaccount:hello:hello"],
 ]);
+/** Whose decisions a test looks up in the audit log. */
+const LOGGED = "logged-user";
+const logged: JsonObject[] = [];
 let directory: string;
 let ca: CertificateAuthority;
 let store: SnapshotStore;
@@ -72,7 +75,11 @@ beforeAll(async () => {
     ...listen,
     store,
     cluster: "tenant-1",
-    audit: { audit: () => Promise.resolve() },
+    audit: {
+      audit: async (event) => {
+        if (event["subject"] === LOGGED) logged.push(event);
+      },
+    },
     random: new SeededRandom(1),
   });
   http = await startPermissionHttp({
@@ -180,6 +187,21 @@ it("has no opinion, and says why, while nothing is loaded", async () => {
     decision: false,
     context: { code: "SNAPSHOT_NOT_LOADED" },
   });
+});
+
+it("logs the denies of every form as those of gRPC", async () => {
+  await send(REVIEW, { json: podsOf(LOGGED) });
+  const evaluation = {
+    subject: { type: "user", id: LOGGED },
+    action: { name: "get" },
+    resource: { type: "pods", id: "" },
+  };
+  await send("/access/v1/evaluation", { json: evaluation });
+  await send("/access/v1/evaluations", { json: { evaluations: [evaluation, evaluation] } });
+  await send(`${CONNECT}/CheckPermission`, { json: { principal: LOGGED, verb: "get", resource: "pods" } });
+  await expect.poll(() => logged.length, { timeout: 15_000 }).toBe(5);
+  for (const event of logged)
+    expect(event).toMatchObject({ action: "authz.decision", decision: "deny", verb: "get", resource: "pods" });
 });
 
 it("decides in every form as on gRPC (contract)", async () => {

@@ -1,5 +1,6 @@
 import { ClusterRole, ClusterRoleBinding, RoleBinding } from "../../api/builtin.ts";
-import { FIELD_MANAGERS } from "../../api/names.ts";
+import { type AuditRecord, type AuditTrail, auditObject, silentTrail } from "../../api/audit-record.ts";
+import { ANNOTATIONS, FIELD_MANAGERS } from "../../api/names.ts";
 import { type KubeObject, keyOf } from "../../api/object.ts";
 import { type ResourceType, apiVersionOf } from "../../api/resource-type.ts";
 import { errorMessage } from "../../base/errors.ts";
@@ -32,9 +33,14 @@ export interface RbacOutcome {
 
 /**
  * Brings a cluster's RBAC to a plan: server-side apply under one field manager, on objects that are ours or absent. One object that
- * cannot be written never keeps the others back; what failed is tried again with the next pass.
+ * cannot be written never keeps the others back; what failed is tried again with the next pass. The trail hears of every object that was
+ * written or removed.
  */
-export async function writeRbac(cluster: Cluster, changes: RbacChanges): Promise<RbacOutcome> {
+export async function writeRbac(
+  cluster: Cluster,
+  changes: RbacChanges,
+  trail: AuditTrail = silentTrail,
+): Promise<RbacOutcome> {
   const failed: RbacFailure[] = [];
   let failures = 0;
   const run = async <T>(list: readonly T[], step: (entry: T) => Promise<void>, keyOfEntry: (entry: T) => string) => {
@@ -60,13 +66,19 @@ export async function writeRbac(cluster: Cluster, changes: RbacChanges): Promise
   for (const roles of [false, true])
     removed += await run(
       remove.filter((object) => isRole(object) === roles),
-      (object) => removeObject(cluster, object),
+      async (object) => {
+        await removeObject(cluster, object);
+        void trail.record(materialisedRecord(object, "rbac.removed"));
+      },
       materialisedKey,
     );
   for (const roles of [true, false])
     written += await run(
       write.filter(({ wanted }) => isRole(wanted) === roles),
-      ({ wanted, held }) => writeObject(cluster, wanted, held),
+      async ({ wanted, held }) => {
+        await writeObject(cluster, wanted, held);
+        void trail.record(materialisedRecord(wanted, MATERIALISED_ACTIONS[kindOf(wanted)]));
+      },
       ({ wanted }) => materialisedKey(wanted),
     );
   return { written, removed, failed, failures };
@@ -105,15 +117,35 @@ async function removeObject(cluster: Cluster, object: MaterialisedObject): Promi
   }
 }
 
-function typeOf({ kind }: KubeObject): ResourceType<KubeObject> {
+const TYPES = { ClusterRole, ClusterRoleBinding, RoleBinding } as const;
+const MATERIALISED_ACTIONS = {
+  ClusterRole: "clusterrole.materialized",
+  ClusterRoleBinding: "clusterrolebinding.materialized",
+  RoleBinding: "rolebinding.materialized",
+} as const;
+
+function kindOf({ kind }: KubeObject): keyof typeof TYPES {
   switch (kind) {
     case "ClusterRole":
-      return ClusterRole;
     case "ClusterRoleBinding":
-      return ClusterRoleBinding;
     case "RoleBinding":
-      return RoleBinding;
+      return kind;
     default:
       throw new Error(`kind ${kind} is never materialised`);
   }
+}
+
+function typeOf(object: KubeObject): ResourceType<KubeObject> {
+  return TYPES[kindOf(object)];
+}
+
+function materialisedRecord(object: MaterialisedObject, action: AuditRecord["action"]): AuditRecord {
+  const profile = object.metadata.annotations?.[ANNOTATIONS.rbacProfile];
+  return {
+    ...auditObject(typeOf(object), object.metadata),
+    action,
+    decision: "system",
+    subject: FIELD_MANAGERS.rbacMaterialiser,
+    ...(profile !== undefined && { matchedPolicy: profile }),
+  };
 }

@@ -56,7 +56,7 @@ export function managementEnvironment(plan: MeshPlan): Record<string, string> {
     CLUSTER_REF: MANAGEMENT,
     POD_NAME: `${MANAGEMENT}-0`,
     NODE_COMPILE_CACHE: layout.compileCache,
-    ...(plan.hubReplicas > 1 ? { HUB_REPLICA: "off" } : hubEnvironment(plan, ports)),
+    ...(plan.hubReplicas > 1 ? { HUB_REPLICA: "off" } : hubEnvironment(plan, ports, MANAGEMENT)),
     ...clusterEnvironment(plan, MANAGEMENT, join(layout.management, "cluster"), ports.api, trust.apiServer),
   };
 }
@@ -75,12 +75,17 @@ export function replicaEnvironment(plan: MeshPlan, index: number): Record<string
     INTERNAL_ADVERTISE_ADDR: `${LOOPBACK}:${ports.internal}`,
     INTERNAL_PEER_CERT_PATH: plan.trust.operator.certificate,
     INTERNAL_PEER_KEY_PATH: plan.trust.operator.key,
-    ...hubEnvironment(plan, ports),
+    ...hubEnvironment(plan, ports, hubReplicaName(index)),
   };
 }
 
-function hubEnvironment({ layout, trust, auditSinkUrl }: MeshPlan, ports: HubPorts): Record<string, string> {
+function hubEnvironment(
+  { layout, trust, auditSinkUrl }: MeshPlan,
+  ports: HubPorts,
+  name: string,
+): Record<string, string> {
   return {
+    WAL_PATH: join(layout.management, "own-audit", name),
     METRICS_ADDR: `${LOOPBACK}:${ports.ops}`,
     FEDERATION_PORT: `${LOOPBACK}:${ports.federation}`,
     FEDERATION_CA_CERT_PATH: trust.hub.ca,

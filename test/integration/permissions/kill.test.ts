@@ -1,3 +1,4 @@
+import { RememberingTrail } from "../../support/remembering-trail.ts";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { readFile, readdir, truncate } from "node:fs/promises";
@@ -14,7 +15,6 @@ import {
 import { PermissionSnapshotReceipt } from "../../../src/api/kinds/permission-snapshot-receipt.ts";
 import { ManualClock } from "../../../src/base/clock.ts";
 import { digestOf } from "../../../src/base/digest.ts";
-import type { JsonObject } from "../../../src/base/json.ts";
 import { silentLog } from "../../../src/base/log.ts";
 import { silentMetrics } from "../../../src/base/metrics.ts";
 import { SeededRandom } from "../../../src/base/random.ts";
@@ -47,7 +47,7 @@ class Tenant {
   readonly bench: SnapshotBench;
   readonly ring: KeyRing;
   readonly events: string[] = [];
-  readonly audited: JsonObject[] = [];
+  readonly trail = new RememberingTrail();
   store!: SnapshotStore;
   #handler!: SnapshotHandler;
   #stop = new AbortController();
@@ -73,21 +73,15 @@ class Tenant {
     this.#stop.abort();
     this.#stop = new AbortController();
     this.store = await this.bench.open(this.ring, clock);
-    const facts = {
-      snapshotReceipt: () => Promise.resolve(),
-      audit: (event: JsonObject) => {
-        this.audited.push(event);
-        return Promise.resolve();
-      },
-    };
-    const { store } = this;
-    const common = { clusterId: "tenant-1", cluster: tenant.cluster, store, facts, clock, log: silentLog };
+    const facts = { snapshotReceipt: () => Promise.resolve() };
+    const { store, trail } = this;
+    const common = { clusterId: "tenant-1", cluster: tenant.cluster, store, facts, trail, clock, log: silentLog };
     const parts = { ...common, surface: new SurfaceFacts() };
     this.#handler = new SnapshotHandler(parts);
     const events = { record: (_: object, _type: string, reason: string) => void this.events.push(reason) };
     watchSnapshotStore({ ...parts, events, signal: this.#stop.signal });
     const random = new SeededRandom(1);
-    const audit = new DecisionAudit({ lane: facts, clock, random, log: silentLog });
+    const audit = new DecisionAudit({ lane: { audit: () => Promise.resolve() }, clock, random, log: silentLog });
     const methods = permissionMethods({ store, audit, clock, random, metrics: silentMetrics });
     const principal = {
       kind: "certificate",
@@ -174,7 +168,7 @@ describe("kill tests of permissions §20: each has its code and its condition", 
     await expect
       .poll(() => t.events, { timeout: 10_000 })
       .toEqual(["SnapshotStale", "SnapshotExpired", "SnapshotFresh"]);
-    expect(t.audited.map(({ action }) => action)).toContain("snapshot.expired");
+    expect(t.trail.records.map(({ action }) => action)).toContain("snapshot.expired");
   });
 
   it("tenant restarted with the hub away: the same answers, and the age goes on", async () => {

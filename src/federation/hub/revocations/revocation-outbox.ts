@@ -7,12 +7,14 @@ import type { Log } from "../../../base/log.ts";
 import type { Random } from "../../../base/random.ts";
 import type { Cluster } from "../../../cluster/cluster.ts";
 import { startInformer } from "../../../controller/cache/informer.ts";
+import type { AuditRecord, AuditTrail } from "../../../api/audit-record.ts";
 import type { Signer } from "../../../trust/dsse.ts";
 import { retryConflicts } from "../mirror/retry-conflicts.ts";
 import { ifPresent } from "../mirror/storing.ts";
 import type { IndexRevocation } from "../../index/index-document.ts";
 import { MAX_DETAIL_LENGTH } from "../../session/limits.ts";
 import type { AcknowledgedRevocation, RevocationOutbox } from "../ports.ts";
+import { revocationAnswered, revocationOrdered } from "./revocation-trail.ts";
 import {
   LEDGER_KEY,
   type RevocationLedger,
@@ -37,6 +39,8 @@ export interface RevocationOutboxOptions {
   readonly cluster: Cluster;
   /** Signs revocations. */
   readonly signer: Signer;
+  /** The hub's own audit log; absent: nothing is recorded. */
+  readonly trail?: AuditTrail;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -118,10 +122,12 @@ class WatchedRevocationOutbox implements RunningRevocationOutbox {
 
   async add(cluster: string, order: RevocationOrder): Promise<RevocationRecord> {
     const parts = { nowMs: this.#options.clock.now(), signer: this.#options.signer };
-    return this.#change(cluster, (ledger) => {
+    const { record, added } = await this.#change(cluster, (ledger) => {
       const { ledger: next, record } = addRevocation(ledger, cluster, order, parts);
-      return { next, result: record };
+      return { next, result: { record, added: next !== ledger } };
     });
+    if (added) await this.#tell(revocationOrdered(cluster, record));
+    return record;
   }
 
   async acknowledged(cluster: string, serial: bigint, word: AcknowledgedRevocation): Promise<void> {
@@ -132,10 +138,18 @@ class WatchedRevocationOutbox implements RunningRevocationOutbox {
       atMs: this.#options.clock.now(),
       ...(effectiveUnixMs > 0 ? { effectiveAtMs: effectiveUnixMs } : {}),
     };
-    await this.#change(cluster, (ledger) => ({
-      next: acknowledgeRevocation(ledger, Number(serial), outcome),
-      result: undefined,
-    }));
+    const answered = await this.#change(cluster, (ledger) => {
+      const next = acknowledgeRevocation(ledger, Number(serial), outcome);
+      return {
+        next,
+        result: next === ledger ? undefined : next.records.find((held) => held.serial === Number(serial)),
+      };
+    });
+    if (answered !== undefined) await this.#tell(revocationAnswered(cluster, answered, outcome));
+  }
+
+  async #tell(record: AuditRecord): Promise<void> {
+    await this.#options.trail?.record(record);
   }
 
   #change<T>(

@@ -123,6 +123,13 @@ describe("startPackDrift", () => {
       lastCorrectionId: "c-1/1",
       lastCorrectionApplied: true,
     });
+    const told = rig.trail.records.filter(({ resource }) => resource === `packreceipts.seam.ontai.dev/${name}`);
+    expect(told.map(({ action, code }) => `${action} ${code}`)).toEqual([
+      "packreceipt.changed SignatureVerified",
+      "packreceipt.changed PackHealthy",
+      "drift.detected DriftDetected",
+      "drift.resolved NoDrift",
+    ]);
     expect((await status(name))?.driftSummary).toBeUndefined();
   });
 

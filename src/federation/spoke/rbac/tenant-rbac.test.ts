@@ -1,3 +1,4 @@
+import { RememberingTrail } from "../../../../test/support/remembering-trail.ts";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -83,15 +84,16 @@ const facts = {
     reports.push(report);
     return Promise.resolve();
   },
-  audit: () => Promise.resolve(),
 };
 
+const trail = new RememberingTrail();
 const surface = new SurfaceFacts();
 const parts = () => ({
   clusterId: "tenant-1",
   cluster: tenant.cluster,
   store,
   facts,
+  trail,
   surface,
   clock: systemClock,
   log: silentLog,

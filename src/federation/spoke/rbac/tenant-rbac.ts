@@ -1,3 +1,5 @@
+import { auditObject } from "../../../api/audit-record.ts";
+import { findCondition } from "../../../api/conditions.ts";
 import { PermissionSnapshotReceipt } from "../../../api/kinds/permission-snapshot-receipt.ts";
 import { FIELD_MANAGERS, NAMESPACES, snapshotReceiptName } from "../../../api/names.ts";
 import type { Random } from "../../../base/random.ts";
@@ -119,7 +121,7 @@ class TenantRbacLoop {
       ...this.#caches.roleBindings.list(),
     ];
     const changes = materialise ? rbacChanges(plan.objects, found) : NO_CHANGES;
-    const outcome = await writeRbac(cluster, changes);
+    const outcome = await writeRbac(cluster, changes, this.#parts.trail);
     if (outcome.written + outcome.removed > 0)
       this.#parts.log.info({ written: outcome.written, removed: outcome.removed }, "RBAC materialised");
     if (outcome.failures > 0)
@@ -203,6 +205,18 @@ class TenantRbacLoop {
               message: `${report.excessTotal} rights beyond the snapshot, ${report.missingTotal} missing`,
             },
           ];
+    const before = findCondition(receipt.status?.conditions, "Compliant")?.status;
+    const another = report !== undefined && receipt.status?.surfaceHash !== report.surfaceHash;
+    if (report !== undefined && ((before === "False") === agrees || (!agrees && another)))
+      await this.#parts.trail.record({
+        ...auditObject(PermissionSnapshotReceipt, receipt.metadata),
+        action: "surface.drift",
+        decision: "system",
+        subject: `cluster:${clusterId}`,
+        code: agrees ? "DriftAbsent" : "DriftDetected",
+        ...(current !== undefined && { snapshotVersion: current.statement.version }),
+        details: { excess: report.excessTotal, missing: report.missingTotal, surfaceHash: report.surfaceHash },
+      });
     await applyStatus(
       { cluster, clock },
       PermissionSnapshotReceipt,

@@ -38,6 +38,7 @@ describe("revocations on a tenant", () => {
           return { applied: true, detail: "" };
         },
       },
+      trail: of.trail,
       signal: controller.signal,
     });
   const revokedOf = async (name: string) =>
@@ -61,6 +62,11 @@ describe("revocations on a tenant", () => {
     const name = await delivered();
     const revocations = start();
     expect(await revocations.revoke(packRevocation(name, 3))).toEqual({ applied: true, detail: "" });
+    expect(rig.trail.of("revocation.applied").at(-1)).toMatchObject({
+      kind: "PackInstalled",
+      resource: name,
+      code: "Applied",
+    });
     expect(await rig.parts.held.load(name, "accepted")).toBeUndefined();
     expect(await rig.parts.held.load(name, "applied")).toBeUndefined();
     expect(await rig.deliver(await rig.pack(name, 2, config(name, "bad")))).toBe("verify REVOKED");

@@ -1,3 +1,4 @@
+import type { AuditTrail } from "../../../api/audit-record.ts";
 import { type BackoffPolicy, fullJitter } from "../../../base/backoff.ts";
 import { errorMessage } from "../../../base/errors.ts";
 import type { IndexRevocation } from "../../index/index-document.ts";
@@ -16,6 +17,8 @@ export interface TenantRevocationParts {
   readonly snapshots: {
     revoke(minSequence: number): Promise<{ readonly applied: boolean; readonly detail: string }>;
   };
+  /** The cluster's audit log. */
+  readonly trail: AuditTrail;
   readonly signal: AbortSignal;
 }
 
@@ -31,7 +34,7 @@ export interface TenantRevocations extends Pick<SpokeEvents, "revoke" | "enforce
  * said at start, from the floors.
  */
 export function startTenantRevocations(parts: TenantRevocationParts): TenantRevocations {
-  const { packs, snapshots, signal } = parts;
+  const { packs, snapshots, trail, signal } = parts;
   const receipts = new RevokedReceipts(packs, signal);
   for (const name of packs.floors.revoked().keys()) {
     const pack = packOfFloor(name);
@@ -41,18 +44,33 @@ export function startTenantRevocations(parts: TenantRevocationParts): TenantRevo
     await revokePack(packs, name, floor);
     receipts.mark(name);
   };
+  const putInForce = async ({ target, name, minSerial, minSequence }: RevocationBody) => {
+    switch (target) {
+      case "PackInstalled":
+        await revokeInstalled(name, minSerial);
+        return { applied: true, detail: "" };
+      case "PermissionSnapshot":
+      case "Cluster":
+        // A cluster that is cut off answers no more questions; a later snapshot would have to come over a stream it does not get.
+        return snapshots.revoke(minSequence);
+    }
+  };
   return {
     closed: receipts.closed,
-    async revoke({ target, name, minSerial, minSequence }: RevocationBody) {
-      switch (target) {
-        case "PackInstalled":
-          await revokeInstalled(name, minSerial);
-          return { applied: true, detail: "" };
-        case "PermissionSnapshot":
-        case "Cluster":
-          // A cluster that is cut off answers no more questions; a later snapshot would have to come over a stream it does not get.
-          return snapshots.revoke(minSequence);
-      }
+    async revoke(revocation: RevocationBody) {
+      const outcome = await putInForce(revocation);
+      const { cluster, target, name, namespace, serial, revocationId, reason } = revocation;
+      await trail.record({
+        action: "revocation.applied",
+        decision: "system",
+        subject: `cluster:${cluster}`,
+        resource: name,
+        ...(namespace !== "" && { namespace }),
+        kind: target,
+        code: outcome.applied ? "Applied" : "Failed",
+        details: { revocationId, serial, reason, ...(outcome.detail !== "" && { detail: outcome.detail }) },
+      });
+      return outcome;
     },
     async enforceFloors(floors: readonly IndexRevocation[]) {
       await Promise.all(

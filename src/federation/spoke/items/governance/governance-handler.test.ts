@@ -1,3 +1,4 @@
+import { RememberingTrail } from "../../../../../test/support/remembering-trail.ts";
 import { generateKeyPairSync } from "node:crypto";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
@@ -5,7 +6,6 @@ import { openTenantCluster, type TestTenantCluster } from "../../../../../test/s
 import { TalosCluster } from "../../../../api/kinds/talos-cluster.ts";
 import { NAMESPACES } from "../../../../api/names.ts";
 import { systemClock } from "../../../../base/clock.ts";
-import type { JsonObject } from "../../../../base/json.ts";
 import { silentLog } from "../../../../base/log.ts";
 import { systemRandom } from "../../../../base/random.ts";
 import { isStatus } from "../../../../cluster/api-status-error.ts";
@@ -30,7 +30,7 @@ const body = (more: Partial<GovernanceBody> = {}): GovernanceBody => ({
 
 describe("governance objects on a tenant", () => {
   let tenant: TestTenantCluster;
-  const audited: JsonObject[] = [];
+  const trail = new RememberingTrail();
   let opened = new AbortController();
   let closed: Promise<void> = Promise.resolve();
 
@@ -43,11 +43,7 @@ describe("governance objects on a tenant", () => {
       clusterId: "east",
       cluster: tenant.cluster,
       path: join(tenant.directory, "governance.json"),
-      facts: {
-        audit: async (event) => {
-          audited.push(event);
-        },
-      },
+      trail,
       clock: systemClock,
       random: systemRandom,
       log: silentLog,
@@ -110,11 +106,13 @@ describe("governance objects on a tenant", () => {
   it("puts back what somebody changes here, says so, and remembers it over a restart", async () => {
     const handler = await open();
     await deliver(handler, body({ serial: 4, spec: { mode: "import", role: "tenant", talosVersion: "1.9.4" } }));
-    audited.length = 0;
+    trail.records.length = 0;
     const held = await tenant.cluster.get(TalosCluster, { namespace: NAMESPACES.ont, name: "east" });
     await tenant.cluster.update(TalosCluster, { ...held, spec: { ...held.spec, talosVersion: "1.0.0" } });
     await vi.waitFor(async () => expect(await version()).toBe("1.9.4"));
-    await vi.waitFor(() => expect(audited[0]).toMatchObject({ action: "governance.reverted", serial: 4 }));
+    await vi.waitFor(() =>
+      expect(trail.records[0]).toMatchObject({ action: "governance.reverted", details: { serial: 4 } }),
+    );
     await tenant.cluster.delete(TalosCluster, { namespace: NAMESPACES.ont, name: "east" });
     await vi.waitFor(async () => expect(await version()).toBe("1.9.4"));
   });

@@ -1,9 +1,10 @@
 import { Namespace } from "../../../../api/builtin.ts";
+import { type AuditTrail, auditObject } from "../../../../api/audit-record.ts";
 import { FIELD_MANAGERS, LABELS, NAMESPACES } from "../../../../api/names.ts";
 import type { KubeObject } from "../../../../api/object.ts";
 import type { ResourceType } from "../../../../api/resource-type.ts";
 import { canonicalJson } from "../../../../base/canonical-json.ts";
-import { type Clock, rfc3339 } from "../../../../base/clock.ts";
+import type { Clock } from "../../../../base/clock.ts";
 import { SeamError, errorMessage } from "../../../../base/errors.ts";
 import { type JsonObject, type JsonValue, isJsonObject } from "../../../../base/json.ts";
 import type { Log } from "../../../../base/log.ts";
@@ -19,7 +20,6 @@ import {
   governanceItemName,
   isMirroredKind,
 } from "../../../governance/governance-body.ts";
-import type { FactOutbox } from "../../ports.ts";
 
 /** Parts of {@link openGovernanceMirror}. */
 export interface GovernanceMirrorParts {
@@ -28,7 +28,8 @@ export interface GovernanceMirrorParts {
   readonly cluster: Cluster;
   /** Where the agent remembers what it holds. */
   readonly path: string;
-  readonly facts: Pick<FactOutbox, "audit">;
+  /** The cluster's audit log. */
+  readonly trail: AuditTrail;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -136,13 +137,13 @@ class WatchedMirror implements GovernanceMirror {
       await this.#write(item, body);
       if (before === undefined) return; // after a start nobody knows who was first
       log.warn({ item, deleted: found === undefined }, "a governance object was changed here and is put back");
-      await this.#parts.facts.audit({
+      await this.#parts.trail.record({
+        ...auditObject(typeOf(MIRRORED_TYPES[body.kind]), keyOf(body)),
         action: "governance.reverted",
-        time: rfc3339(this.#parts.clock.now()),
         subject: `cluster:${this.#parts.clusterId}`,
         decision: "system",
-        resource: `${body.kind}/${body.name}`,
-        serial: body.serial,
+        code: found === undefined ? "Deleted" : "Changed",
+        details: { serial: body.serial },
       });
     }).catch((error: unknown) => {
       if (!signal.aborted) log.warn({ item, error: errorMessage(error) }, "a governance object could not be put back");

@@ -1,3 +1,4 @@
+import type { AuditTrail } from "../../../../api/audit-record.ts";
 import { Namespace } from "../../../../api/builtin.ts";
 import type { ConditionUpdate } from "../../../../api/conditions.ts";
 import type { DeployedResourceRef } from "../../../../api/kinds/deployed-resource-ref.ts";
@@ -11,6 +12,7 @@ import type { Cluster } from "../../../../cluster/cluster.ts";
 import { applyStatus } from "../../../../controller/status.ts";
 import type { PackManifest } from "../../../../packs/manifest/pack-manifest.ts";
 import type { EndedCorrection } from "./pack-attempts.ts";
+import { receiptRecords } from "./receipt-trail.ts";
 
 const LAST_CORRECTION = "seam.ontai.dev/last-correction";
 
@@ -29,12 +31,20 @@ export class PackReceipts {
   readonly #cluster: Cluster;
   readonly #clusterId: string;
   readonly #clock: Clock;
+  readonly #trail: AuditTrail;
   readonly #tails = new Map<string, Promise<unknown>>();
 
-  constructor(parts: { readonly cluster: Cluster; readonly clusterId: string; readonly clock: Clock }) {
+  constructor(parts: {
+    readonly cluster: Cluster;
+    readonly clusterId: string;
+    readonly clock: Clock;
+    /** The cluster's audit log. */
+    readonly trail: AuditTrail;
+  }) {
     this.#cluster = parts.cluster;
     this.#clusterId = parts.clusterId;
     this.#clock = parts.clock;
+    this.#trail = parts.trail;
   }
 
   async get(name: string): Promise<PackReceipt | undefined> {
@@ -106,6 +116,7 @@ export class PackReceipts {
         },
         FIELD_MANAGERS.agent,
       );
+      for (const record of receiptRecords(current, receipt)) await this.#trail.record(record);
       return { receipt, changed: receipt.metadata.resourceVersion !== current.metadata.resourceVersion };
     });
   }

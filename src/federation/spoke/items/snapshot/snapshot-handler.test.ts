@@ -1,3 +1,4 @@
+import { RememberingTrail } from "../../../../../test/support/remembering-trail.ts";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,7 +11,6 @@ import { PermissionSnapshotReceipt } from "../../../../api/kinds/permission-snap
 import { PermissionSnapshot } from "../../../../api/kinds/permission-snapshot.ts";
 import { systemClock } from "../../../../base/clock.ts";
 import { digestOf } from "../../../../base/digest.ts";
-import type { JsonObject } from "../../../../base/json.ts";
 import { silentLog } from "../../../../base/log.ts";
 import { ruleOf } from "../../../../permissions/rules/rule.ts";
 import type { SnapshotContent } from "../../../../permissions/snapshot/content.ts";
@@ -26,7 +26,7 @@ type Report = Parameters<FactOutbox["snapshotReceipt"]>[0];
 const key = testKey();
 const stop = new AbortController();
 const reports: Report[] = [];
-const events: JsonObject[] = [];
+const trail = new RememberingTrail();
 let tenant: TestManagementCluster;
 let directory: string;
 let store: SnapshotStore;
@@ -89,16 +89,13 @@ beforeAll(async () => {
       reports.push(report);
       return Promise.resolve();
     },
-    audit: (event: JsonObject) => {
-      events.push(event);
-      return Promise.resolve();
-    },
   };
   handler = new SnapshotHandler({
     clusterId: "tenant-1",
     cluster: tenant.cluster,
     store,
     facts,
+    trail,
     surface: new SurfaceFacts(),
     ...common,
   });
@@ -133,7 +130,7 @@ describe("SnapshotHandler", () => {
     const envelope = decodeEnvelope(Buffer.from(mirror.metadata.annotations?.[ENVELOPE_ANNOTATION] ?? ""));
     expect(envelope?.signatures[0]?.keyId).toBe(key.signer.keyId);
     expect(reports.at(-1)).toMatchObject({ snapshotVersion: version, sequence: 1n, syncStatus: "InSync" });
-    expect(events.map(({ action }) => action)).toEqual(["snapshot.applied"]);
+    expect(trail.records.map(({ action }) => action)).toEqual(["snapshot.applied"]);
   });
 
   it("renews quietly: the acknowledgement stays, the last verification moves, nothing is audited", async () => {
@@ -142,7 +139,7 @@ describe("SnapshotHandler", () => {
     expect(await walk({ ...renewal, content: new Uint8Array() })).toEqual({ ok: true });
     expect((await receipt()).spec.acknowledgedAt).toBe(before);
     expect(reports.at(-1)?.lastVerifiedUnixMs).toBeGreaterThan(0n);
-    expect(events).toHaveLength(1);
+    expect(trail.records).toHaveLength(1);
   });
 
   it("names the refusal, degrades the receipt, and keeps the last good one until a good one comes", async () => {
@@ -170,7 +167,7 @@ describe("SnapshotHandler", () => {
       lastRejected: { reasonCode: "CONTENT_HASH_MISMATCH" },
     });
     expect(store.current?.statement.sequence).toBe(1);
-    expect(events.at(-1)).toMatchObject({ action: "snapshot.rejected", code: "CONTENT_HASH_MISMATCH" });
+    expect(trail.records.at(-1)).toMatchObject({ action: "snapshot.rejected", code: "CONTENT_HASH_MISMATCH" });
     expect(await walk(altered)).toEqual({ ok: true });
     expect((await receipt()).status).toMatchObject({ syncStatus: "InSync", degradedSecurityState: false });
     expect((await receipt()).status?.degradedReason).toBeUndefined();
@@ -194,6 +191,6 @@ describe("SnapshotHandler", () => {
     expect(store.state().freshness).toBe("REVOKED");
     expect((await receipt()).status?.syncStatus).toBe("OutOfSync");
     expect(reports.at(-1)).toMatchObject({ snapshotVersion: "", syncStatus: "OutOfSync" });
-    expect(events.at(-1)).toMatchObject({ action: "snapshot.revoked", sequence: 4 });
+    expect(trail.records.at(-1)).toMatchObject({ action: "snapshot.revoked", details: { sequence: 4 } });
   });
 });

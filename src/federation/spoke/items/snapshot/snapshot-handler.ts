@@ -1,8 +1,8 @@
 import { Nack_Class } from "../../../../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
+import { type AuditRecord, auditObject } from "../../../../api/audit-record.ts";
+import { PermissionSnapshot } from "../../../../api/kinds/permission-snapshot.ts";
 import { snapshotName } from "../../../../api/names.ts";
-import { rfc3339 } from "../../../../base/clock.ts";
 import { errorMessage } from "../../../../base/errors.ts";
-import type { JsonObject } from "../../../../base/json.ts";
 import { SnapshotRefused } from "../../../../permissions/snapshot/snapshot-failure.ts";
 import type { PreparedSnapshot } from "../../../../permissions/store/snapshot-store.ts";
 import type { ItemContext, ItemHandler, ItemOutcome } from "../../ports.ts";
@@ -58,7 +58,7 @@ export class SnapshotHandler implements ItemHandler {
     this.#prepared = undefined;
     const { version, sequence } = active.statement;
     if (prepared.offer.kind === "activation")
-      await this.#audit("snapshot.applied", { snapshotVersion: version, resource: context.item.name, sequence });
+      await this.#audit("snapshot.applied", { snapshotVersion: version, details: { sequence } });
     return DONE;
   }
 
@@ -81,7 +81,7 @@ export class SnapshotHandler implements ItemHandler {
     const { dropped } = await this.#parts.store.revokeBelow(minSequence);
     if (dropped) {
       await this.#tell();
-      await this.#audit("snapshot.revoked", { resource: snapshotName(this.#parts.clusterId), sequence: minSequence });
+      await this.#audit("snapshot.revoked", { details: { sequence: minSequence } });
     }
     return { applied: true, detail: dropped ? "" : "nothing below the floor was held; the floor is stored" };
   }
@@ -89,9 +89,10 @@ export class SnapshotHandler implements ItemHandler {
   async #refuse(refused: SnapshotRefused): Promise<ItemOutcome> {
     await this.#tell();
     await this.#audit("snapshot.rejected", {
-      resource: snapshotName(this.#parts.clusterId),
-      snapshotVersion: refused.version,
+      decision: "deny",
+      ...(refused.version !== "" && { snapshotVersion: refused.version }),
       code: refused.code,
+      details: { message: refused.message },
     });
     return snapshotNack(refused);
   }
@@ -105,16 +106,10 @@ export class SnapshotHandler implements ItemHandler {
     }
   }
 
-  async #audit(action: string, fields: JsonObject): Promise<void> {
-    const { facts, clock, clusterId } = this.#parts;
-    const event = {
-      action,
-      time: rfc3339(clock.now()),
-      subject: `cluster:${clusterId}`,
-      decision: "system",
-      ...fields,
-    };
-    await facts.audit(event);
+  #audit(action: AuditRecord["action"], fields: Partial<AuditRecord>): Promise<void> {
+    const { trail, clusterId } = this.#parts;
+    const about = auditObject(PermissionSnapshot, { name: snapshotName(clusterId) });
+    return trail.record({ ...about, action, subject: `cluster:${clusterId}`, decision: "system", ...fields });
   }
 }
 

@@ -1,3 +1,4 @@
+import type { AuditTrail } from "../../../../api/audit-record.ts";
 import type { Clock } from "../../../../base/clock.ts";
 import type { Log } from "../../../../base/log.ts";
 import type { Cluster } from "../../../../cluster/cluster.ts";
@@ -12,7 +13,9 @@ export interface SnapshotParts {
   /** The tenant cluster. */
   readonly cluster: Cluster;
   readonly store: SnapshotStore;
-  readonly facts: Pick<FactOutbox, "snapshotReceipt" | "audit">;
+  readonly facts: Pick<FactOutbox, "snapshotReceipt">;
+  /** The cluster's audit log. */
+  readonly trail: AuditTrail;
   /** What is known of the cluster's own RBAC; told with every report. */
   readonly surface: SurfaceFacts;
   readonly clock: Clock;

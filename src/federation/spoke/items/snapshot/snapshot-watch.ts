@@ -1,6 +1,7 @@
+import { auditObject } from "../../../../api/audit-record.ts";
+import { PermissionSnapshot } from "../../../../api/kinds/permission-snapshot.ts";
 import { PermissionSnapshotReceipt } from "../../../../api/kinds/permission-snapshot-receipt.ts";
 import { NAMESPACES, snapshotName, snapshotReceiptName } from "../../../../api/names.ts";
-import { rfc3339 } from "../../../../base/clock.ts";
 import { errorMessage } from "../../../../base/errors.ts";
 import { isStatus } from "../../../../cluster/api-status-error.ts";
 import type { EventRecorder } from "../../../../controller/events.ts";
@@ -62,19 +63,18 @@ async function tell(options: SnapshotWatchOptions, freshness: Freshness | undefi
 }
 
 async function tellFreshness(options: SnapshotWatchOptions, freshness: Freshness): Promise<void> {
-  const { clock, clusterId, facts, store } = options;
+  const { clusterId, trail, store } = options;
   const news = NEWS[freshness];
   if (news === undefined) return;
   const receipt = await receiptOf(options);
   const version = store.current?.statement.version ?? "";
   if (receipt !== undefined) options.events.record(receipt, news.type, news.reason, `${version}: ${news.message}`);
   if (freshness === "EXPIRED")
-    await facts.audit({
+    await trail.record({
+      ...auditObject(PermissionSnapshot, { name: snapshotName(clusterId) }),
       action: "snapshot.expired",
-      time: rfc3339(clock.now()),
       subject: `cluster:${clusterId}`,
       decision: "system",
-      resource: snapshotName(clusterId),
       snapshotVersion: version,
     });
 }

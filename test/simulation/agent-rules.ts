@@ -14,6 +14,7 @@ import { REFUSED_FACT } from "./hub-store.ts";
 import { isForged } from "./forgery.ts";
 import { blockedBy } from "./hub-rules.ts";
 import type { Wire } from "./link.ts";
+import { KEY_IDS } from "./desired-state.ts";
 import { Outgoing } from "./outgoing.ts";
 import { storedDocument } from "./stored-document.ts";
 import type { Tenant } from "./tenant.ts";
@@ -127,6 +128,11 @@ export class AgentRules {
         this.#tenant.revoked.has(payload.value.serial),
         `${this.#who}: revocation ${payload.value.serial} is said to be in force and is not`,
       );
+    if (payload.case === "hello")
+      must(
+        payload.value.highestTerm === this.#term,
+        `${this.#who}: hello says term ${payload.value.highestTerm}, ${this.#term} was seen`,
+      );
     if (payload.case === "hello" && this.#original)
       for (let serial = payload.value.lastRevocationSerial; serial > 0n; serial--)
         must(
@@ -149,6 +155,7 @@ export class AgentRules {
   /** An index comes into force: it must be one that may. */
   #take(next: IndexDocument, nowMs: number, wallMs: number): void {
     const before = this.#index;
+    must(KEY_IDS.includes(next.keyId), `${this.#who}: takes an index that ${next.keyId} signed`);
     must(next.cluster === this.#tenant.cluster, `${this.#who}: takes the index of ${next.cluster}`);
     must(Date.parse(next.expiresAt) > wallMs, `${this.#who}: takes an index that ran out at ${next.expiresAt}`);
     must(Date.parse(next.issuedAt) <= wallMs + MAX_AHEAD_MS, `${this.#who}: takes an index issued at ${next.issuedAt}`);
@@ -158,6 +165,13 @@ export class AgentRules {
         deleted === true || named.has(`${kind}/${name}`),
         `${this.#who}: takes an index that drops ${kind}/${name} without a tombstone`,
       );
+    for (const { target, name, floor } of before?.revocations ?? []) {
+      const after = next.revocations.find((other) => other.target === target && other.name === name);
+      must(
+        after === undefined || after.floor >= floor,
+        `${this.#who}: takes an index that lowers the floor of ${target}/${name}`,
+      );
+    }
     this.#index = next;
     this.#tookMs = nowMs;
   }

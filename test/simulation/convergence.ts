@@ -27,8 +27,17 @@ export function checkConverged(agent: Agent, state: DesiredState, hub: Simulated
     checkFloors(agent, current) ||
     (agent.requests.size > 0 ? "requests without an answer" : "") ||
     checkDrifts(agent, behind) ||
+    checkMemory(agent, hub) ||
     (hub.retries(agent.cluster).size > 0 ? "an operator's retry did not reach the agent" : "")
   );
+}
+
+/** When everything was said and acknowledged, nothing is counted any more and nothing is kept to be sent. */
+function checkMemory(agent: Agent, hub: SimulatedHub): string {
+  const [up, down] = [agent.session?.queuedBytes ?? 0, hub.session(agent.cluster)?.queuedBytes ?? 0];
+  if (up !== 0 || down !== 0) return `${up} bytes up and ${down} down stay counted`;
+  const pinned = hub.pinned(agent.cluster);
+  return pinned === 0 ? "" : `${pinned} bodies stay pinned`;
 }
 
 function checkDrifts(agent: Agent, behind: HubStore): string {

@@ -31,6 +31,9 @@ export const KEY_IDS: readonly string[] = [keyIdOf(pair.publicKey)];
 /** How long a signed index is valid, milliseconds. */
 export const INDEX_LIFE_MS = 4 * 3_600_000;
 
+/** Ways in which an index is wrong: signed by a stranger, or by an index builder that is broken. */
+export type WrongIndex = "stranger" | "dropped" | "setBack" | "equivocation" | "floorDown";
+
 /** What a body makes its handlers do. */
 export type Poison = "none" | "verify" | "apply" | "healthy";
 
@@ -177,16 +180,42 @@ export class DesiredState {
     return this.#current;
   }
 
-  /** Signs, under the next number, what no index builder may sign, or what only a stranger would. */
-  signWrong(wallMs: number, how: "stranger" | "dropped" | "setBack"): DesiredIndex | undefined {
+  /** Signs what no index builder may sign, or what only a stranger would; undefined when there is nothing to do wrong yet. */
+  signWrong(wallMs: number, how: WrongIndex): DesiredIndex | undefined {
     const [first, ...rest] = [...this.#items.values()].filter((item) => item.deleted !== true);
     if (first === undefined) return undefined;
-    this.#sequence++;
+    if (how !== "equivocation") this.#sequence++;
     const document = this.#document(wallMs);
-    if (how === "stranger") return indexOf({ ...document, keyId: stranger.keyId }, stranger);
-    const tombstones = document.items.filter((item) => item.deleted === true);
-    const set = how === "dropped" ? [] : [{ ...first, version: 1, size: first.size }];
-    return indexOf({ ...document, items: [...set, ...rest, ...tombstones] }, signer);
+    const others = [...rest, ...document.items.filter((item) => item.deleted === true)];
+    switch (how) {
+      case "stranger":
+        return indexOf({ ...document, keyId: stranger.keyId }, stranger);
+      case "dropped":
+        return indexOf({ ...document, items: others }, signer);
+      case "equivocation":
+        return indexOf(
+          { ...document, items: [{ ...first, version: this.#sequence, size: first.size + 1 }, ...others] },
+          signer,
+        );
+      case "setBack":
+        return indexOf({ ...document, items: [{ ...first, version: 1 }, ...others] }, signer);
+      case "floorDown":
+        return indexOf({ ...document, revocations: document.revocations.map(atFirstFloor) }, signer);
+    }
+  }
+
+  /** Names the body of another item too. */
+  share(name: string, key: string): void {
+    const other = this.#items.get(key);
+    if (other === undefined) throw new SimulationFailure(`there is no ${key}`);
+    const { digest, size } = other;
+    this.#items.set(`PackInstalled/${name}`, {
+      kind: "PackInstalled",
+      name,
+      version: this.#sequence + 1,
+      digest,
+      size,
+    });
   }
 
   #document(wallMs: number): IndexDocument {
@@ -209,4 +238,8 @@ function indexOf(document: IndexDocument, by: Signer): DesiredIndex {
   const parsed = parseIndex(envelope.body);
   if (!parsed.ok) throw new SimulationFailure(`the builder signed a broken index: ${parsed.field}`);
   return { document: parsed.document, envelope, digest: digestOf(envelope.body) };
+}
+
+function atFirstFloor({ target, name, serial }: IndexRevocation): IndexRevocation {
+  return { target, name, floor: 1, serial };
 }

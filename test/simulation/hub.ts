@@ -14,7 +14,6 @@ import type { HubEvent, StoreOutcome } from "../../src/federation/session/hub/ev
 import { HubSession } from "../../src/federation/session/hub/hub-session.ts";
 import {
   AUDIT_IN_FLIGHT,
-  MAX_FETCHES,
   MAX_SERVED_FETCHES,
   SESSION_BUDGET_BYTES,
   WINDOW_FRAMES,
@@ -73,6 +72,7 @@ export interface SimulatedHub {
   revoke(cluster: string, revocation: IndexRevocation): void;
   retry(cluster: string, kind: string, name: string): void;
   retries(cluster: string): Set<string>;
+  pinned(cluster: string): number;
   drift(cluster: string, name: string): void;
   /** Bytes and bodies held for agents, by the simulator's own measure. */
   checkMemory(): void;
@@ -81,9 +81,6 @@ export interface SimulatedHub {
   /** An agent dials; `endpoints` are those it was told of, empty for the configured ones. */
   accept(cluster: string, connect: (end: LinkEnd) => Link, endpoints: readonly string[]): Link | undefined;
 }
-
-/** Bodies an honest agent has served at a time: what it fetches for items, and an index by reference. */
-const MAX_PINS = MAX_FETCHES + 1;
 
 /** Facts a session may have waiting: one per unacknowledged frame, and as many revocations that Hello told of. */
 const MAX_WAITING_FACTS = 2 * WINDOW_FRAMES;
@@ -98,7 +95,6 @@ export class Hub implements SimulatedHub {
   readonly #served: Map<string, Served> = new Map();
   readonly #bodies: Map<string, { served: number }> = new Map();
   #bootMs = 0;
-  readonly #hostile: Set<string> = new Set();
   /** Boundaries (effects and stores) until the process dies; Infinity: it lives. */
   #dieAfter = Infinity;
   /** One agent at a time, so that the others wait. */
@@ -114,14 +110,23 @@ export class Hub implements SimulatedHub {
     answers: boolean;
     bodies: boolean;
     loads: boolean;
+    /** Loaded sessions have a term below the agent's. */
+    terms: boolean;
     stores: boolean;
     processMs: number | undefined;
+    /** Time that the sink takes, milliseconds. */
+    sinkMs: number | undefined;
+    /** Length of the text in news of drift. */
+    driftText: number | undefined;
   } = {
     answers: false,
     loads: false,
+    terms: false,
     bodies: false,
     stores: false,
     processMs: undefined,
+    sinkMs: undefined,
+    driftText: undefined,
   };
   /** Bodies that were asked for, refused ones too. */
   bodiesAsked = 0;
@@ -311,11 +316,6 @@ export class Hub implements SimulatedHub {
     return this.#served.get(cluster)?.pins.size ?? 0;
   }
 
-  /** From now on the agents of `cluster` are not ours: they may ask for more than an honest one would. */
-  expectHostile(cluster: string): void {
-    this.#hostile.add(cluster);
-  }
-
   /** An agent takes something for stored. */
   checkAcknowledged(cluster: string, write: SpokeWrite): void {
     this.store(cluster).check(write);
@@ -357,8 +357,7 @@ export class Hub implements SimulatedHub {
     must(queuedBytes <= SESSION_BUDGET_BYTES, `hub: ${queuedBytes} bytes queued and unacknowledged for ${cluster}`);
     must(waitingFacts <= MAX_WAITING_FACTS, `hub: ${waitingFacts} facts of ${cluster} wait to be stored`);
     must(waitingAudits <= AUDIT_IN_FLIGHT, `hub: ${waitingAudits} audit batches of ${cluster} wait to be stored`);
-    const maxPins = this.#hostile.has(cluster) ? MAX_SERVED_FETCHES : MAX_PINS;
-    must(served.pins.size <= maxPins, `hub: ${served.pins.size} bodies are pinned for ${cluster}`);
+    must(served.pins.size <= MAX_SERVED_FETCHES, `hub: ${served.pins.size} bodies are pinned for ${cluster}`);
     this.#scheduleTick(cluster, served);
     const { incarnation } = this.#process;
     for (const effect of ready.afterPersist) {
@@ -369,7 +368,8 @@ export class Hub implements SimulatedHub {
 
   #tellDrift(cluster: string, name: string): void {
     const escalationCounter = this.store(cluster).drifts.get(name) ?? 0;
-    const value = create(DriftUpdateSchema, { signalName: name, escalationCounter });
+    const message = "x".repeat(this.off.driftText ?? 0);
+    const value = create(DriftUpdateSchema, { signalName: name, escalationCounter, message });
     this.#step(cluster, { type: "Respond", payload: { case: "driftUpdate", value }, key: driftKey(name) });
   }
 
@@ -464,7 +464,7 @@ export class Hub implements SimulatedHub {
       }
       case "StoreAudit": {
         const { token, batch } = effect;
-        this.#process.after(world.between(1, 25), () => {
+        this.#process.after(this.off.sinkMs ?? world.between(1, 25), () => {
           // A sink may store and then fail to say so.
           const fails = this.off.stores || (this.failing && world.chance(0.3));
           const stored = fails ? undefined : this.store(cluster).append(batch);
@@ -533,7 +533,7 @@ export class Hub implements SimulatedHub {
           },
         });
       if (part === undefined) {
-        if (this.failing && hello.highestTerm > 1n && world.chance(0.1)) {
+        if (hello.highestTerm > 0n && (this.off.terms || (this.failing && world.chance(0.1)))) {
           loaded(hello.highestTerm - 1n); // a store that was restored from a backup
           return;
         }

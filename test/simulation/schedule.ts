@@ -1,4 +1,5 @@
 import { SeededRandom, integerBetween } from "../../src/base/random.ts";
+import type { WrongIndex } from "./desired-state.ts";
 import type { Mangling, Way } from "./link.ts";
 
 /** One thing that is done to the world, at a time. `agent` counts from 0. */
@@ -67,12 +68,9 @@ export type Action =
   | { readonly atMs: number; readonly do: "hubFails"; readonly forMs: number }
   | { readonly atMs: number; readonly do: "ownershipMoves"; readonly forMs: number };
 
-/**
- * What somebody feeds the hub instead of the desired index: one that was signed once and is old now, the one of another tenant, one that a
- * stranger signed, and two that a broken index builder signed: with an item left out, and with an item's version set back.
- */
-export type Replay = "old" | "crossed" | "stranger" | "dropped" | "setBack";
-const REPLAYS: readonly Replay[] = ["old", "crossed", "stranger", "dropped", "setBack"];
+/** What somebody feeds the hub instead of the desired index: one that is old now, the one of another tenant, or a wrong one. */
+export type Replay = "old" | "crossed" | WrongIndex;
+const REPLAYS: readonly Replay[] = ["old", "crossed", "stranger", "dropped", "setBack", "equivocation", "floorDown"];
 
 /** How much happens. */
 export interface ScheduleSize {

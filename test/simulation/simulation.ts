@@ -360,9 +360,7 @@ class Run {
         return state.first;
       case "crossed":
         return this.#desired.find((other) => other !== state)?.current;
-      case "stranger":
-      case "dropped":
-      case "setBack":
+      default:
         return state.signWrong(this.#hub.wallMs, what);
     }
   }

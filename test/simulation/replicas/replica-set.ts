@@ -101,6 +101,7 @@ export class ReplicaSet implements SimulatedHub {
   lose(cluster: string): void {
     for (const hub of this.#hubs.values()) hub.crash(0);
     this.store(cluster).lose();
+    this.#cluster.loseOwnership(cluster);
   }
 
   freeze(ms: number): void {
@@ -128,6 +129,12 @@ export class ReplicaSet implements SimulatedHub {
   retries(cluster: string): Set<string> {
     for (const hub of this.#hubs.values()) if (hub.session(cluster)?.connected === true) return hub.retries(cluster);
     return new Set();
+  }
+
+  pinned(cluster: string): number {
+    let pinned = 0;
+    for (const hub of this.#hubs.values()) pinned += hub.pinned(cluster);
+    return pinned;
   }
 
   drift(cluster: string, name: string): void {

@@ -78,6 +78,12 @@ export class SharedCluster {
     return true;
   }
 
+  /** The Lease is gone, as after a restore from an old backup: only the agent knows which terms there were. */
+  loseOwnership(cluster: string): void {
+    this.#ownerships.delete(cluster);
+    for (const key of this.#terms.keys()) if (key.startsWith(`${cluster}/`)) this.#terms.delete(key);
+  }
+
   /** Calls `watcher` after an ownership moved, as a watch would: the caller delays it. */
   watch(watcher: (cluster: string, lease: OwnershipLease) => void): void {
     this.#watchers.push(watcher);

@@ -77,4 +77,34 @@ export const ANSWERS: readonly Scenario[] = [
       small.converge(MINUTE_MS);
     },
   },
+  {
+    name: "long news do not go beyond the bytes of the queue, and newer news of one key take the place of older ones",
+    run() {
+      const small = new SmallWorld();
+      small.agent.wire.stuck = "down";
+      for (let at = 0; at < 900; at++) {
+        small.hub.off.driftText = 1_000 + at;
+        small.hub.drift(small.cluster, `signal-${at % 600}`);
+      }
+      small.runFor(1_000);
+      must(small.session.view().needsResync, "everything fit");
+      small.hub.checkMemory();
+      small.agent.wire.stuck = undefined;
+      small.converge(MINUTE_MS); // nothing stays counted
+    },
+  },
+  {
+    name: "audit goes on after several streams that were lost with batches on their way",
+    run() {
+      const small = new SmallWorld();
+      small.hub.off.stores = true;
+      small.agent.audit(2_000);
+      for (let at = 0; at < 4; at++) {
+        small.runFor(5_000);
+        small.agent.reset();
+      }
+      small.hub.off.stores = false;
+      small.converge(3 * MINUTE_MS);
+    },
+  },
 ];

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { BlobFetchSchema } from "../../../src/api/gen/conductor/federation/v1alpha1/desired_pb.ts";
-import { CHUNK_BYTES, MAX_SERVED_FETCHES } from "../../../src/federation/session/limits.ts";
+import { CHUNK_BYTES, MAX_FETCHES, MAX_SERVED_FETCHES } from "../../../src/federation/session/limits.ts";
 import { must } from "../world.ts";
 import { HandPeer } from "./hand-peer.ts";
 import type { Scenario } from "./scenario.ts";
@@ -79,12 +79,36 @@ export const BODIES: readonly Scenario[] = [
     },
   },
   {
+    name: "a body that is refused refuses the items that need it now, not the one that did before",
+    run() {
+      const small = new SmallWorld();
+      small.agent.wire.slowMs = 300;
+      const item = small.state.put("PackInstalled", "one", BIG_BYTES, 0, "none");
+      small.state.share("two", "PackInstalled/one");
+      small.blobs.corrupt.add(item.digest);
+      small.renew();
+      small.until("some of it is here", MINUTE_MS, () => held(small) >= CHUNK_BYTES);
+      small.put("one", "none", 2 * BIG_BYTES);
+      const reason = (name: string): string => small.agent.store.items.get(`PackInstalled/${name}`)?.nack?.reason ?? "";
+      small.until("the other is refused", MINUTE_MS, () => reason("two") === "DIGEST_MISMATCH");
+      must(reason("one") === "", `the newer version is refused too: ${reason("one")}`);
+    },
+  },
+  {
     name: "of many bodies few are fetched at a time",
     run() {
       const small = new SmallWorld();
       for (let at = 0; at < 14; at++) small.state.put("PackInstalled", `big-${at}`, BIG_BYTES / 4, 0, "none");
-      small.renew(); // the hub counts what it has in hand
-      small.converge(2 * MINUTE_MS);
+      small.renew();
+      let most = 0;
+      small.until("all are here", MINUTE_MS, () => {
+        for (let at = 0; at < 25; at++) {
+          small.runFor(20);
+          most = Math.max(most, small.hub.pinned(small.cluster));
+        }
+        return small.agent.tenant.applied.size === 15;
+      });
+      must(most > 0 && most <= MAX_FETCHES, `${most} bodies at a time`);
     },
   },
   {

@@ -1,3 +1,4 @@
+import { OFFER_SWEEP_MS } from "../../../src/federation/session/limits.ts";
 import { INDEX_LIFE_MS } from "../desired-state.ts";
 import { must } from "../world.ts";
 import type { Scenario } from "./scenario.ts";
@@ -63,6 +64,47 @@ export const EXPIRY: readonly Scenario[] = [
       must(refused > 2 && refused < 30, `offered ${refused} times within five minutes`);
       small.agent.skewMs = 0;
       small.converge(2 * MINUTE_MS);
+    },
+  },
+  {
+    name: "an offer that was lost is offered again within a minute, and on a new stream at once",
+    run() {
+      const small = new SmallWorld();
+      small.agent.wire.mangled = 1;
+      small.agent.wire.mangles = "unknown";
+      small.put("lost");
+      small.runFor(2_000);
+      small.agent.wire.mangles = undefined;
+      small.converge(OFFER_SWEEP_MS + 5_000);
+      small.agent.wire.stuck = "down";
+      small.put("lost too");
+      small.runFor(2_000);
+      small.agent.crash(0);
+      small.agent.wire.stuck = undefined;
+      small.converge(15_000);
+    },
+  },
+  {
+    name: "an index that a stranger signed, or a broken builder, does not come into force",
+    run() {
+      for (const how of ["stranger", "dropped", "setBack", "equivocation", "floorDown"] as const) {
+        const small = new SmallWorld();
+        for (let at = 0; at < 3; at++) {
+          small.hub.revoke(small.cluster, small.state.revoke("first"));
+          small.put("first");
+          small.put("second");
+        }
+        small.converge(2 * MINUTE_MS);
+        const wrong = small.state.signWrong(small.hub.wallMs, how);
+        must(wrong !== undefined, "there is nothing to do wrong");
+        const before = small.agent.store.index?.digest;
+        small.hub.feed(small.cluster, wrong); // AgentRules looks at what is taken
+        small.runFor(30_000);
+        must(small.agent.store.index?.digest === before, `an index that is wrong by ${how} came into force`);
+        must(small.session.counters.indexRefused > 0, `an index that is wrong by ${how} was not refused`);
+        small.renew();
+        small.converge(2 * MINUTE_MS);
+      }
     },
   },
   {

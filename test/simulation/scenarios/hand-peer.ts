@@ -1,6 +1,11 @@
 import { create } from "@bufbuild/protobuf";
 import { type Envelope, EnvelopeSchema } from "../../../src/api/gen/conductor/federation/v1alpha1/federation_pb.ts";
-import { HelloSchema, HeartBeatSchema } from "../../../src/api/gen/conductor/federation/v1alpha1/session_pb.ts";
+import {
+  type AuditPosition,
+  HelloSchema,
+  HeartBeatSchema,
+  type IndexPosition,
+} from "../../../src/api/gen/conductor/federation/v1alpha1/session_pb.ts";
 import { PROTOCOL_VERSIONS } from "../../../src/federation/session/limits.ts";
 import type { Payload } from "../../../src/federation/session/payload.ts";
 import { Link, Wire } from "../link.ts";
@@ -23,31 +28,34 @@ export class HandPeer {
   ack = 0n;
   readonly #on: SmallWorld;
   readonly #link: Link;
+  readonly #cluster: string;
   #seq = 0n;
   #sessionId = "";
 
-  constructor(on: SmallWorld) {
+  /** Dials for `cluster`, the first of the world when it is not named. */
+  constructor(on: SmallWorld, cluster = on.cluster) {
     this.#on = on;
-    on.hub.expectHostile(on.cluster);
+    this.#cluster = cluster;
     const agent = {
       frame: (envelope: Envelope) => this.#hear(envelope),
       closed: (reason: string) => this.#end(reason),
       blocked: () => {},
       drained: () => {},
     };
-    const link = on.hub.accept(on.cluster, (hub) => new Link(on.world, this.wire, agent, hub));
+    const link = on.hub.accept(cluster, (hub) => new Link(on.world, this.wire, agent, hub));
     must(link !== undefined, "the hub is down");
     this.#link = link;
   }
 
   /** Says Hello and goes on saying that it lives. */
-  hello(): void {
+  hello(fields: { readonly heldIndex?: IndexPosition; readonly audit?: AuditPosition } = {}): void {
     const value = create(HelloSchema, {
       protocolVersions: [...PROTOCOL_VERSIONS],
       agentVersion: "hand",
-      clusterId: this.#on.cluster,
+      clusterId: this.#cluster,
       instanceId: "hand",
       storeId: "hand",
+      ...fields,
     });
     this.send({ case: "hello", value });
     this.#beat();

@@ -101,6 +101,24 @@ export const REVOCATIONS: readonly Scenario[] = [
     },
   },
   {
+    name: "an index that the agent holds already settles what it repeats, although its report was lost",
+    run() {
+      const small = new SmallWorld();
+      small.agent.tenant.failedRevocations = Infinity;
+      small.agent.wire.stuck = "up";
+      const revocation = small.state.revoke("first");
+      small.hub.revoke(small.cluster, revocation);
+      small.renew();
+      small.until("its floor is in force", 15_000, () => small.agent.tenant.floor("PackInstalled", "first") === 1);
+      small.runFor(1_000);
+      small.hub.crash(0);
+      small.runFor(10_000);
+      must(pending(small) === "1", "the hub heard through a path that is stuck");
+      small.agent.wire.stuck = undefined;
+      small.until("the revocation is settled", 2 * MINUTE_MS, () => pending(small) === "");
+    },
+  },
+  {
     name: "a revocation made while the agent is away waits for it",
     run() {
       const small = new SmallWorld();

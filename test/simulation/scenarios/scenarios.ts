@@ -1,10 +1,21 @@
 import { ANSWERS } from "./answers.ts";
 import { BODIES } from "./bodies.ts";
 import { EXPIRY } from "./expiry.ts";
+import { HEADERS } from "./headers.ts";
 import { ITEMS } from "./items.ts";
 import { REVOCATIONS } from "./revocations.ts";
 import type { Scenario } from "./scenario.ts";
+import { SUCCESSIONS } from "./successions.ts";
 import { STREAMS } from "./streams.ts";
 
 /** What random schedules meet too seldom, or cannot tell from chance: one story each, with its times. */
-export const SCENARIOS: readonly Scenario[] = [...STREAMS, ...REVOCATIONS, ...EXPIRY, ...ITEMS, ...BODIES, ...ANSWERS];
+export const SCENARIOS: readonly Scenario[] = [
+  ...STREAMS,
+  ...SUCCESSIONS,
+  ...HEADERS,
+  ...REVOCATIONS,
+  ...EXPIRY,
+  ...ITEMS,
+  ...BODIES,
+  ...ANSWERS,
+];

@@ -56,7 +56,11 @@ export class SmallWorld {
 
   /** The hub's machine for the first agent. */
   get session(): HubSession {
-    const session = this.hub.session(this.cluster);
+    return this.sessionOf(this.cluster);
+  }
+
+  sessionOf(cluster: string): HubSession {
+    const session = this.hub.session(cluster);
     must(session !== undefined, "the hub does not serve this cluster");
     return session;
   }

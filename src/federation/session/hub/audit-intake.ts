@@ -118,11 +118,11 @@ export class AuditIntake {
     step.out.push({ type: "StoreAudit", token: this.#token, batch: joined(together) });
   }
 
-  /** Numbers before a batch that the sink does not have, when they were not asked for yet. */
+  /** Numbers before a batch of which the sink lacks the first, unless that was asked for. */
   #hole(first: AuditEventBatch, { contiguousThrough }: AuditAppendResult): SequenceRange | undefined {
     const from = contiguousThrough + 1n;
     const to = (first.events[0]?.sequence ?? 0n) - 1n;
-    if (to < from || to <= this.#askedThrough) return undefined;
+    if (to < from || from <= this.#askedThrough) return undefined; // whoever was asked goes on from there
     this.#askedThrough = to;
     return { from, to };
   }

@@ -1,0 +1,168 @@
+import { create } from "@bufbuild/protobuf";
+import { BlobFetchSchema } from "../../../src/api/gen/conductor/federation/v1alpha1/desired_pb.ts";
+import {
+  AuditEventBatchSchema,
+  AuditEventSchema,
+} from "../../../src/api/gen/conductor/federation/v1alpha1/facts_pb.ts";
+import {
+  AuditPositionSchema,
+  IndexPositionSchema,
+} from "../../../src/api/gen/conductor/federation/v1alpha1/session_pb.ts";
+import { digestOf } from "../../../src/base/digest.ts";
+import { CHUNK_BYTES, COMPARE_DEADLINE_MS } from "../../../src/federation/session/limits.ts";
+import type { Payload } from "../../../src/federation/session/payload.ts";
+import { must } from "../world.ts";
+import { HandPeer } from "./hand-peer.ts";
+import type { Scenario } from "./scenario.ts";
+import { SmallWorld } from "./small-world.ts";
+
+const EPOCH = 77n;
+
+function batch(first: number, last: number): Payload {
+  const events = [];
+  for (let sequence = first; sequence <= last; sequence++)
+    events.push(create(AuditEventSchema, { sequence: BigInt(sequence), event: Buffer.from(`event ${sequence}`) }));
+  return { case: "auditEventBatch", value: create(AuditEventBatchSchema, { epoch: EPOCH, events }) };
+}
+
+function live(small: SmallWorld, cluster = small.cluster): HandPeer {
+  const peer = new HandPeer(small, cluster);
+  peer.hello({ audit: create(AuditPositionSchema, { epoch: EPOCH, firstHeld: 1n }) });
+  small.until("Welcome", 5_000, () => peer.count("welcome") > 0);
+  return peer;
+}
+
+/** A peer that says it holds an index which the hub never signed; the hub asks for its ranges when the index is large. */
+function asked(small: SmallWorld, cluster: string): HandPeer {
+  const peer = new HandPeer(small, cluster);
+  peer.hello({ heldIndex: create(IndexPositionSchema, { epoch: 1n, sequence: 1n, digest: digestOf("unknown") }) });
+  small.until("Welcome", 5_000, () => peer.count("welcome") > 0);
+  return peer;
+}
+
+/** Two tenants with indexes large enough to be compared. */
+function largeIndexes(): SmallWorld {
+  const small = new SmallWorld({ agents: 2, boots: false });
+  for (const state of small.states) {
+    for (let at = 0; at < 150; at++) state.put("PackInstalled", `item-${at}`, 50, 0, "none");
+    state.sign(small.hub.wallMs);
+    small.hub.desiredChanged(state.cluster);
+  }
+  return small;
+}
+
+/** What one stream began and another one must not inherit, by peers that do not behave. */
+export const SUCCESSIONS: readonly Scenario[] = [
+  {
+    name: "what a superseded stream had under way ends with it",
+    run() {
+      const small = new SmallWorld({ boots: false });
+      const item = small.put("big", "none", 10 * CHUNK_BYTES);
+      const first = live(small);
+      first.send({ case: "blobFetch", value: create(BlobFetchSchema, { digest: item.digest }) });
+      small.until("the body is being sent", 2_000, () => small.hub.pinned(small.cluster) === 1);
+      live(small);
+      must(small.hub.pinned(small.cluster) === 0, "a body of the former stream is still pinned");
+    },
+  },
+  {
+    name: "frames of a superseded stream are nobody's",
+    run() {
+      const small = new SmallWorld({ boots: false });
+      let former = live(small);
+      for (let at = 0; at < 6; at++) {
+        const next = live(small);
+        former.answers = false;
+        former.send(batch(1, 1));
+        small.runFor(500);
+        must(small.session.connected && next.ended === undefined, "a frame of the former stream ended the newer one");
+        former = next;
+      }
+    },
+  },
+  {
+    name: "a batch that the sink was storing for a former stream is not taken for one of the next",
+    run() {
+      const small = new SmallWorld({ boots: false });
+      small.hub.off.sinkMs = 3_000;
+      const first = live(small);
+      first.send(batch(1, 3));
+      small.runFor(100);
+      const second = live(small);
+      small.runFor(100);
+      second.send(batch(4, 6));
+      small.runFor(2_900); // HubRules looks at what is acknowledged
+      const { through } = small.hub.store(small.cluster).audit(EPOCH);
+      must(through === 3n, `the sink holds numbers through ${through}`);
+      small.runFor(4_000);
+      must(small.hub.store(small.cluster).audit(EPOCH).through === 6n, "the batch of the newer stream was lost");
+    },
+  },
+  {
+    name: "numbers behind a hole are not acknowledged, and the hole is asked for once",
+    run() {
+      const small = new SmallWorld({ boots: false });
+      const peer = live(small);
+      peer.send(batch(5, 8));
+      peer.send(batch(9, 9));
+      small.runFor(2_000);
+      const acks = peer.received.flatMap(({ payload }) => (payload.case === "auditEventAck" ? [payload.value] : []));
+      must(acks.length > 0 && acks.every(({ ackedThrough }) => ackedThrough === 0n), "numbers behind a hole count");
+      const holes = acks.flatMap(({ missing }) => missing.map(({ from, to }) => `${from}-${to}`));
+      must(holes.join(" ") === "1-4", `holes asked for: ${holes.join(" ")}`);
+    },
+  },
+  {
+    name: "a fetch that is repeated begins where it says",
+    run() {
+      const small = new SmallWorld({ boots: false });
+      const item = small.put("big", "none", 10 * CHUNK_BYTES);
+      const peer = live(small);
+      const fetch = (offset: bigint): void =>
+        peer.send({ case: "blobFetch", value: create(BlobFetchSchema, { digest: item.digest, offset }) });
+      peer.ack = 2n; // Welcome and the offer
+      fetch(0n);
+      small.until("a chunk", 2_000, () => peer.count("blobChunk") > 0);
+      peer.received.length = 0;
+      fetch(BigInt(5 * CHUNK_BYTES));
+      small.runFor(200);
+      peer.ack = 3n;
+      fetch(BigInt(5 * CHUNK_BYTES));
+      small.until("another chunk", 2_000, () => peer.count("blobChunk") > 0);
+      const [chunk] = peer.received.flatMap(({ payload }) => (payload.case === "blobChunk" ? [payload.value] : []));
+      must(Number(chunk?.offset) === 5 * CHUNK_BYTES, `the chunk begins at ${chunk?.offset}`);
+    },
+  },
+  {
+    name: "an agent that does not tell its ranges gets the whole index, and others their turn",
+    run() {
+      const small = largeIndexes();
+      const [first, second] = small.states.map(({ cluster }) => asked(small, cluster));
+      must(first !== undefined && second !== undefined, "two tenants");
+      const questions = (): number => first.count("rangeDigestRequest") + second.count("rangeDigestRequest");
+      const offers = (): number => first.count("indexOffer") + second.count("indexOffer");
+      small.until("one is asked", 2_000, () => questions() === 1);
+      small.runFor(COMPARE_DEADLINE_MS / 2);
+      must(questions() === 1, "both are asked at a time");
+      small.until(
+        "one has an offer and the other is asked",
+        COMPARE_DEADLINE_MS,
+        () => questions() === 2 && offers() === 1,
+      );
+      small.until("both have an offer", COMPARE_DEADLINE_MS + 2_000, () => offers() === 2);
+    },
+  },
+  {
+    name: "an agent that leaves while it is asked gives its turn back",
+    run() {
+      const small = largeIndexes();
+      const [one, two] = small.states.map(({ cluster }) => cluster);
+      must(one !== undefined && two !== undefined, "two tenants");
+      const first = asked(small, one);
+      small.until("it is asked", 2_000, () => first.count("rangeDigestRequest") === 1);
+      small.hub.evict(one);
+      const second = asked(small, two);
+      small.until("the other is asked", 2_000, () => second.count("rangeDigestRequest") === 1);
+    },
+  },
+];

@@ -14,6 +14,7 @@ import {
   MemoryDirectory,
   MemoryFactStore,
   MemoryOwnership,
+  MemoryRetryOrders,
   MemoryRevocations,
 } from "../../test/support/federation-ports.ts";
 import { cpu, serve } from "../federation/protocol.ts";
@@ -93,6 +94,7 @@ serve(async (command: AuditCommand): Promise<AuditAnswer> => {
         directory: new MemoryDirectory(command.clusters),
         ownership: new MemoryOwnership(),
         revocations: new MemoryRevocations(signer),
+        retries: new MemoryRetryOrders(),
         limits: { admission: { perSecond: 5_000, burst: 5_000 } },
         clock: systemClock,
         random: systemRandom,

@@ -17,6 +17,7 @@ import {
   MemoryDirectory,
   MemoryFactStore,
   MemoryOwnership,
+  MemoryRetryOrders,
   MemoryRevocations,
 } from "../../test/support/federation-ports.ts";
 import { CommitClock, atPace } from "./commit-clock.ts";
@@ -158,6 +159,7 @@ async function start(command: Extract<Command, { type: "startServer" }>): Promis
     directory: new MemoryDirectory(clusters),
     ownership: new MemoryOwnership(),
     revocations,
+    retries: new MemoryRetryOrders(),
     limits: {
       connections:
         command.admission === "open"

@@ -16,6 +16,8 @@ import { AuditEventBatchSchema, PackReceiptReportSchema } from "../api/gen/condu
 import { AuditService } from "../api/gen/conductor/fleet/v1alpha1/audit_pb.ts";
 import { FleetService, ReceiptService, RevocationService } from "../api/gen/conductor/fleet/v1alpha1/fleet_pb.ts";
 import {
+  RetryItemResponse_Outcome,
+  RetryItemResponse_OutcomeSchema,
   RevocationProgress_State as Progress,
   RevocationProgress_StateSchema,
 } from "../api/gen/conductor/fleet/v1alpha1/fleet_pb.ts";
@@ -35,6 +37,7 @@ import { CHAIN_START, auditHash } from "../federation/audit/audit-chain.ts";
 import type { HubAuditSink } from "../federation/audit/hub-audit-sink.ts";
 import { openSqliteAuditSink } from "../federation/audit/sqlite-audit-sink.ts";
 import { type HubFactStore, createHubFactStore } from "../federation/hub/mirror/hub-fact-store.ts";
+import { type RunningRetryOrders, startRetryOrders } from "../federation/hub/retries/retry-orders.ts";
 import { startRevocationOutbox } from "../federation/hub/revocations/revocation-outbox.ts";
 import { startTenantDirectory } from "../federation/hub/tenant-directory/tenant-directory.ts";
 import { encodeIndex } from "../federation/index/encode-index.ts";
@@ -55,7 +58,6 @@ const signer = ed25519Signer(privateKey);
 /** The hub's sessions as these tests want them. */
 class StagedView implements HubView {
   readonly replica = "hub-0";
-  readonly retried: string[] = [];
   readonly #agents = new Map<string, AgentView>();
   readonly #listeners = new Set<(cluster: string) => void>();
 
@@ -75,10 +77,6 @@ class StagedView implements HubView {
   subscribe(listener: (cluster: string) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
-  }
-  retry(cluster: string, kind: string, name: string): boolean {
-    this.retried.push(`${cluster}/${kind}/${name}`);
-    return true;
   }
 }
 
@@ -109,6 +107,7 @@ let view: StagedView;
 let facts: HubFactStore;
 let audit: HubAuditSink;
 let outbox: RunningRevocationOutbox;
+let retries: RunningRetryOrders;
 let ops: Ops;
 let fleet: GrpcClient<typeof FleetService>;
 let receipts: GrpcClient<typeof ReceiptService>;
@@ -206,7 +205,7 @@ beforeAll(async () => {
   const metrics = createPrometheusMetrics();
   view = new StagedView();
   facts = createHubFactStore({ cluster, clock: systemClock, log: silentLog, drift: async () => {} });
-  const [desired, tenants, ledgers] = await Promise.all([
+  const [desired, tenants, ledgers, orders] = await Promise.all([
     startDesiredStates({
       ...common,
       cluster,
@@ -217,8 +216,10 @@ beforeAll(async () => {
     }),
     startTenantDirectory({ ...common, cluster, signal }),
     startRevocationOutbox({ ...common, cluster, signal, signer }),
+    startRetryOrders({ ...common, cluster, signal }),
   ]);
   outbox = ledgers;
+  retries = orders;
   const { ca, certificate, key } = trust.internal;
   audit = await openSqliteAuditSink({ path: join(directory, "audit", "audit.db"), clock: systemClock });
   ops = await startOps({
@@ -230,6 +231,7 @@ beforeAll(async () => {
     desired,
     directory: tenants,
     revocations: outbox,
+    retries,
     audit,
     internal: {
       address: "127.0.0.1",
@@ -339,13 +341,51 @@ describe("FleetService", () => {
       expect(answer.blockingReason).toContain("refused by the agent: SIGNATURE_INVALID");
       expect(answer.item?.quarantined).toBe(true);
     });
-    expect(await fleet.retryItem({ cluster: TENANT, name: PACK })).toMatchObject({ lifted: true });
-    expect(view.retried).toEqual([`${TENANT}/PackInstalled/${PACK}`]);
+    expect(await fleet.retryItem({ cluster: TENANT, name: PACK })).toMatchObject({
+      lifted: true,
+      outcome: RetryItemResponse_Outcome.ORDERED,
+      message: `PackInstalled/${PACK} on ${TENANT} is offered again`,
+    });
+    await vi.waitFor(async () => {
+      expect(retries.pending(TENANT)).toMatchObject([{ kind: "PackInstalled", name: PACK, digest }]);
+      expect((await fleet.explainItem({ cluster: TENANT, name: PACK })).retryOrderedAt).toBeDefined();
+    });
+  });
+
+  it("says what becomes of a retry: for an agent that is away, before the refusal, and for nothing", async () => {
+    const retry = async (): Promise<string> => {
+      const { outcome, lifted, message } = await fleet.retryItem({ cluster: TENANT, name: PACK });
+      return `${RetryItemResponse_OutcomeSchema.value[outcome]?.localName} ${lifted} ${message}`;
+    };
+    const item = `PackInstalled/${PACK} on ${TENANT}`;
+    view.set(connected({ connected: false, lastSeenMs: Date.parse("2026-01-02T03:04:05Z") }));
+    expect(await retry()).toBe(
+      `WAITS_FOR_AGENT true ${item} is offered again when the agent is back: it is not connected (last seen 2026-01-02T03:04:05Z); the order is kept until then, or until the content changes`,
+    );
+    view.set(connected());
+    const digest = digestOf("v2b");
+    await desire(3, digest);
+    await vi.waitFor(async () =>
+      expect(await retry()).toBe(
+        `WAITS_FOR_REFUSAL false ${item} is not refused, as far as the hub knows: it is not received yet. If the agent refuses this content within 10 minutes, it tries it once more`,
+      ),
+    );
+    const nack = { class: NackClass.BUSY, retryable: true, reason: "API_AWAY", detail: "" };
+    await facts.items(TENANT, [report(3, digest, Level.VERIFIED, { nack })]);
+    await vi.waitFor(async () =>
+      expect(await retry()).toBe(
+        `NOT_REFUSED false ${item} is not quarantined (API_AWAY): the agent tries again by itself; see: seamctl explain`,
+      ),
+    );
+    await facts.items(TENANT, [report(3, digest, Level.HEALTHY)]);
+    await vi.waitFor(async () =>
+      expect(await retry()).toBe(`NOT_REFUSED false ${item} is not refused: it is healthy; nothing is retried`),
+    );
   });
 
   it("says what stands in the way while the agent is away", async () => {
     view.set(connected({ connected: false, lastDisconnect: "heartbeat missed at 10:00" }));
-    await desire(3, digestOf("v3"));
+    await desire(4, digestOf("v3"));
     const { blockingReason } = await fleet.explainItem({ cluster: TENANT, name: PACK });
     expect(blockingReason).toBe("the agent is not connected (heartbeat missed at 10:00)");
     view.set(connected());

@@ -11,6 +11,7 @@ import type { Random } from "../base/random.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 import type { HubView } from "../federation/hub/hub-view.ts";
 import type { DesiredStates, TenantDirectory } from "../federation/hub/ports.ts";
+import type { RunningRetryOrders } from "../federation/hub/retries/retry-orders.ts";
 import type { RunningRevocationOutbox } from "../federation/hub/revocations/revocation-outbox.ts";
 import { normalizeSerial } from "../trust/identity/certificate-serial.ts";
 import { operatorIdentity } from "../trust/identity/operator-identity.ts";
@@ -61,6 +62,7 @@ export interface OpsOptions {
   readonly desired: DesiredStates;
   readonly directory: TenantDirectory;
   readonly revocations: RunningRevocationOutbox;
+  readonly retries: RunningRetryOrders;
   /** The audit log as the hub stores it. */
   readonly audit: AuditLogReader;
   /** Owners of sessions, when several replicas serve: SessionOwnership.owner. */

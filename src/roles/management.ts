@@ -13,6 +13,7 @@ import { balanceLoad } from "../federation/hub/membership/balance-load.ts";
 import { replicaOf } from "../federation/hub/membership/replica-record.ts";
 import { startSessionOwnership } from "../federation/hub/ownership/session-ownership.ts";
 import { answerRequests } from "../federation/hub/requests/answer-requests.ts";
+import { startRetryOrders } from "../federation/hub/retries/retry-orders.ts";
 import { startRevocationOutbox } from "../federation/hub/revocations/revocation-outbox.ts";
 import type { HubView } from "../federation/hub/hub-view.ts";
 import { DEFAULT_HUB_LIMITS, type HubLimits } from "../federation/hub/hub-options.ts";
@@ -115,13 +116,15 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     signal: working,
   });
   const { membership, replicas } = joined;
-  const [desired, directory, ownership, revocations] = await Promise.all([
+  const [desired, directory, ownership, revocations, retries] = await Promise.all([
     startDesiredStates({ ...parts, packs, keys, metrics, signal: working }),
     startTenantDirectory({ ...parts, signal: working }),
     startSessionOwnership({ ...parts, owner: membership, metrics, signal: working }),
     startRevocationOutbox({ ...parts, signer, trail, signal: working }),
+    startRetryOrders({ ...parts, signal: working }),
   ]);
-  for (const part of [membership, replicas, desired, directory, ownership, revocations]) closing.add(part.closed);
+  for (const part of [membership, replicas, desired, directory, ownership, revocations, retries])
+    closing.add(part.closed);
   /** The living replica that owns a session, when it is another one. */
   const carriedElsewhere = (tenant: string): string | undefined => {
     const owner = replicas.byIdentity(ownership.owner(tenant)?.holder ?? "")?.replica;
@@ -153,6 +156,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     ownership,
     membership: joined.hub,
     revocations,
+    retries,
     onChannel: (tenant, state) => facts.channel(tenant, state),
     onRequest: answerRequests({
       cluster,
@@ -230,6 +234,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     desired,
     directory,
     revocations,
+    retries,
     audit,
     readiness: [auditSinkReadiness(audit, clock)],
     owner: (tenant) => {

@@ -15,6 +15,7 @@ import {
   MemoryDirectory,
   MemoryFactStore,
   MemoryOwnership,
+  MemoryRetryOrders,
   MemoryRevocations,
 } from "../support/federation-ports.ts";
 import type { FromHub, HubStart } from "./protocol.ts";
@@ -54,6 +55,7 @@ async function run({ port, tls, clusters, signingKeyPem, sink, seed }: HubStart)
     directory: new MemoryDirectory(clusters),
     ownership: new MemoryOwnership(),
     revocations: new MemoryRevocations(signer),
+    retries: new MemoryRetryOrders(),
     limits: { admission: { perSecond: 100, burst: 100 }, perCluster: { perSecond: 100, burst: 100 } },
     clock: systemClock,
     random: systemRandom,

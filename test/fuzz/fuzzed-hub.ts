@@ -95,8 +95,16 @@ export class FuzzedHub {
         const value = create(DriftUpdateSchema, { message: "x".repeat(integerBetween(random, 0, 60_000)) });
         return { type: "Respond", payload: { case: "driftUpdate", value }, key: chance(0.5) ? "" : "key" };
       }
-      case 8:
-        return { type: "OperatorRetry", kind: "PackInstalled", name: `web-${integerBetween(random, 0, 300)}` };
+      case 8: {
+        const orders = Array.from({ length: integerBetween(random, 0, 300) }, (_, at) => ({
+          id: String(integerBetween(random, at, at + 300)),
+          kind: "PackInstalled",
+          name: `web-${at}`,
+          digest: chance(0.5) ? "" : "sha256:other",
+          orderedAtMs: 0,
+        }));
+        return { type: "RetriesChanged", orders };
+      }
       case 9:
         if (chance(0.95)) return { type: "Tick" };
         return { type: "Evict", code: Goodbye_Code.SHUTDOWN, message: "m", retryAfterMs: 5, endpoint: "" };

@@ -16,7 +16,7 @@ import { type Hub, startHub } from "../../src/federation/hub/start-hub.ts";
 import { ed25519Signer } from "../../src/trust/dsse.ts";
 import { fixedTls } from "../../src/trust/tls/tls-material.ts";
 import { recordedLog } from "../support/federation-rig.ts";
-import { MemoryDirectory, MemoryRevocations } from "../support/federation-ports.ts";
+import { MemoryDirectory, MemoryRetryOrders, MemoryRevocations } from "../support/federation-ports.ts";
 import type { FromReplica, ReplicaLook, ReplicaOptions, SinkAnswer, ToReplica } from "./protocol.ts";
 
 /** One replica of the hub as a process: real sockets, real Leases over REST, real fact store; desired state and audit sink of the test. */
@@ -125,6 +125,7 @@ async function start(options: ReplicaOptions): Promise<void> {
     ownership,
     membership: hubMembership({ endpoint, membership, replicas }),
     revocations: new MemoryRevocations(ed25519Signer(generateKeyPairSync("ed25519").privateKey)),
+    retries: new MemoryRetryOrders(),
     onChannel: (id, state) => facts.channel(id, state),
     limits: {
       heartbeatIntervalMs: options.heartbeatMs,

@@ -304,7 +304,7 @@ export class Agent {
     if (payload.case === "goodbye")
       this.#rules?.waits(payload.value.code, Number(payload.value.retryAfterMs), this.#world.nowMs);
     if (payload.case === "itemRetry" && !isForged(envelope))
-      this.#hub.retries(this.cluster).delete(itemKey(payload.value));
+      this.#hub.store(this.cluster).heardRetries.add(payload.value.orderId);
   }
 
   #wallMs(): number {

@@ -28,7 +28,7 @@ export function checkConverged(agent: Agent, state: DesiredState, hub: Simulated
     (agent.requests.size > 0 ? "requests without an answer" : "") ||
     checkDrifts(agent, behind) ||
     checkMemory(agent, hub) ||
-    (hub.retries(agent.cluster).size > 0 ? "an operator's retry did not reach the agent" : "")
+    (behind.waitingRetry === "" ? "" : `retry ${behind.waitingRetry} did not reach the agent`)
   );
 }
 

@@ -3,7 +3,7 @@ import {
   type RevocationPush,
   RevocationPushSchema,
 } from "../../src/api/gen/conductor/federation/v1alpha1/commands_pb.ts";
-import type { ItemReport } from "../../src/api/gen/conductor/federation/v1alpha1/desired_pb.ts";
+import { type ItemReport, ItemReport_Level } from "../../src/api/gen/conductor/federation/v1alpha1/desired_pb.ts";
 import type {
   AuditEventBatch,
   SnapshotReceiptReport,
@@ -11,6 +11,7 @@ import type {
 import type { AuditAppendResult, AuditSinkPosition } from "../../src/federation/hub/ports.ts";
 import { type IndexRevocation, itemKey } from "../../src/federation/index/index-document.ts";
 import type { Fact } from "../../src/federation/session/hub/effects.ts";
+import { EARLY_RETRY_MS, type RetryOrder } from "../../src/federation/session/hub/retry-order.ts";
 import type { StoreOutcome } from "../../src/federation/session/hub/events.ts";
 import type { SpokeWrite } from "../../src/federation/session/spoke/record.ts";
 import { must } from "./world.ts";
@@ -49,6 +50,10 @@ export class HubStore {
   readonly drifts: Map<string, number> = new Map();
   /** Items that an operator had tried again. */
   readonly retried: Set<string> = new Set();
+  /** Orders that are not over. */
+  retries: readonly RetryOrder[] = [];
+  /** Ids of the orders that the agent heard of. */
+  readonly heardRetries: Set<string> = new Set();
   #serial = 0n;
   /** Takes what a tenant says of its permission snapshot; absent without a permission plane. */
   snapshotReceipt: ((report: SnapshotReceiptReport) => Promise<StoreOutcome>) | undefined = undefined;
@@ -64,6 +69,39 @@ export class HubStore {
     const bound = target === "PackInstalled" ? { minSerial: BigInt(floor) } : { minSequence: BigInt(floor) };
     const push = { target, resourceName: name, ...bound, revocationId, serial: this.#serial };
     this.pending = [...this.pending, create(RevocationPushSchema, push)];
+  }
+
+  /** An operator's retry of an item's content as it is reported. */
+  retry(kind: string, name: string, orderedAtMs: number): void {
+    const digest = this.levels.get(`${kind}/${name}`)?.digest ?? "";
+    const id = `${this.cluster}/${kind}/${name}/${orderedAtMs}`;
+    this.retried.add(`${kind}/${name}`);
+    if (!this.retries.some((order) => order.id === id))
+      this.retries = [...this.retries, { id, kind, name, digest, orderedAtMs }];
+  }
+
+  /** An order is over: nothing is left of it that the agent should have heard. */
+  retryIsOver(id: string, wanted: ReadonlyMap<string, string>, nowMs: number): void {
+    const order = this.retries.find((each) => each.id === id);
+    if (order === undefined) return;
+    const key = itemKey(order);
+    const level = this.levels.get(key);
+    const done = level?.digest === order.digest && level.level === ItemReport_Level.HEALTHY;
+    const isLate = nowMs - order.orderedAtMs > EARLY_RETRY_MS;
+    must(
+      this.heardRetries.has(id) || wanted.get(key) !== order.digest || done || isLate,
+      `${this.cluster}: the retry of ${key} is over and the agent did not hear of it`,
+    );
+    this.retries = this.retries.filter((each) => each !== order);
+  }
+
+  /** An order whose content stands refused and that the agent did not get; empty when there is none. */
+  get waitingRetry(): string {
+    const waiting = this.retries.find((order) => {
+      const level = this.levels.get(itemKey(order));
+      return level?.digest === order.digest && level.nack?.retryable === false;
+    });
+    return waiting?.id ?? "";
   }
 
   get serial(): bigint {

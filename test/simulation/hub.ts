@@ -4,7 +4,7 @@ import { DriftUpdateSchema } from "../../src/api/gen/conductor/federation/v1alph
 import { Goodbye_Code } from "../../src/api/gen/conductor/federation/v1alpha1/session_pb.ts";
 import type { DesiredIndex } from "../../src/federation/hub/ports.ts";
 import { SeededRandom } from "../../src/base/random.ts";
-import type { IndexRevocation } from "../../src/federation/index/index-document.ts";
+import { type IndexRevocation, itemKey } from "../../src/federation/index/index-document.ts";
 import { Turns } from "../../src/federation/hub/turns.ts";
 import { forEachBody } from "../../src/federation/index/plan-index.ts";
 import { frameEnvelope } from "../../src/federation/session/encode-frame.ts";
@@ -35,8 +35,6 @@ interface Served {
   tickAtMs: number;
   readonly rate: EffectRate;
   readonly rules: HubRules;
-  /** Operators' retries that the agent has not heard of. */
-  readonly retries: Set<string>;
 }
 
 /** What one of several replicas has to do with the others (replicas/); absent for a hub that is alone. */
@@ -71,7 +69,6 @@ export interface SimulatedHub {
   replay(cluster: string, old: DesiredIndex): void;
   revoke(cluster: string, revocation: IndexRevocation): void;
   retry(cluster: string, kind: string, name: string): void;
-  retries(cluster: string): Set<string>;
   pinned(cluster: string): number;
   drift(cluster: string, name: string): void;
   /** Bytes and bodies held for agents, by the simulator's own measure. */
@@ -184,10 +181,10 @@ export class Hub implements SimulatedHub {
         tickAtMs: Infinity,
         rate: new EffectRate(`the hub for ${cluster}`),
         rules: new HubRules(cluster, this.store(cluster)),
-        retries: new Set(),
       });
       this.#step(cluster, { type: "DesiredChanged", desired: state.current });
       this.#step(cluster, { type: "RevocationsChanged", pending: this.store(cluster).pending });
+      this.#step(cluster, { type: "RetriesChanged", orders: this.store(cluster).retries });
     }
   }
 
@@ -283,15 +280,12 @@ export class Hub implements SimulatedHub {
   }
 
   retry(cluster: string, kind: string, name: string): void {
-    if (!this.#process.alive) return; // an operator hears that, and asks again
-    this.store(cluster).retried.add(`${kind}/${name}`);
-    this.#served.get(cluster)?.retries.add(`${kind}/${name}`);
-    this.#event(cluster, () => ({ type: "OperatorRetry", kind, name }));
+    this.store(cluster).retry(kind, name, this.wallMs);
+    this.retriesChanged(cluster);
   }
 
-  /** Retries that this process promised and the agent has not heard of. */
-  retries(cluster: string): Set<string> {
-    return this.#served.get(cluster)?.retries ?? new Set();
+  retriesChanged(cluster: string): void {
+    this.#event(cluster, () => ({ type: "RetriesChanged", orders: this.store(cluster).retries }));
   }
 
   /** A drift signal on the management cluster goes on: its agent is told. */
@@ -474,6 +468,14 @@ export class Hub implements SimulatedHub {
         });
         return;
       }
+      case "SettleRetry":
+        this.#process.after(world.between(1, 25), () => {
+          const items = this.#desired.get(cluster)?.current?.document.items ?? [];
+          const wanted = new Map(items.map((item) => [itemKey(item), item.digest]));
+          this.store(cluster).retryIsOver(effect.id, wanted, this.wallMs);
+          if (!this.#boundary()) this.retriesChanged(cluster);
+        });
+        return;
       case "HandleRequest": {
         const { request } = effect;
         if (request.case !== "runnerConfigValidationRequest") return;

@@ -27,11 +27,13 @@ import type {
   DesiredIndex,
   DesiredStates,
   FactStore,
+  RetryOrders,
   RevocationOutbox,
   SessionOwnership,
   TenantDirectory,
   TenantVerdict,
 } from "../../src/federation/hub/ports.ts";
+import type { RetryOrder } from "../../src/federation/session/hub/retry-order.ts";
 import type { Signer } from "../../src/trust/dsse.ts";
 
 /** Desired state in memory, signed like the real one. Survives a "restart" of the hub when the test keeps the object. */
@@ -139,6 +141,40 @@ export class MemoryDesiredStates implements DesiredStates {
     this.#indexes.set(cluster, { document, envelope, digest: digestOf(envelope.body) });
     for (const listener of this.#listeners) listener(cluster);
     return sequence;
+  }
+}
+
+/** Operator's retries in memory. Survives a "restart" of the hub when the test keeps the object. */
+export class MemoryRetryOrders implements RetryOrders {
+  readonly #orders = new Map<string, readonly RetryOrder[]>();
+  readonly #listeners = new Set<(cluster: string) => void>();
+  /** Ids of the orders that are over, in that order. */
+  readonly over: string[] = [];
+
+  order(cluster: string, order: RetryOrder): void {
+    this.#put(cluster, [...this.pending(cluster), order]);
+  }
+
+  pending(cluster: string): readonly RetryOrder[] {
+    return this.#orders.get(cluster) ?? [];
+  }
+
+  async settled(cluster: string, id: string): Promise<void> {
+    this.over.push(id);
+    this.#put(
+      cluster,
+      this.pending(cluster).filter((order) => order.id !== id),
+    );
+  }
+
+  subscribe(listener: (cluster: string) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #put(cluster: string, orders: readonly RetryOrder[]): void {
+    this.#orders.set(cluster, orders);
+    for (const listener of this.#listeners) listener(cluster);
   }
 }
 

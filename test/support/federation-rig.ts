@@ -20,6 +20,7 @@ import {
   MemoryDirectory,
   MemoryFactStore,
   MemoryOwnership,
+  MemoryRetryOrders,
   MemoryRevocations,
 } from "./federation-ports.ts";
 import { RecordedMetrics } from "./recorded-metrics.ts";
@@ -65,6 +66,7 @@ export class FederationRig {
   readonly facts = new MemoryFactStore();
   readonly tenants: MemoryDirectory;
   readonly ownership = new MemoryOwnership();
+  readonly retries = new MemoryRetryOrders();
   readonly revocations: MemoryRevocations;
   readonly metrics = new RecordedMetrics();
   readonly recorded = recordedLog();
@@ -123,6 +125,7 @@ export class FederationRig {
       directory: this.tenants,
       ownership: this.ownership,
       revocations: this.revocations,
+      retries: this.retries,
       limits: { perCluster: { perSecond: 100, burst: 100 } },
       clock: systemClock,
       random: systemRandom,

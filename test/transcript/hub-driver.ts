@@ -17,6 +17,7 @@ import type { HubEvent, StoreOutcome } from "../../src/federation/session/hub/ev
 import { RangeDigests } from "../../src/federation/index/range-digest.ts";
 import { inventoryDigest } from "../../src/federation/index/inventory-digest.ts";
 import { HubSession } from "../../src/federation/session/hub/hub-session.ts";
+import type { RetryOrder } from "../../src/federation/session/hub/retry-order.ts";
 import { nack } from "../../src/federation/session/message.ts";
 import { Bodies, START_WALL_MS, indexOf, middle } from "./fixture.ts";
 import { printFields, printFrame, shorten } from "./print.ts";
@@ -32,6 +33,8 @@ export class HubDriver implements Driver {
   #generation = 1;
   #sessionId = "";
   #desired: DesiredIndex | undefined = undefined;
+  #orders: readonly RetryOrder[] = [];
+  #retries = 0;
 
   run(command: Command): readonly string[] {
     switch (command.name) {
@@ -144,8 +147,18 @@ export class HubDriver implements Driver {
         const value = create(DriftUpdateSchema, { signalName, state: command.args.get("state") ?? "" });
         return { type: "Respond", payload: { case: "driftUpdate", value }, key: `drift/${signalName}` };
       }
-      case "retry":
-        return { type: "OperatorRetry", kind: "PackInstalled", name: command.args.get("name") ?? "" };
+      // `retry name=web body=TEXT`: an order about the content with that text.
+      case "retry": {
+        const name = command.args.get("name") ?? "";
+        const { digest } = this.#bodies.put(command.args.get("body") ?? "");
+        const orderedAtMs = START_WALL_MS + this.#nowMs;
+        const id = String(++this.#retries);
+        this.#orders = [...this.#orders, { id, kind: "PackInstalled", name, digest, orderedAtMs }];
+        return { type: "RetriesChanged", orders: this.#orders };
+      }
+      case "retry-settled":
+        this.#orders = this.#orders.filter(({ id }) => id !== command.args.get("id"));
+        return { type: "RetriesChanged", orders: this.#orders };
       case "evict":
         return {
           type: "Evict",

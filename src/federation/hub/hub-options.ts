@@ -14,6 +14,7 @@ import type {
   DesiredStates,
   FactStore,
   HubMembership,
+  RetryOrders,
   RevocationOutbox,
   SessionOwnership,
   TenantDirectory,
@@ -39,6 +40,7 @@ export interface HubOptions {
   /** Absent: this hub has no other replica. */
   readonly membership?: HubMembership;
   readonly revocations: RevocationOutbox;
+  readonly retries: RetryOrders;
   /** Transitions of a tenant's channel; failures are logged and tried again with the next transition. */
   readonly onChannel?: (cluster: string, state: ChannelState) => Promise<void>;
   /** Answers validation and renewal requests; absent: they are refused as unsupported. */

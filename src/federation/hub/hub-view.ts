@@ -67,6 +67,4 @@ export interface HubView {
   agents(): readonly AgentView[];
   /** Calls `listener` after something about an agent changed; not coalesced. Returns the way to stop. */
   subscribe(listener: (cluster: string) => void): () => void;
-  /** Lifts the quarantine of an item and offers it again, at once or when the agent is back. False: this replica does not serve the agent. */
-  retry(cluster: string, kind: string, name: string): boolean;
 }

@@ -9,6 +9,7 @@ import type { RevocationPush } from "../../api/gen/conductor/federation/v1alpha1
 import type { ItemReport } from "../../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
 import type { SignedEnvelope } from "../../trust/dsse.ts";
 import type { IndexDocument } from "../index/index-document.ts";
+import type { RetryOrder } from "../session/hub/retry-order.ts";
 import type { DeniedEntry } from "./tenant-directory/deny-list.ts";
 
 /**
@@ -183,6 +184,16 @@ export interface AcknowledgedRevocation {
   readonly detail: string;
   /** When it took effect, Unix milliseconds by the agent's clock; 0 when it did not say. */
   readonly effectiveUnixMs: number;
+}
+
+/** Operator's retries by tenant: durable, the same at every replica, until an agent carried them out. */
+export interface RetryOrders {
+  /** Orders that were not carried out yet, oldest first. */
+  pending(cluster: string): readonly RetryOrder[];
+  /** Takes an order out; durable when it resolves, and nothing when it is not there. */
+  settled(cluster: string, id: string): Promise<void>;
+  /** Calls `listener` with a cluster id after its orders changed. Returns the way to stop. */
+  subscribe(listener: (cluster: string) => void): () => void;
 }
 
 /** Revocations still to be acknowledged by a tenant, ascending by serial (conductor §4.12). */

@@ -5,10 +5,12 @@ import { assertNever } from "../../base/assert.ts";
 import { errorMessage } from "../../base/errors.ts";
 import { uuidV7 } from "../../base/ids.ts";
 import type { Log } from "../../base/log.ts";
+import { fullJitter } from "../../base/backoff.ts";
 import { integerBetween } from "../../base/random.ts";
 import type { Semaphore } from "../../base/semaphore.ts";
 import { encodeFrame } from "../session/encode-frame.ts";
 import { type Frame, payloadCase } from "../session/frame.ts";
+import { STORE_RETRY } from "../session/limits.ts";
 import type { Fact, HubEffect } from "../session/hub/effects.ts";
 import type { HubEvent, LoadedSession, StoreOutcome } from "../session/hub/events.ts";
 import { HubSession } from "../session/hub/hub-session.ts";
@@ -115,6 +117,7 @@ export class SessionHost {
     this.#desired = options.desired.current(cluster);
     this.step({ type: "DesiredChanged", desired: this.#desired });
     this.revocationsChanged();
+    this.retriesChanged();
   }
 
   /** A verified stream of this cluster. */
@@ -197,8 +200,8 @@ export class SessionHost {
     return this.#machine.connected;
   }
 
-  retry(kind: string, name: string): void {
-    this.step({ type: "OperatorRetry", kind, name });
+  retriesChanged(): void {
+    this.step({ type: "RetriesChanged", orders: this.#shared.options.retries.pending(this.cluster) });
   }
 
   /** Streams that are not closed yet, lingering ones included. */
@@ -321,6 +324,9 @@ export class SessionHost {
         return;
       case "StoreAudit":
         void this.#storeAudit(effect);
+        return;
+      case "SettleRetry":
+        void this.#settleRetry(effect.id);
         return;
       case "HandleRequest":
         void this.#request(effect);
@@ -511,6 +517,20 @@ export class SessionHost {
     }
     this.#finished();
     this.step({ type: "AuditStored", token, result });
+  }
+
+  /** No fence: an order that is over is over, whoever owns the session now. */
+  async #settleRetry(id: string): Promise<void> {
+    const { retries, clock, random, signal } = this.#shared.options;
+    for (let attempts = 0; !signal.aborted; attempts++) {
+      try {
+        await retries.settled(this.cluster, id);
+        return;
+      } catch (error) {
+        this.#log.warn({ err: error, order: id }, "an operator's retry that is over could not be taken out yet");
+        await clock.sleep(fullJitter(STORE_RETRY, attempts, random));
+      }
+    }
   }
 
   async #request({ request }: Extract<HubEffect, { type: "HandleRequest" }>): Promise<void> {

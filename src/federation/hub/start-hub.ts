@@ -59,7 +59,7 @@ const MAX_SESSIONS = 50_000;
  */
 export async function startHub(options: HubOptions): Promise<Hub> {
   const limits: HubLimits = { ...DEFAULT_HUB_LIMITS, ...options.limits };
-  const { clock, random, metrics, desired, directory, revocations, membership = ALONE } = options;
+  const { clock, random, metrics, desired, directory, revocations, retries, membership = ALONE } = options;
   const log = options.log.child({ component: "hub", replica: options.replica });
   const hosts = new Map<string, SessionHost>();
   const listeners = new Set<(cluster: string) => void>();
@@ -149,6 +149,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
   const unsubscribe = [
     desired.subscribe((cluster) => hosts.get(cluster)?.desiredChanged()),
     revocations.subscribe((cluster) => hosts.get(cluster)?.revocationsChanged()),
+    retries.subscribe((cluster) => hosts.get(cluster)?.retriesChanged()),
     directory.subscribe((cluster) => {
       const host = hosts.get(cluster);
       // A stream is ended in order; connections without one are looked at themselves.
@@ -225,11 +226,6 @@ export async function startHub(options: HubOptions): Promise<Hub> {
       subscribe(listener) {
         listeners.add(listener);
         return () => listeners.delete(listener);
-      },
-      retry(cluster, kind, name) {
-        const host = hosts.get(cluster);
-        host?.retry(kind, name);
-        return host !== undefined;
       },
     },
   };

@@ -490,9 +490,10 @@ function newestItems(writes: readonly SpokeWrite[]): ReadonlyMap<string, SpokeWr
   return newest;
 }
 
-/** JSON has no undefined: members that were undefined come back as such. */
+/** JSON has no undefined: members that were undefined come back as such. An older build knew no `retriedBy`. */
 function parseItem(text: string): ItemRecord {
-  return { nack: undefined, lastGood: undefined, ...(JSON.parse(text) as Omit<ItemRecord, "nack" | "lastGood">) };
+  const record = JSON.parse(text) as Omit<ItemRecord, "nack" | "lastGood" | "retriedBy">;
+  return { nack: undefined, lastGood: undefined, retriedBy: "", ...record };
 }
 
 function encodeSignatures(index: StoredIndex): string {

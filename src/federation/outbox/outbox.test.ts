@@ -42,7 +42,17 @@ const digest = digestOf(body);
 
 function itemRecord(name: string, level: ItemRecord["level"] = "pending"): ItemRecord {
   const item: IndexItem = { kind: "PackInstalled", name, version: 3, digest, size: body.length };
-  return { item, epoch: 7, level, atMs: 5, nack: undefined, attempts: 0, lastGood: undefined, quarantinedBy: "" };
+  return {
+    item,
+    epoch: 7,
+    level,
+    atMs: 5,
+    nack: undefined,
+    attempts: 0,
+    lastGood: undefined,
+    quarantinedBy: "",
+    retriedBy: "",
+  };
 }
 
 describe("openOutbox", () => {

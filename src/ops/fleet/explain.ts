@@ -24,6 +24,8 @@ export interface ExplainInput {
   readonly label: string;
   /** What is still in force on the tenant when the desired version is not there yet; empty when unknown. */
   readonly lastGood: string;
+  /** When a retry was ordered that was not carried out yet, Unix milliseconds. */
+  readonly retryOrderedAtMs: number | undefined;
   /** Wall clock, Unix milliseconds. */
   readonly nowMs: number;
 }
@@ -54,6 +56,7 @@ export function explainItem(input: ExplainInput): ExplainItemResponse {
     lastGood: healthy ? "" : input.lastGood,
     connected,
     ...member("nextRetry", timestamp(retryMs)),
+    ...member("retryOrderedAt", timestamp(input.retryOrderedAtMs)),
   });
 }
 

@@ -13,6 +13,7 @@ import {
   type FleetService,
   ListAgentsResponseSchema,
   RetryItemRequestSchema,
+  RetryItemResponse_Outcome,
   ExplainItemRequestSchema,
 } from "../../api/gen/conductor/fleet/v1alpha1/fleet_pb.ts";
 import type { GrpcClient } from "../../api/grpc/client.ts";
@@ -22,6 +23,7 @@ import { silentLog } from "../../base/log.ts";
 import { systemRandom } from "../../base/random.ts";
 import type { AgentView, HubView } from "../../federation/hub/hub-view.ts";
 import { createHubFactStore } from "../../federation/hub/mirror/hub-fact-store.ts";
+import { type RunningRetryOrders, startRetryOrders } from "../../federation/hub/retries/retry-orders.ts";
 import { ed25519Signer } from "../../trust/dsse.ts";
 import { FleetAnswers } from "./fleet-answers.ts";
 import { FleetQueries } from "./fleet-queries.ts";
@@ -32,7 +34,6 @@ const TENANT = "tenant-1";
 
 class View implements HubView {
   readonly replica: string;
-  readonly retried: string[] = [];
   carried: AgentView | undefined;
 
   constructor(replica: string) {
@@ -45,10 +46,6 @@ class View implements HubView {
   agent = (): AgentView | undefined => this.carried;
   agents = (): readonly AgentView[] => (this.carried === undefined ? [] : [this.carried]);
   subscribe = (): (() => void) => () => {};
-  retry = (cluster: string, kind: string, name: string): boolean => {
-    this.retried.push(`${cluster} ${kind}/${name}`);
-    return true;
-  };
 }
 
 const session = (more: Partial<AgentView>): AgentView => ({
@@ -73,6 +70,7 @@ let owner = "hub-2";
 let answering = true;
 const views = { "hub-1": new View("hub-1"), "hub-2": new View("hub-2") };
 const answers = new Map<string, FleetAnswers>();
+const orders = new Map<string, RunningRetryOrders>();
 const signer = ed25519Signer(generateKeyPairSync("ed25519").privateKey);
 const desired = new MemoryDesiredStates(signer, systemClock);
 
@@ -122,7 +120,16 @@ beforeAll(async () => {
     }),
   ]);
   for (const [name, view] of Object.entries(views)) {
+    const retries = await startRetryOrders({
+      cluster,
+      clock: systemClock,
+      random: systemRandom,
+      log: silentLog,
+      signal,
+    });
+    orders.set(name, retries);
     const sources = startFleetSources({
+      retries,
       cluster,
       signal,
       desired,
@@ -191,22 +198,20 @@ describe("any replica answers for the fleet", () => {
     await stream.return(undefined);
   });
 
-  it("lifts a quarantine at the replica that carries the agent, whichever is asked", async () => {
+  it("takes a retry at any replica, whoever carries the agent and whether that one answers", async () => {
     const request = create(RetryItemRequestSchema, { cluster: TENANT, name: "web-tenant-1" });
-    expect(await at("hub-1").retry(request)).toMatchObject({ lifted: true });
+    expect(await at("hub-1").retry(request)).toMatchObject({
+      lifted: true,
+      outcome: RetryItemResponse_Outcome.ORDERED,
+    });
     expect(await at("hub-2").retry(request)).toMatchObject({ lifted: true });
-    expect(views["hub-2"].retried).toEqual(Array<string>(2).fill("tenant-1 PackInstalled/web-tenant-1"));
-    expect(views["hub-1"].retried).toEqual([]);
-  });
-
-  it("refuses a retry that nobody would carry out", async () => {
-    const request = create(RetryItemRequestSchema, { cluster: TENANT, name: "web-tenant-1" });
+    await vi.waitFor(() => {
+      const [order, ...more] = orders.get("hub-2")?.pending(TENANT) ?? [];
+      expect([order?.name, more.length]).toEqual(["web-tenant-1", 0]);
+      expect(orders.get("hub-1")?.pending(TENANT)).toEqual([order]);
+    });
     answering = false;
-    await expect(at("hub-1").retry(request)).rejects.toThrow("an answer of replica hub-2, which carries the agent");
-    answering = true;
     owner = "hub-1"; // hub-1 owned it last, and it is away
-    await expect(at("hub-1").retry(request)).rejects.toThrow("an agent that is connected");
-    expect(views["hub-1"].retried).toEqual([]);
-    await vi.waitFor(() => expect(views["hub-2"].retried.length).toBeGreaterThan(0));
+    expect(await at("hub-1").retry(request)).toMatchObject({ outcome: RetryItemResponse_Outcome.WAITS_FOR_AGENT });
   });
 });

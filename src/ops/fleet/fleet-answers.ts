@@ -57,22 +57,9 @@ export class FleetAnswers {
     }
   }
 
-  /** Lifts a quarantine at the replica that carries the agent. @throws GrpcStatusError NOT_FOUND or FAILED_PRECONDITION */
-  async retry(request: RetryItemRequest): Promise<RetryItemResponse> {
-    const { cluster, kind, name, localOnly } = request;
-    const replica = localOnly ? undefined : this.#queries.carrierElsewhere(cluster);
-    if (replica === undefined) return this.#queries.retry(request, this.#peers.any);
-    try {
-      return await this.#peers.call(replica, (client) => client.retryItem({ cluster, kind, name, localOnly: true }));
-    } catch (error) {
-      if (error instanceof GrpcStatusError && error.code !== Status.UNAVAILABLE) throw error;
-      throw new GrpcStatusError(Status.FAILED_PRECONDITION, {
-        reason: "NotServedHere",
-        object: `${name} on ${cluster}`,
-        expected: `an answer of replica ${replica}, which carries the agent`,
-        remedy: `try again when it answers or the agent is elsewhere, or ask it directly with --server`,
-      });
-    }
+  /** Orders are kept on the management cluster: any replica takes them. @throws GrpcStatusError */
+  retry(request: RetryItemRequest): Promise<RetryItemResponse> {
+    return this.#queries.retry(request);
   }
 
   async #asCarried(agents: readonly Agent[]): Promise<readonly Agent[]> {

@@ -7,7 +7,6 @@ import {
   type ListDriftRequest,
   type ListItemsRequest,
   type RetryItemResponse,
-  RetryItemResponseSchema,
   type WatchAgentsRequest,
   type WatchAgentsResponse,
   WatchAgentsResponseSchema,
@@ -15,15 +14,17 @@ import {
 import { GrpcStatusError, Status } from "../../api/grpc/status-error.ts";
 import { NAMESPACES, snapshotName, tenantNamespace } from "../../api/names.ts";
 import type { Clock } from "../../base/clock.ts";
+import { itemKey } from "../../federation/index/index-document.ts";
 import { coalescedChanges } from "../watch/coalesced-changes.ts";
 import { resumedFrom } from "../watch/resumed.ts";
-import { agentRow, carrierElsewhere } from "./agent-row.ts";
+import { agentRow, carrierElsewhere, contactOf } from "./agent-row.ts";
 import { driftRow } from "./drift-row.ts";
 import { explainItem } from "./explain.ts";
 import { type ItemName, findItem } from "./find-item.ts";
 import { BY_CLUSTER, type FleetSources } from "./fleet-sources.ts";
 import { ItemLevels, type ItemProgress } from "./item-levels.ts";
 import { itemRow } from "./item-row.ts";
+import { orderRetry } from "./order-retry.ts";
 
 /** Most items of one ListItems answer: beyond it the caller asks per cluster. */
 const MAX_LISTED_ITEMS = 50_000;
@@ -127,34 +128,16 @@ export class FleetQueries {
       connected: agentRow(this.#sources, this.#levels, cluster).connected,
       label: this.#label(cluster, progress),
       lastGood: this.#lastGood(cluster, progress),
+      retryOrderedAtMs: this.#retryOrderedAt(cluster, progress),
       nowMs: this.#clock.now(),
     });
   }
 
-  /**
-   * Lifts a quarantine. An agent that is away hears of it when it is back, unless it could come back to another replica.
-   *
-   * @throws GrpcStatusError NOT_FOUND, or FAILED_PRECONDITION when this replica cannot reach the agent
-   */
-  retry(wanted: ItemName, hasPeers: boolean): RetryItemResponse {
+  /** Orders a retry, durable before it answers; whichever replica the agent is connected to carries it out. @throws GrpcStatusError */
+  async retry(wanted: ItemName): Promise<RetryItemResponse> {
     const cluster = this.#known(wanted.cluster);
-    const { item, quarantined, nack } = this.#find(wanted);
-    const text = `${item.kind}/${item.name} on ${cluster}`;
-    if (!quarantined)
-      return create(RetryItemResponseSchema, {
-        lifted: false,
-        message:
-          nack === undefined ? `${text} is not refused` : `${text} is not quarantined: the agent tries again by itself`,
-      });
-    const lost = hasPeers && this.#sources.view.agent(cluster)?.connected !== true;
-    if (lost || !this.#sources.view.retry(cluster, item.kind, item.name))
-      throw new GrpcStatusError(Status.FAILED_PRECONDITION, {
-        reason: "NotServedHere",
-        object: text,
-        expected: "an agent that is connected",
-        remedy: "try again when `seamctl agents` shows it connected",
-      });
-    return create(RetryItemResponseSchema, { lifted: true, message: `${text} is offered again` });
+    const contact = contactOf(this.#sources, cluster);
+    return orderRetry(this.#sources.retries, { cluster, progress: this.#find(wanted), contact });
   }
 
   /** Drift signals sorted by cluster and name. */
@@ -184,6 +167,13 @@ export class FleetQueries {
       expected: "must be a registered TalosCluster with role tenant",
       remedy: "list them: seamctl agents",
     });
+  }
+
+  /** When a retry of exactly this content was ordered that waits to be carried out. */
+  #retryOrderedAt(cluster: string, { item }: ItemProgress): number | undefined {
+    const orders = this.#sources.retries.pending(cluster);
+    const order = orders.find((each) => itemKey(each) === itemKey(item) && each.digest === item.digest);
+    return order?.orderedAtMs;
   }
 
   #label(cluster: string, { item }: ItemProgress): string {

@@ -14,6 +14,7 @@ import type { Cluster } from "../../cluster/cluster.ts";
 import { type Informer, type InformerOptions, startInformer } from "../../controller/cache/informer.ts";
 import type { HubView } from "../../federation/hub/hub-view.ts";
 import { ITEM_LEVELS_NAME } from "../../federation/hub/mirror/item-level-store.ts";
+import type { RunningRetryOrders } from "../../federation/hub/retries/retry-orders.ts";
 import type { DesiredStates, TenantDirectory } from "../../federation/hub/ports.ts";
 
 /** Name of the index by cluster id. */
@@ -24,6 +25,7 @@ export interface FleetSources {
   readonly desired: DesiredStates;
   readonly directory: TenantDirectory;
   readonly view: HubView;
+  readonly retries: RunningRetryOrders;
   /** Who owns a session, when another replica may: see SessionOwnership. */
   readonly owner: (cluster: string) => { readonly holder: string; readonly term: bigint } | undefined;
   /** Whether another replica, named as in `owner`, is alive. */
@@ -49,6 +51,7 @@ export interface FleetSourcesOptions {
   readonly desired: DesiredStates;
   readonly directory: TenantDirectory;
   readonly view: HubView;
+  readonly retries: RunningRetryOrders;
   readonly owner?: FleetSources["owner"];
   readonly replicaAlive?: FleetSources["replicaAlive"];
   readonly clock: Clock;
@@ -59,7 +62,7 @@ export interface FleetSourcesOptions {
 
 /** Starts the caches. */
 export function startFleetSources(options: FleetSourcesOptions): FleetSources {
-  const { cluster, clock, random, log, signal, desired, directory, view } = options;
+  const { cluster, clock, random, log, signal, desired, directory, view, retries } = options;
   const informer = <T extends KubeObject>(type: ResourceType<T>, more: Partial<InformerOptions<T>> = {}): Informer<T> =>
     startInformer({
       cluster,
@@ -82,6 +85,7 @@ export function startFleetSources(options: FleetSourcesOptions): FleetSources {
     desired,
     directory,
     view,
+    retries,
     owner: options.owner ?? (() => undefined),
     replicaAlive: options.replicaAlive ?? (() => false),
     receipts,
@@ -99,6 +103,7 @@ export function startFleetSources(options: FleetSourcesOptions): FleetSources {
         desired.subscribe(listener),
         directory.subscribe(listener),
         view.subscribe(listener),
+        retries.subscribe(listener),
         receipts.subscribe(ofNamespace),
         driftSignals.subscribe(ofNamespace),
         levels.subscribe(ofNamespace),

@@ -120,7 +120,7 @@ describe("a session over real sockets", () => {
           }
         : { ok: true },
     );
-    const { hub } = await rig.hub();
+    await rig.hub();
     await rig.spoke("tenant-1", { handlers: [handler] });
     const bad = rig.desired.put("tenant-1", "PackInstalled", "bad", Buffer.from("poison"));
     const good = rig.desired.put("tenant-1", "PackInstalled", "good", Buffer.from("fine"));
@@ -135,8 +135,10 @@ describe("a session over real sockets", () => {
     await healthy("tenant-1", again, "PackInstalled/good");
     expect(handler.calls.filter((call) => call.includes("bad"))).toHaveLength(asked);
     poisoned = false;
-    expect(hub.view.retry("tenant-1", "PackInstalled", "bad")).toBe(true);
+    const digest = rig.facts.item("tenant-1", "PackInstalled/bad")?.digest ?? "";
+    rig.retries.order("tenant-1", { id: "1", kind: "PackInstalled", name: "bad", digest, orderedAtMs: Date.now() });
     await healthy("tenant-1", bad, "PackInstalled/bad");
+    await until(() => rig.retries.over.length === 1, "the order is over");
   });
 
   it("refuses a body whose bytes do not match its digest and keeps the last good one", async () => {

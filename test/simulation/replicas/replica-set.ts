@@ -122,13 +122,8 @@ export class ReplicaSet implements SimulatedHub {
   }
 
   retry(cluster: string, kind: string, name: string): void {
-    for (const hub of this.#hubs.values()) if (hub.session(cluster)?.connected === true) hub.retry(cluster, kind, name);
-  }
-
-  /** What the replica that serves the agent now has promised; what others promised is lost with the stream. */
-  retries(cluster: string): Set<string> {
-    for (const hub of this.#hubs.values()) if (hub.session(cluster)?.connected === true) return hub.retries(cluster);
-    return new Set();
+    this.#any(this.#hubs).retry(cluster, kind, name); // given at any of them, and heard by all
+    for (const hub of this.#hubs.values()) hub.retriesChanged(cluster);
   }
 
   pinned(cluster: string): number {

@@ -2,7 +2,9 @@ import type { Command } from "commander";
 import {
   type ExplainItemResponse,
   ExplainItemResponseSchema,
+  type RetryItemResponse,
   RetryItemResponseSchema,
+  RetryItemResponse_Outcome,
 } from "../../../api/gen/conductor/fleet/v1alpha1/fleet_pb.ts";
 import { withFleet } from "../clients.ts";
 import { type CommandContext, type ReadOptions, withRead } from "../context.ts";
@@ -24,7 +26,7 @@ function renderExplanation(answer: ExplainItemResponse): string {
   );
   const facts: readonly (readonly [string, string])[] = [
     ["connected", answer.connected ? "yes" : "no"],
-    ["quarantined", item?.quarantined === true ? "yes; lift with: seamctl retry" : ""],
+    ["quarantined", quarantineText(answer)],
     ["last error", answer.lastError],
     ["next retry", answer.nextRetry === undefined ? "" : timeOf(answer.nextRetry)],
     ["last good", answer.lastGood],
@@ -32,6 +34,17 @@ function renderExplanation(answer: ExplainItemResponse): string {
   ];
   const lines = facts.filter(([, value]) => value !== "").map(([name, value]) => `${`${name}:`.padEnd(13)} ${value}`);
   return [head, "", steps, "", ...lines].join("\n");
+}
+
+function quarantineText({ item, retryOrderedAt }: ExplainItemResponse): string {
+  const ordered = retryOrderedAt === undefined ? "" : `retry ordered ${timeOf(retryOrderedAt)}, not carried out yet`;
+  if (item?.quarantined !== true) return ordered === "" ? "" : `no; ${ordered}`;
+  return `yes; ${ordered === "" ? `lift with: seamctl retry ${item.cluster} ${item.kind}/${item.name}` : ordered}`;
+}
+
+/** An older hub says only whether it lifted something. */
+function isOrdered({ lifted, outcome }: RetryItemResponse): boolean {
+  return lifted || outcome === RetryItemResponse_Outcome.WAITS_FOR_REFUSAL;
 }
 
 /** Splits `Kind/name` or a bare name. */
@@ -71,12 +84,15 @@ export function explainCommands(program: Command, context: CommandContext): void
       .argument("<agent>", "cluster")
       .argument("<item>", "item as `name` or `Kind/name`"),
   )
-    .addHelpText("after", "\nExample:\n  seamctl retry tenant-2 hello")
+    .addHelpText(
+      "after",
+      "\nThe order is durable when this answers. An agent that is away gets it when it is back, from whichever replica;\nwhat is not refused yet is tried once more if it is refused within ten minutes. Asking twice is asking once.\n\nExamples:\n  seamctl retry tenant-2 hello\n  seamctl retry tenant-2 PermissionSnapshot/snapshot-tenant-2 -o json\n\nExit code: 0 when a retry is ordered, 1 when there is nothing to retry.",
+    )
     .action(async (cluster: string, item: string, options: ReadOptions) => {
       const answer = await withFleet(options, (client) =>
         client.retryItem({ cluster, ...splitItem(item) }, { signal: context.signal }),
       );
       context.output.out(options.output === "json" ? messageJson(RetryItemResponseSchema, answer) : answer.message);
-      context.finish(answer.lifted ? "yes" : "no");
+      context.finish(isOrdered(answer) ? "yes" : "no");
     });
 }

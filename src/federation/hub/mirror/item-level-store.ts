@@ -4,7 +4,7 @@ import {
   ItemReport_Level as Level,
 } from "../../../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
 import { FIELD_MANAGERS, LABELS, tenantNamespace } from "../../../api/names.ts";
-import type { JsonValue } from "../../../base/json.ts";
+import { readJsonLines } from "../../../base/json-lines.ts";
 import type { Clock } from "../../../base/clock.ts";
 import type { Log } from "../../../base/log.ts";
 import type { Random } from "../../../base/random.ts";
@@ -136,15 +136,7 @@ export class ItemLevelStore {
 
 /** Reads the ConfigMap; lines that cannot be read are left out, and the agent reports those items again. */
 export function parseItemLevels(configMap: ConfigMapObject | undefined): readonly StoredItemLevel[] {
-  const text = configMap?.data?.[ITEM_LEVELS_KEY] ?? "";
-  return text.split("\n").flatMap((line) => {
-    if (line === "") return [];
-    let value: JsonValue;
-    try {
-      value = JSON.parse(line) as JsonValue;
-    } catch {
-      return []; // see above
-    }
+  return readJsonLines(configMap?.data?.[ITEM_LEVELS_KEY] ?? "").flatMap((value) => {
     const item = parseItemLevel(value);
     return item === undefined ? [] : [item];
   });

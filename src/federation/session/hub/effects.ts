@@ -40,6 +40,8 @@ export type HubEffect =
   | { readonly type: "StoreFact"; readonly token: number; readonly fact: Fact }
   /** Append a batch to the sink; answer AuditStored with the token. One at a time per session. */
   | { readonly type: "StoreAudit"; readonly token: number; readonly batch: AuditEventBatch }
+  /** An operator's retry is over, carried out or void: take it out of the store; RetriesChanged follows. */
+  | { readonly type: "SettleRetry"; readonly id: string }
   /** A request that another room answers with a Respond event. */
   | { readonly type: "HandleRequest"; readonly generation: number; readonly request: RequestPayload }
   /** The channel changed: for the RunnerConfig condition. Transitions only. */

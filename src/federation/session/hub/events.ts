@@ -4,6 +4,7 @@ import type { RevocationPush } from "../../../api/gen/conductor/federation/v1alp
 import type { ItemReport } from "../../../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
 import type { AuditAppendResult, AuditSinkPosition, DesiredIndex } from "../../hub/ports.ts";
 import type { HubMessage } from "../payload.ts";
+import type { RetryOrder } from "./retry-order.ts";
 
 /**
  * What happens to the hub's side of one session (one tenant cluster). `generation` numbers the streams of the session, rising,
@@ -52,8 +53,8 @@ export type HubEvent =
   | { readonly type: "AuditStored"; readonly token: number; readonly result: AuditAppendResult | undefined }
   /** Answers a HandleRequest, or tells the agent something (DriftUpdate). `key` set: a newer message of the same key replaces it. */
   | { readonly type: "Respond"; readonly payload: HubMessage; readonly key: string }
-  /** An operator lifts the quarantine of an item. Waits for the agent when it is away. */
-  | { readonly type: "OperatorRetry"; readonly kind: string; readonly name: string }
+  /** The whole list of operator's retries that were not carried out yet. */
+  | { readonly type: "RetriesChanged"; readonly orders: readonly RetryOrder[] }
   /** End the stream in order: shutdown, revoked certificate, ownership moved, lame duck. */
   | {
       readonly type: "Evict";

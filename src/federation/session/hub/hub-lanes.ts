@@ -63,7 +63,7 @@ export class HubLanes {
     for (const serial of this.revocations.upTo(hello.lastRevocationSerial))
       this.facts.inForce(serial, "in force at hello", pipe.generation, step);
     this.#version = commonVersion(hello) ?? 0;
-    this.retries.opened();
+    this.retries.opened(loaded.itemLevels, step);
   }
 
   /** Everything that another room derives from state is handed in anew. */
@@ -156,7 +156,7 @@ export class HubLanes {
 
   /** Fills the stream in the order of the lanes, behind revocations and heartbeat. */
   pump(pipe: HubPipe, step: HubStep): void {
-    this.retries.pump(pipe, (key) => this.offers.quarantine.get(key)?.digest ?? "");
+    this.retries.pump(pipe, this.offers, step);
     for (const lane of LaneQueue.order) {
       if (lane === "update") this.offers.pump(pipe, step);
       if (!pipe.flush(step.out, lane, step.nowMs)) return;
@@ -204,6 +204,7 @@ export class HubLanes {
     }
     if (report.nack !== undefined) this.#counters.nacks++;
     this.offers.observe(report);
+    this.retries.observe(report, step);
   }
 
   #unknown(seq: number, pipe: HubPipe, step: HubStep): void {

@@ -214,9 +214,8 @@ export class HubSession {
       case "Respond":
         lanes.respond(event.payload, event.key, carrier.live);
         return;
-      case "OperatorRetry":
-        lanes.offers.lift();
-        lanes.retries.ask(event.kind, event.name);
+      case "RetriesChanged":
+        if (lanes.retries.change(event.orders)) lanes.offers.lift();
         return;
       case "Evict":
         carrier.evict(event, step);
@@ -232,11 +231,11 @@ export class HubSession {
     this.#carrier.inbound(step.nowMs);
     this.#lastSeenMs = step.wallMs;
     const seq = Number(envelope.seq);
-    const wrong = this.#check(pipe, envelope) ?? this.#payload(pipe, envelope.payload, seq, bytes, step);
+    const wrong = this.#check(pipe, envelope, step) ?? this.#payload(pipe, envelope.payload, seq, bytes, step);
     if (wrong !== undefined) this.#carrier.violated(wrong, seq, step);
   }
 
-  #check(pipe: HubPipe, envelope: Envelope): Violation | undefined {
+  #check(pipe: HubPipe, envelope: Envelope, step: HubStep): Violation | undefined {
     const { case: name } = envelope.payload;
     const { phase } = this.#carrier;
     const ends = name === "goodbye" || name === "protocolError";
@@ -253,7 +252,7 @@ export class HubSession {
         ProtocolError_Code.UNEXPECTED,
         `${name ?? "unknown payload"} before Welcome: the first frame is Hello`,
       );
-    return pipe.receive(envelope, (tag) => this.#lanes.retries.acknowledged(tag.key));
+    return pipe.receive(envelope, (tag) => this.#lanes.retries.acknowledged(tag.id, step));
   }
 
   #payload(

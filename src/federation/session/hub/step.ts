@@ -11,7 +11,7 @@ export interface HubStep {
 }
 
 /** What the acknowledgement of a frame completes on the hub. */
-export type HubTag = { readonly kind: "retry"; readonly key: string };
+export type HubTag = { readonly kind: "retry"; readonly id: string };
 
 /** The hub's end of a stream. */
 export type HubPipe = Pipe<HubTag>;

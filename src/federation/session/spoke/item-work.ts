@@ -198,9 +198,12 @@ export class ItemWork {
     const work = this.#works.get(itemKey(retry));
     if (work === undefined || work.record.nack === undefined) return;
     if (retry.digest !== "" && retry.digest !== work.record.item.digest) return;
+    // The hub may not know that this one was carried out: what was refused since then is another refusal.
+    if (retry.orderId !== "" && retry.orderId === work.record.retriedBy) return;
     work.retryAtMs = 0;
     this.#retrying.delete(work.key);
-    this.#write(work, { ...work.record, nack: undefined, attempts: 0, quarantinedBy: "" }, step);
+    const retriedBy = retry.orderId;
+    this.#write(work, { ...work.record, nack: undefined, attempts: 0, quarantinedBy: "", retriedBy }, step);
     this.#advance(work, step);
   }
 
@@ -251,6 +254,7 @@ export class ItemWork {
       attempts: 0,
       lastGood: old?.record.lastGood,
       quarantinedBy: "",
+      retriedBy: "",
     };
     if (old === undefined) {
       this.#works.set(key, this.#newWork(key, record, false));

@@ -56,6 +56,8 @@ export interface ItemRecord {
   readonly lastGood: IndexItem | undefined;
   /** Build of the agent that refused for good: another build tries again. Empty when not quarantined. */
   readonly quarantinedBy: string;
+  /** Operator's retry of this content that was carried out last; empty when none was. */
+  readonly retriedBy: string;
 }
 
 /** A body in the agent's store. */

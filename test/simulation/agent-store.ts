@@ -17,6 +17,7 @@ import {
   type SpokeWrite,
   type StoredIndex,
 } from "../../src/federation/session/spoke/record.ts";
+import { type OutboxStep, RealOutbox } from "./real-outbox.ts";
 import { storedDocument } from "./stored-document.ts";
 import { must } from "./world.ts";
 
@@ -54,6 +55,7 @@ export interface AgentStoreCopy {
   readonly term: bigint;
   readonly revocationSerial: bigint;
   readonly remembered: Set<string> | undefined;
+  readonly history: readonly OutboxStep[];
 }
 
 /** The durable store of one simulated agent: survives crashes, changes only by whole transactions, and watches its own invariants. */
@@ -76,6 +78,9 @@ export class AgentStore {
   index: StoredIndex | undefined = undefined;
   term = 0n;
   revocationSerial = 0n;
+  /** Every step since the store was made; only while the real store stands beside. */
+  history: readonly OutboxStep[] = [];
+  #real: RealOutbox | undefined = undefined;
   /** Called for each acknowledgement of a fact or of audit, to compare with what the hub holds. */
   onAcknowledged: (write: SpokeWrite) => void = () => {};
 
@@ -93,9 +98,21 @@ export class AgentStore {
     this.storeId = storeId;
   }
 
+  /** From now on the real store stands beside this one. */
+  standBesideReal(): void {
+    this.#real = new RealOutbox(this.cluster, this.storeId, this.auditEpoch, []);
+  }
+
+  /** The real store, if there is one, is closed. */
+  close(): void {
+    this.#real?.close();
+    this.#real = undefined;
+  }
+
   /** One transaction. */
   commit(writes: readonly SpokeWrite[]): void {
     this.#keep();
+    this.#takes({ kind: "commit", writes });
     for (const write of writes) this.#write(write);
   }
 
@@ -127,12 +144,17 @@ export class AgentStore {
       term: this.term,
       revocationSerial: this.revocationSerial,
       remembered: this.remembered === undefined ? undefined : new Set(this.remembered),
+      history: this.history,
     };
   }
 
   /** The store is what a backup held. */
   restore(copy: AgentStoreCopy): void {
     Object.assign(this, copyOf(copy));
+    if (this.#real !== undefined) {
+      this.#real.close();
+      this.#real = new RealOutbox(this.cluster, this.storeId, this.auditEpoch, this.history);
+    }
     if (this.remembered === undefined) return;
     // What the hub lost since the backup, and this store with it, nobody has any more.
     const kept = this.storedTexts();
@@ -147,6 +169,12 @@ export class AgentStore {
     if (this.remembered === undefined) this.remembered = new Set();
   }
 
+  #takes(step: OutboxStep): void {
+    if (this.#real === undefined) return;
+    this.#real.take(step);
+    this.history = [...this.history, step];
+  }
+
   #keep(): void {
     if (this.#tearing === 0) return;
     this.#undo.push(this.copy());
@@ -155,6 +183,12 @@ export class AgentStore {
 
   /** What a new process reads back. */
   record(): SpokeRecord {
+    const record = this.#record();
+    this.#real?.check(record);
+    return record;
+  }
+
+  #record(): SpokeRecord {
     return {
       storeId: this.storeId,
       index: this.index,
@@ -173,7 +207,7 @@ export class AgentStore {
       audit: {
         epoch: this.auditEpoch,
         ackedThrough: this.auditAcked,
-        firstHeld: this.auditAcked + 1n,
+        firstHeld: firstOf(this.auditEvents.keys()) ?? this.auditLast + 1n,
         last: this.auditLast,
         backlogBytes: 0n,
       },
@@ -186,6 +220,7 @@ export class AgentStore {
     const key = `packReceiptReport/${name}`;
     const version = (this.facts.get(key)?.version ?? 0n) + 1n;
     this.facts.set(key, { version, pending: true });
+    this.#takes({ kind: "fact", key, of: "packReceiptReport" });
     return { key, version };
   }
 
@@ -194,6 +229,7 @@ export class AgentStore {
     this.#keep();
     const version = (this.facts.get(SNAPSHOT_RECEIPT)?.version ?? 0n) + 1n;
     this.facts.set(SNAPSHOT_RECEIPT, { version, pending: true, snapshot });
+    this.#takes({ kind: "fact", key: SNAPSHOT_RECEIPT, of: "snapshotReceiptReport" });
     return version;
   }
 
@@ -214,12 +250,18 @@ export class AgentStore {
       const payload = { case: "packReceiptReport", value } as const;
       loaded.push({ key, kind: "packReceiptReport", reportVersion: fact.version, payload, bytes: 200 });
     }
+    this.#real?.checkFacts(keys, new Map(loaded.map(({ key, reportVersion }) => [key, reportVersion])));
     return loaded;
   }
 
   /** Appends audit events. */
   appendAudit(count: number, text: string): bigint {
     this.#keep();
+    this.#takes({ kind: "audit", texts: Array.from({ length: count }, (_, at) => `${text}/${at}`) });
+    return this.#append(count, text);
+  }
+
+  #append(count: number, text: string): bigint {
     for (let i = 0; i < count; i++) {
       this.auditEvents.set(++this.auditLast, `${text}/${i}`);
       // A log that lost its end and grows beyond it before the hub is met gives numbers twice, and the hub keeps the first event.
@@ -238,6 +280,11 @@ export class AgentStore {
       bytes += text.length;
       events.push(create(AuditEventSchema, { sequence, event: Buffer.from(text) }));
     }
+    this.#real?.checkBatch(
+      this.auditEpoch,
+      from,
+      events.map(({ sequence }) => sequence),
+    );
     if (events.length === 0) return { batch: undefined, bytes: 0 };
     return {
       batch: create(AuditEventBatchSchema, { epoch: this.auditEpoch, events }),
@@ -329,7 +376,7 @@ export class AgentStore {
         return;
       case "AppendAuditGap":
         this.onLoss(write);
-        this.appendAudit(1, `gap ${write.from} to ${write.to}`);
+        this.#append(1, `gap ${write.from} to ${write.to}`);
     }
   }
 
@@ -352,6 +399,11 @@ export class AgentStore {
     }
     this.items.set(key, record);
   }
+}
+
+function firstOf<T>(values: Iterable<T>): T | undefined {
+  for (const value of values) return value;
+  return undefined;
 }
 
 function kindOf(fact: StoredFact): "snapshotReceiptReport" | "packReceiptReport" {

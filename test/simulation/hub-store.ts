@@ -14,6 +14,7 @@ import type { Fact } from "../../src/federation/session/hub/effects.ts";
 import { EARLY_RETRY_MS, type RetryOrder } from "../../src/federation/session/hub/retry-order.ts";
 import type { StoreOutcome } from "../../src/federation/session/hub/events.ts";
 import type { SpokeWrite } from "../../src/federation/session/spoke/record.ts";
+import { RealSink, type SimulatedEvent } from "./real-sink.ts";
 import { must } from "./world.ts";
 
 /** Name of a report that the simulated hub refuses for good. */
@@ -42,6 +43,7 @@ export class HubStore {
   /** True once an agent's store was restored or lost, or two agents have one certificate: what is reported may go back. */
   lenient = false;
   #lost = false;
+  #sink: RealSink | undefined = undefined;
   /** True once two copies of one agent's store were at work: numbers mean two events. */
   forked = false;
   term = 0n;
@@ -137,8 +139,12 @@ export class HubStore {
   append(batch: AuditEventBatch): AuditAppendResult {
     const log = this.audit(batch.epoch);
     const rejected: { sequence: bigint; code: string }[] = [];
+    const seen: SimulatedEvent[] = [];
     for (const { sequence, event } of batch.events) {
       const text = Buffer.from(event).toString();
+      const gap = GAP.exec(text);
+      const closes = gap === null ? undefined : ([BigInt(gap[1] ?? 0), BigInt(gap[2] ?? 0)] as const);
+      seen.push({ sequence, text, closes });
       const before = log.events.get(sequence);
       if (before !== undefined && before !== text) {
         must(this.forked, `${this.cluster}: audit number ${sequence} means two events`);
@@ -147,8 +153,7 @@ export class HubStore {
       }
       log.events.set(sequence, text);
       if (sequence > log.highest) log.highest = sequence;
-      const gap = GAP.exec(text);
-      if (gap !== null) log.closed.push([BigInt(gap[1] ?? 0), BigInt(gap[2] ?? 0)]);
+      if (closes !== undefined) log.closed.push(closes);
     }
     for (;;) {
       const next = log.through + 1n;
@@ -157,7 +162,9 @@ export class HubStore {
       else if (log.events.has(next)) log.through = next;
       else break;
     }
-    return { ...this.position(batch.epoch), rejected };
+    const result = { ...positionOf(log), rejected };
+    if (!this.forked) this.#sink?.append(batch.epoch, seen, result);
+    return result;
   }
 
   /** What is stored of one log. */
@@ -178,13 +185,29 @@ export class HubStore {
   }
 
   position(epoch: bigint): AuditSinkPosition {
-    const { through, highest } = this.audit(epoch);
-    return { contiguousThrough: through, highest };
+    const position = positionOf(this.audit(epoch));
+    if (!this.forked) this.#sink?.check(epoch, position);
+    return position;
+  }
+
+  /** From now on the real sink stands beside this one. */
+  standBesideReal(): void {
+    this.#sink = new RealSink(this.cluster);
+  }
+
+  /** The real sink, if there is one, is closed. */
+  close(): void {
+    this.#sink?.close();
+    this.#sink = undefined;
   }
 
   /** The disks of sink and item levels are gone. */
   lose(): void {
     this.#audits.clear();
+    if (this.#sink !== undefined) {
+      this.close();
+      this.standBesideReal();
+    }
     this.levels.clear();
     this.lenient = true;
     this.#lost = true; // what was acknowledged before may still be on its way to the agent
@@ -216,4 +239,8 @@ export class HubStore {
     );
     this.levels.set(key, report);
   }
+}
+
+function positionOf({ through, highest }: AuditLogCopy): AuditSinkPosition {
+  return { contiguousThrough: through, highest };
 }

@@ -41,6 +41,8 @@ export interface RunOptions {
   readonly schedule?: readonly Action[];
   /** No revocation is ever pushed: only the floors of the index say what is revoked. */
   readonly losesPushes?: boolean;
+  /** The real stores of agents, and the real audit sink, stand beside the simulated ones and must agree with them. */
+  readonly realStores?: boolean;
   /** Hub replicas; more than one share their stores and hand sessions over. */
   readonly replicas?: number;
   /** Collect the transcript. */
@@ -112,6 +114,11 @@ class Run {
     this.#hub =
       replicas > 1 ? new ReplicaSet(this.#world, this.#desired, replicas) : new Hub(this.#world, this.#desired);
     for (const state of this.#desired) this.#agents.push(new Agent(this.#world, this.#hub, state.cluster, this.#blobs));
+    if (options.realStores === true)
+      for (const agent of this.#agents) {
+        agent.store.standBesideReal();
+        this.#hub.store(agent.cluster).standBesideReal();
+      }
     this.#plane = plane?.({
       world: this.#world,
       blobs: this.#blobs,
@@ -124,6 +131,10 @@ class Run {
   }
 
   result(failure: string | undefined): RunResult {
+    for (const agent of this.#agents) {
+      agent.store.close();
+      this.#hub.store(agent.cluster).close();
+    }
     return {
       seed: this.#seed,
       failure,

@@ -1,3 +1,4 @@
+import { RememberingTrail } from "../../test/support/remembering-trail.ts";
 import { create } from "@bufbuild/protobuf";
 import { generateKeyPairSync } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -233,6 +234,7 @@ beforeAll(async () => {
     revocations: outbox,
     retries,
     audit,
+    trail,
     internal: {
       address: "127.0.0.1",
       port: 0,
@@ -258,6 +260,7 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
+const trail = new RememberingTrail();
 const http = (path: string, init?: RequestInit): Promise<Response> =>
   fetch(`http://127.0.0.1:${ops.httpPort}${path}`, init);
 
@@ -273,6 +276,26 @@ describe("AuditService", () => {
     const verdicts = [];
     for await (const verdict of service.verifyChains({})) verdicts.push(verdict);
     expect(verdicts).toMatchObject([{ cluster: TENANT, verified: 1n, breaks: 0n }]);
+    service.close();
+  });
+
+  it("has operators resolve what is in quarantine, under the name of their certificate", async () => {
+    const event = Buffer.from('{"action":"authz.decision","subject":"rival"}');
+    const rival = { sequence: 1n, event, prevHash: CHAIN_START, hash: auditHash(CHAIN_START, 1n, event) };
+    await audit.append(TENANT, create(AuditEventBatchSchema, { epoch: 1n, events: [rival] }));
+    const service = await client(AuditService, trust.operator);
+    const { entries } = await service.listQuarantine({ cluster: TENANT });
+    expect(entries).toMatchObject([{ id: { cluster: TENANT, sequence: 1n }, code: "AUDIT_CONFLICT" }]);
+    const id = entries[0]?.id;
+    if (id === undefined) throw new Error("an id");
+    const shown = await service.getQuarantined({ id });
+    expect(Buffer.from(shown.event)).toEqual(event);
+    expect(shown.stored).toMatchObject({ subject: "mallory" });
+    await service.resolveQuarantined({ id, reason: "cloned disk" });
+    expect(trail.of("audit.quarantine_resolved")).toMatchObject([
+      { subject: expect.stringMatching(/./), details: { reason: "cloned disk", event: event.toString() } },
+    ]);
+    expect((await service.listQuarantine({})).entries).toEqual([]);
     service.close();
   });
 });

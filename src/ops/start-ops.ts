@@ -1,4 +1,5 @@
 import { connectNodeAdapter } from "@connectrpc/connect-node";
+import type { AuditTrail } from "../api/audit-record.ts";
 import { AuditService } from "../api/gen/conductor/fleet/v1alpha1/audit_pb.ts";
 import { FleetService, ReceiptService, RevocationService } from "../api/gen/conductor/fleet/v1alpha1/fleet_pb.ts";
 import { Health } from "../api/gen/grpc/health/v1/health_pb.ts";
@@ -19,8 +20,10 @@ import { type GrpcServer, startGrpcServer } from "../trust/tls/grpc-server.ts";
 import type { Authentication } from "../trust/tls/tls-listener.ts";
 import type { TlsSource } from "../trust/tls/tls-material.ts";
 import type { AuditLogReader } from "../federation/audit/audit-log-reader.ts";
+import type { AuditQuarantine } from "../federation/audit/quarantine.ts";
 import { AuditQueries } from "./audit/audit-queries.ts";
 import { auditService } from "./audit/audit-service.ts";
+import { QuarantineQueries } from "./audit/quarantine-queries.ts";
 import { FleetAnswers } from "./fleet/fleet-answers.ts";
 import { FleetQueries } from "./fleet/fleet-queries.ts";
 import { fleetService } from "./fleet/fleet-service.ts";
@@ -64,7 +67,9 @@ export interface OpsOptions {
   readonly revocations: RunningRevocationOutbox;
   readonly retries: RunningRetryOrders;
   /** The audit log as the hub stores it. */
-  readonly audit: AuditLogReader;
+  readonly audit: AuditLogReader & AuditQuarantine;
+  /** The hub's own audit log, for what operators do here. */
+  readonly trail: AuditTrail;
   /** Owners of sessions, when several replicas serve: SessionOwnership.owner. */
   readonly owner?: FleetSources["owner"];
   readonly replicaAlive?: FleetSources["replicaAlive"];
@@ -170,7 +175,7 @@ function startInternal(
       fleetService(fleet, answers),
       receiptService(receipts),
       revocationService({ cluster, sources, outbox, queries: revocations, clock, random }),
-      auditService(new AuditQueries(options.audit)),
+      auditService(new AuditQueries(options.audit), new QuarantineQueries(options.audit, options.trail)),
       healthService(health),
       reflectionService(described),
     ],

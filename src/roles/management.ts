@@ -4,6 +4,7 @@ import { ItemReport_Level } from "../api/gen/conductor/federation/v1alpha1/desir
 import { NAMESPACES } from "../api/names.ts";
 import type { LeaderElection } from "../controller/lease.ts";
 import { DEFAULT_RETENTION_DAYS, startAuditRetention } from "../federation/audit/audit-retention.ts";
+import { tellConflicts } from "../federation/audit/conflict-trail.ts";
 import { openOwnAuditLog } from "../federation/audit/own-audit-log.ts";
 import { openAuditSink } from "../federation/audit/open-audit-sink.ts";
 import { startDesiredStates } from "../federation/hub/desired-states/desired-states.ts";
@@ -101,6 +102,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     signal: recording,
   });
   closing.add(trail.closed);
+  const fromTenants = tellConflicts(audit, { trail, metrics, clock, signal: recording });
   const working = closing.stage("caches");
   const retentionDays = positiveNumber(env, "AUDIT_RETENTION_DAYS", DEFAULT_RETENTION_DAYS);
   const replica = env["POD_NAME"] ?? hostname();
@@ -151,7 +153,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     endpoints: [],
     desired,
     facts,
-    audit,
+    audit: fromTenants,
     directory,
     ownership,
     membership: joined.hub,
@@ -236,6 +238,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     revocations,
     retries,
     audit,
+    trail,
     readiness: [auditSinkReadiness(audit, clock)],
     owner: (tenant) => {
       const owner = ownership.owner(tenant);

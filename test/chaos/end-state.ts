@@ -170,7 +170,7 @@ export function auditFaults(mesh: MeshProcess): { readonly events: number; reado
         next = sequence + 1n;
       }
     }
-    const { n: conflicts } = db.prepare("SELECT count(*) AS n FROM audit_conflicts").get() ?? {};
+    const { n: conflicts } = db.prepare("SELECT count(*) AS n FROM audit_quarantine").get() ?? {};
     if (conflicts !== 0) faults.push(`${String(conflicts)} audit conflicts`);
   } finally {
     db.close();

@@ -9,6 +9,8 @@ export interface AuditFilter {
   readonly subject?: string;
   readonly action?: string;
   readonly decision?: string;
+  /** `{namespace}/{name}` of the LineageRecord that the event names. */
+  readonly lineage?: string;
   /** Received at or after, RFC 3339 with milliseconds in UTC. */
   readonly since?: string;
   /** Received before, likewise. */

@@ -41,9 +41,13 @@ export class AuditReading {
       chains: prepareBigint(
         db,
         `SELECT c.name AS cluster, h.epoch, h.highest, f.through, f.removed, f.breaks, f.removed_at,
-           (SELECT count(*) FROM audit_conflicts q WHERE q.cluster = c.name AND q.epoch = h.epoch) AS quarantined
+           (SELECT count(*) FROM audit_quarantine q WHERE q.cluster = c.name AND q.epoch = h.epoch) AS quarantined
          FROM ${CHAIN_OF} LEFT JOIN audit_floors f ON f.cluster = c.name AND f.epoch = h.epoch
          WHERE ?1 = '' OR c.name = ?1 ORDER BY c.name, h.epoch`,
+      ),
+      at: prepareBigint(
+        db,
+        `SELECT ${COLUMNS} FROM ${CHAIN_OF} JOIN audit_events e ON e.chain = h.chain WHERE c.name = ? AND h.epoch = ? AND e.sequence = ?`,
       ),
       floor: prepareBigint(db, "SELECT through, hash FROM audit_floors WHERE cluster = ? AND epoch = ?"),
       links: prepareBigint(
@@ -90,6 +94,12 @@ export class AuditReading {
         SELECT * FROM audit_events ${where.length > 0 ? `WHERE ${where.join(" AND ")}` : ""} ORDER BY arrival ${direction} LIMIT ${MAX_SCANNED}
       ) e CROSS JOIN audit_chains h ON h.chain = e.chain CROSS JOIN audit_clusters c ON c.number = e.cluster ORDER BY e.arrival ${direction}`;
     return collectScan(eventsOf(prepareBigint(this.#db, sql).iterate(...bounds) as Iterable<Row>), scan);
+  }
+
+  /** The event that has a number. */
+  at(cluster: string, epoch: bigint, sequence: bigint): StoredAuditEvent | undefined {
+    const row = this.#statements.at.get(cluster, epoch, sequence) as Row | undefined;
+    return row === undefined ? undefined : eventOf(row);
   }
 
   chains(cluster: string | undefined): readonly AuditChain[] {

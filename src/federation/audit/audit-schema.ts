@@ -1,5 +1,5 @@
 /** Version of the sink's tables. */
-export const AUDIT_SCHEMA_VERSION = 3;
+export const AUDIT_SCHEMA_VERSION = 4;
 
 /** permissions §12.3: one row per event, unique on (cluster, epoch, sequence); searchable columns beside the signed-for JSON. */
 const VERSION_1 = `
@@ -130,5 +130,28 @@ CREATE VIEW audit_log AS
   FROM audit_events e JOIN audit_clusters c ON c.number = e.cluster JOIN audit_chains h ON h.chain = e.chain;
 `;
 
+/** Refused events with why, told apart by their content, and a count of those that found no place. */
+const VERSION_4 = `
+CREATE TABLE audit_quarantine (
+  cluster TEXT NOT NULL,
+  epoch INTEGER NOT NULL,
+  sequence INTEGER NOT NULL,
+  digest BLOB NOT NULL,
+  code TEXT NOT NULL,
+  received_at TEXT NOT NULL,
+  event BLOB NOT NULL,
+  prev_hash BLOB NOT NULL,
+  hash BLOB NOT NULL,
+  PRIMARY KEY (cluster, epoch, sequence, digest)
+) STRICT, WITHOUT ROWID;
+INSERT INTO audit_quarantine (cluster, epoch, sequence, digest, code, received_at, event, prev_hash, hash)
+  SELECT cluster, epoch, sequence, hash, '', received_at, event, x'', hash FROM audit_conflicts;
+DROP TABLE audit_conflicts;
+CREATE TABLE audit_quarantine_overflows (
+  cluster TEXT PRIMARY KEY,
+  overflowed INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+`;
+
 /** Statements that lead from one version to the next; index 0 creates the first. */
-export const AUDIT_MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2, VERSION_3];
+export const AUDIT_MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4];

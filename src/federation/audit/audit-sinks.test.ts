@@ -8,6 +8,7 @@ import { ManualClock } from "../../base/clock.ts";
 import { CHAIN_START, auditHash, droppedEvent, gapEvent } from "./audit-chain.ts";
 import { type AuditFilter, MAX_SCANNED, type StoredAuditEvent } from "./audit-log-reader.ts";
 import type { HubAuditSink } from "./hub-audit-sink.ts";
+import { MAX_QUARANTINED, MAX_QUARANTINED_BYTES } from "./quarantine.ts";
 import { openPostgresAuditSink } from "./postgres/postgres-audit-sink.ts";
 import type { SinkEvent } from "./sink-batch.ts";
 import { openSqliteAuditSink } from "./sqlite-audit-sink.ts";
@@ -58,7 +59,7 @@ const beds = [
   ],
 ] as const;
 
-describe.each(beds)("audit sink on %s", (_store, makeBed, here) => {
+describe.each(beds)("audit sink on %s", (store, makeBed, here) => {
   describe.skipIf(!here)("behaves as every sink", () => {
     let bed: Bed;
     let clock: ManualClock;
@@ -174,6 +175,78 @@ describe.each(beds)("audit sink on %s", (_store, makeBed, here) => {
     it("refuses another cluster's name", async () => {
       const { events } = new EventChain().add({ clusterId: "t2" });
       expect((await append(events)).rejected).toEqual([{ sequence: 1n, code: "AUDIT_CLUSTER_MISMATCH" }]);
+    });
+
+    it("shows what is in quarantine beside the event that has its number, until it is released", async () => {
+      const { events } = new EventChain().addMany(2);
+      const [other] = new EventChain().add({ subject: "other" }).events;
+      if (other === undefined) throw new Error("no event");
+      await append(events);
+      await append([other]);
+      await append([{ ...other, sequence: 3n }], "t2");
+      const entries = await sink.quarantinePage(undefined, undefined, 10);
+      expect(entries.map(({ cluster, sequence, code }) => `${cluster} ${sequence} ${code}`)).toEqual([
+        "t1 1 AUDIT_CONFLICT",
+        "t2 3 AUDIT_HASH_MISMATCH",
+      ]);
+      const [conflict, mismatch] = entries;
+      if (conflict === undefined || mismatch === undefined) throw new Error("two entries");
+      expect(await sink.quarantinePage(undefined, conflict, 10)).toEqual([mismatch]);
+      expect(await sink.quarantinePage("t2", undefined, 10)).toEqual([mismatch]);
+      const held = await sink.quarantinedEvent(conflict);
+      expect(Buffer.from(held?.event ?? []).toString()).toBe('{"action":"a","subject":"other"}');
+      expect(Buffer.from(held?.hash ?? []).equals(other.hash)).toBe(true);
+      expect(held?.stored).toMatchObject({ cluster: "t1", sequence: 1n, action: "a" });
+      expect(await sink.quarantinedEvent(mismatch)).toMatchObject({ stored: undefined });
+
+      expect(await sink.release(conflict)).toBe(true);
+      expect(await sink.release(conflict)).toBe(false);
+      expect(await sink.quarantinedEvent(conflict)).toBeUndefined();
+      expect(await sink.quarantineTotals(undefined)).toMatchObject([
+        ...(store === "SQLite" ? [] : [{ cluster: "t1", entries: 0n, overflowed: 0n }]),
+        { cluster: "t2", entries: 1n, overflowed: 0n },
+      ]);
+      expect((await all({}, "oldest")).map(({ cluster }) => cluster)).toEqual(["t1", "t1"]);
+    });
+
+    it("keeps so many refused events of a cluster, and counts the others; what is released makes room", async () => {
+      const wrong = (from: number, count: number): SinkEvent[] =>
+        Array.from({ length: count }, (_, at) => ({
+          sequence: BigInt(from + at),
+          event: Buffer.from(`{"n":${from + at}}`),
+          hash: new Uint8Array(32),
+          prevHash: new Uint8Array(32),
+        }));
+      await append(wrong(1, MAX_QUARANTINED - 1));
+      await append(wrong(MAX_QUARANTINED, 5));
+      await append(wrong(1, 3)); // held already: no new refusals
+      const full = { cluster: "t1", entries: BigInt(MAX_QUARANTINED), overflowed: 4n };
+      expect(await sink.quarantineTotals("t1")).toMatchObject([full]);
+      expect((await sink.position("t1", EPOCH)).contiguousThrough).toBe(BigInt(MAX_QUARANTINED + 4));
+      await append(wrong(1, 1), "t2");
+      expect(await sink.quarantineTotals("t2")).toMatchObject([{ entries: 1n, overflowed: 0n }]);
+
+      const [first] = await sink.quarantinePage("t1", undefined, 1);
+      if (first === undefined) throw new Error("a full quarantine");
+      await sink.release(first);
+      await append(wrong(MAX_QUARANTINED + 10, 2));
+      expect(await sink.quarantineTotals("t1")).toMatchObject([{ ...full, overflowed: 5n }]);
+    });
+
+    it("bounds the bytes of a cluster's quarantine", async () => {
+      const large = Buffer.alloc(MAX_QUARANTINED_BYTES / 4 + 1, "x");
+      for (let sequence = 1n; sequence <= 5n; sequence++)
+        await append([{ sequence, event: large, hash: new Uint8Array(32), prevHash: new Uint8Array(32) }]);
+      expect(await sink.quarantineTotals("t1")).toMatchObject([{ entries: 3n, overflowed: 2n }]);
+    });
+
+    it("finds events by the LineageRecord they name", async () => {
+      const ref = { name: "root", namespace: "seam-system" };
+      const chain = new EventChain().add();
+      chain.put(Buffer.from(JSON.stringify({ action: "b", lineageIndexRef: ref })), 2n);
+      await append(chain.events);
+      expect((await all({ lineage: "seam-system/root" }, "newest")).map(({ sequence }) => sequence)).toEqual([2n]);
+      expect(await all({ lineage: "seam-system/other" }, "newest")).toEqual([]);
     });
 
     it("takes a tenant's nonsense without failing what others store at the same time", async () => {

@@ -1,5 +1,10 @@
-import { describe, expect, it } from "vitest";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { CHAIN_START, auditHash, droppedEvent, gapEvent } from "./audit-chain.ts";
+import { AUDIT_MIGRATIONS } from "./audit-schema.ts";
 import { AuditStore } from "./audit-store.ts";
 import type { SinkBatch, SinkEvent } from "./sink-batch.ts";
 
@@ -21,6 +26,24 @@ function batch(...events: Event[]): SinkBatch {
 }
 
 describe("AuditStore", () => {
+  it("takes over what an older version had in quarantine", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "audit-store-"));
+    onTestFinished(() => rm(directory, { recursive: true }));
+    const path = join(directory, "audit.db");
+    const old = new DatabaseSync(path);
+    for (const migration of AUDIT_MIGRATIONS.slice(0, 3)) old.exec(migration);
+    old.exec("PRAGMA user_version = 3");
+    old
+      .prepare("INSERT INTO audit_conflicts VALUES ('t1', 7, 1, ?, ?, '2026-01-01T00:00:00.000Z')")
+      .run(new Uint8Array(32), Buffer.from("{}"));
+    old.close();
+    const store = AuditStore.open(path);
+    expect(store.quarantine({ op: "page", cluster: undefined, after: undefined, limit: 10 })).toMatchObject([
+      { cluster: "t1", epoch: 7n, sequence: 1n, code: "", bytes: 2, receivedAt: "2026-01-01T00:00:00.000Z" },
+    ]);
+    store.close();
+  });
+
   it("starts at zero and follows consecutive numbers, per cluster and epoch", () => {
     const store = AuditStore.open(":memory:");
     expect(store.position("t1", EPOCH)).toEqual({ contiguousThrough: 0n, highest: 0n });

@@ -1,7 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { rfc3339 } from "../../base/clock.ts";
 import { invariant } from "../../base/assert.ts";
 import { SeamError, errorMessage } from "../../base/errors.ts";
 import type { AuditAppendResult, AuditSinkPosition } from "../hub/ports.ts";
@@ -21,6 +20,8 @@ import {
   followedBy,
 } from "./contiguity.ts";
 import { type AuditRejection, judgeEvent } from "./judge-event.ts";
+import type { QuarantineAsk } from "./quarantine.ts";
+import { SqliteQuarantine } from "./sqlite-quarantine.ts";
 import { type SinkBatch, type SinkEvent, refuseAll } from "./sink-batch.ts";
 
 /** A chain as the store holds it. */
@@ -52,6 +53,7 @@ export class AuditStore {
   readonly #statements;
   /** Reads for people, and the floors of retention. */
   readonly #reading: AuditReading;
+  readonly #quarantine: SqliteQuarantine;
   #arrivals: bigint;
   #committed: bigint;
   /** Chains that were looked up, by cluster and epoch; what the store says of them, also within the running transaction. */
@@ -61,6 +63,7 @@ export class AuditStore {
     this.#db = db;
     this.#path = path;
     this.#reading = new AuditReading(db);
+    this.#quarantine = new SqliteQuarantine(db);
     this.#arrivals = this.#reading.newest();
     this.#committed = this.#arrivals;
     this.#statements = {
@@ -69,9 +72,6 @@ export class AuditStore {
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
       ),
       hash: db.prepare("SELECT hash FROM audit_events WHERE chain = ? AND sequence = ?"),
-      quarantine: db.prepare(
-        "INSERT INTO audit_conflicts (cluster, epoch, sequence, hash, event, received_at) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-      ),
       range: db.prepare(
         "INSERT INTO audit_ranges (cluster, epoch, first, last) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
       ),
@@ -137,6 +137,7 @@ export class AuditStore {
     this.#arrivals = this.#reading.newest();
     this.#committed = this.#arrivals;
     this.#chains.clear();
+    this.#quarantine.forget();
   }
 
   /** Inserts what is absent, in order, and says where the cluster's log stands now. */
@@ -175,17 +176,23 @@ export class AuditStore {
 
   /** One slice of retention, in a transaction of its own. */
   retain(cluster: string, epoch: bigint, before: string, nowMs: number): RetainedSlice {
-    return this.#guard(() => {
-      this.begin();
-      try {
-        const slice = this.#reading.retain(cluster, epoch, before, nowMs);
-        this.commit();
-        return slice;
-      } catch (error) {
-        this.rollback();
-        throw error;
-      }
-    });
+    return this.#alone(() => this.#reading.retain(cluster, epoch, before, nowMs));
+  }
+
+  /** What people ask of the quarantine, and the removal of one entry. */
+  quarantine(ask: QuarantineAsk): unknown {
+    switch (ask.op) {
+      case "page":
+        return this.#guard(() => this.#quarantine.page(ask.cluster, ask.after, ask.limit));
+      case "totals":
+        return this.#guard(() => this.#quarantine.totals(ask.cluster));
+      case "event":
+        return this.#guard(() =>
+          this.#quarantine.event(ask.key, ({ cluster, epoch, sequence }) => this.#reading.at(cluster, epoch, sequence)),
+        );
+      case "release":
+        return this.#alone(() => this.#quarantine.remove(ask.key));
+    }
   }
 
   /** Writes the schema's version again: one page, one fsync. */
@@ -233,7 +240,7 @@ export class AuditStore {
     const judged = judgeEvent(chain.name, event);
     if (judged.fault !== undefined) {
       // Kept as it came, and its number is used up.
-      this.#quarantine(chain, event, nowMs);
+      this.#quarantine.put(chain.name, chain.epoch, event, judged.fault, nowMs);
       this.#statements.range.run(chain.name, chain.epoch, sequence, sequence);
       return { refused: judged.fault, ranged: true };
     }
@@ -259,12 +266,8 @@ export class AuditStore {
     }
     const stored = this.#statements.hash.get(chain.number, sequence) as Row;
     if (Buffer.compare(bytesOf(stored, "hash"), hash) === 0) return { refused: undefined, ranged }; // a replay
-    this.#quarantine(chain, event, nowMs);
+    this.#quarantine.put(chain.name, chain.epoch, event, "AUDIT_CONFLICT", nowMs);
     return { refused: "AUDIT_CONFLICT", ranged };
-  }
-
-  #quarantine({ name, epoch }: StoredChain, event: SinkEvent, nowMs: number): void {
-    this.#statements.quarantine.run(name, epoch, event.sequence, event.hash, event.event, rfc3339(nowMs));
   }
 
   /** Moves the contiguous position over stored events and closed ranges. */
@@ -289,6 +292,21 @@ export class AuditStore {
       return (this.#statements.present.all(number, question.after) as Row[]).map((row) => bigintOf(row, "sequence"));
     const { last } = this.#statements.coveredAt.get(name, epoch, question.number) as Row;
     return typeof last === "bigint" ? [last] : [];
+  }
+
+  /** Runs a change in a transaction of its own. */
+  #alone<T>(change: () => T): T {
+    return this.#guard(() => {
+      this.begin();
+      try {
+        const result = change();
+        this.commit();
+        return result;
+      } catch (error) {
+        this.rollback();
+        throw error;
+      }
+    });
   }
 
   #guard<T>(work: () => T): T {

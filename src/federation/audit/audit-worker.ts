@@ -90,6 +90,8 @@ function answerTo(store: AuditStore, look: SinkLook): unknown {
       return store.read((reading) => reading.verify(look.chain, look.state));
     case "retain":
       return store.retain(look.cluster, look.epoch, look.before, look.nowMs);
+    case "quarantine":
+      return store.quarantine(look.ask);
     case "probe":
       return store.probe();
     case "sweep":

@@ -1,8 +1,9 @@
 import type { AuditSink } from "../hub/ports.ts";
 import type { AuditLogReader } from "./audit-log-reader.ts";
+import type { AuditQuarantine } from "./quarantine.ts";
 
 /** An open audit sink, whichever store it is on. */
-export interface HubAuditSink extends AuditSink, AuditLogReader {
+export interface HubAuditSink extends AuditSink, AuditLogReader, AuditQuarantine {
   /**
    * Removes events that were received before `beforeMs` (Unix milliseconds), in small steps, and resolves with their number. What is
    * gone stays counted and explained by a floor (permissions §12.3). @throws the signal's reason

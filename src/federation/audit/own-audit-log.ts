@@ -49,7 +49,7 @@ export async function openOwnAuditLog(options: OwnAuditLogOptions): Promise<Runn
   const log = options.log.child({ component: "own-audit-log" });
   const metrics = options.metrics ?? silentMetrics;
   const outbox = await openOutbox({ directory, clock, random, auditEpoch: ownEpoch(clock, random) });
-  const forwarding = new Forwarding(cluster, outbox, sink);
+  const forwarding = new Forwarding(cluster, outbox, sink, log);
   const { audit } = factOutbox({
     cluster,
     outbox,
@@ -107,6 +107,7 @@ class Forwarding {
   readonly #cluster: string;
   readonly #outbox: Outbox;
   readonly #sink: AuditSink;
+  readonly #log: Log;
   #resumed = false;
   /** Where the sink had a hole that was explained to it: explaining it again does not help. */
   #holeAfter: bigint | undefined;
@@ -115,7 +116,8 @@ class Forwarding {
   #wake: (() => void) | undefined;
   #grew = false;
 
-  constructor(cluster: string, outbox: Outbox, sink: AuditSink) {
+  constructor(cluster: string, outbox: Outbox, sink: AuditSink, log: Log) {
+    this.#log = log;
     this.#cluster = cluster;
     this.#outbox = outbox;
     this.#sink = sink;
@@ -147,7 +149,9 @@ class Forwarding {
       const last = events.at(-1);
       if (last === undefined) return;
       const batch = create(AuditEventBatchSchema, { epoch: this.#epoch, events: [...events] });
-      const { contiguousThrough } = await this.#sink.append(this.#cluster, batch);
+      const { contiguousThrough, rejected } = await this.#sink.append(this.#cluster, batch);
+      if (rejected.length > 0)
+        this.#log.error({ rejected: rejected.map(rejectionText) }, "the sink refused own events");
       await this.#outbox.apply([
         { type: "AcknowledgeAudit", epoch: this.#epoch, through: smaller(contiguousThrough, last.sequence) },
       ]);
@@ -187,6 +191,10 @@ function notContiguous(cluster: string, through: bigint): SeamError {
     expected: `stored without a hole, found one after number ${through}`,
     remedy: "it is tried again; seamctl audit verify names what is missing",
   });
+}
+
+function rejectionText({ sequence, code }: { readonly sequence: bigint; readonly code: string }): string {
+  return `${sequence} ${code}`;
 }
 
 function smaller(a: bigint, b: bigint): bigint {

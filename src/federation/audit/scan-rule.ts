@@ -5,6 +5,8 @@ import {
   MAX_SCANNED,
   type StoredAuditEvent,
 } from "./audit-log-reader.ts";
+import { lineageRefOf } from "../../api/audit-record.ts";
+import { isJsonObject } from "../../base/json.ts";
 import { columnText } from "./judge-event.ts";
 
 /** Longest tolerance for a clock that was set back: a search by time goes on so far beyond its bound, milliseconds. */
@@ -43,7 +45,14 @@ function matches(event: StoredAuditEvent, filter: AuditFilter): boolean {
     const wanted = filter[name];
     if (wanted !== undefined && event[name] !== columnText(wanted)) return false;
   }
+  if (filter.lineage !== undefined && lineageText(event) !== filter.lineage) return false;
   return (since === undefined || event.receivedAt >= since) && (until === undefined || event.receivedAt < until);
+}
+
+function lineageText({ event }: StoredAuditEvent): string | undefined {
+  const fields: unknown = JSON.parse(Buffer.from(event).toString());
+  const ref = isJsonObject(fields) ? lineageRefOf(fields) : undefined;
+  return ref === undefined ? undefined : `${ref.namespace}/${ref.name}`;
 }
 
 /** Arrivals follow the hub's clock but for its jumps: far beyond the bound nothing is to be found. */

@@ -1,6 +1,7 @@
 import { type ErrorParts, SeamError, errorMessage } from "../../base/errors.ts";
 import type { AuditChain, AuditScan } from "./audit-log-reader.ts";
 import type { ChainState } from "./audit-verification.ts";
+import type { QuarantineAsk } from "./quarantine.ts";
 import type { PackedBatch } from "./sink-batch.ts";
 
 /** From the main thread to a sink's worker. */
@@ -31,6 +32,8 @@ export type SinkLook =
       readonly before: string;
       readonly nowMs: number;
     }
+  /** The quarantine, and the removal of one of its entries. */
+  | { readonly type: "quarantine"; readonly id: number; readonly ask: QuarantineAsk }
   /** One small durable write, to see whether the store takes any. */
   | { readonly type: "probe"; readonly id: number }
   /** After a round of retention: give back the space of what was removed. */

@@ -5,6 +5,7 @@ import type { AuditAppendResult, AuditSinkPosition } from "../hub/ports.ts";
 import type { AuditChain, AuditScanResult } from "./audit-log-reader.ts";
 import type { ChainState, RetainedSlice, VerifiedSlice } from "./audit-verification.ts";
 import type { AuditSinkState, HubAuditSink } from "./hub-audit-sink.ts";
+import type { QuarantineAsk } from "./quarantine.ts";
 import { movedBuffers, packBatch } from "./sink-batch.ts";
 import { type FromSinkWorker, type ToSinkWorker, revived } from "./sink-messages.ts";
 
@@ -122,6 +123,9 @@ export async function openWorkerAuditSink(options: WorkerAuditSinkOptions): Prom
   };
   const chains = (cluster: string | undefined): Promise<readonly AuditChain[]> =>
     ask<readonly AuditChain[]>((id) => ({ type: "chains", id, cluster }));
+  /** The worker answers each question with the type of the method that asks it. */
+  const askQuarantine = <T>(question: QuarantineAsk): Promise<T> =>
+    ask<T>((id) => ({ type: "quarantine", id, ask: question }));
   return {
     ...opened,
     state: () => state,
@@ -152,6 +156,10 @@ export async function openWorkerAuditSink(options: WorkerAuditSinkOptions): Prom
     scan: (scan) => ask<AuditScanResult>((id) => ({ type: "scan", id, scan })),
     newest: () => ask<bigint>((id) => ({ type: "newest", id })),
     chains,
+    quarantinePage: (cluster, after, limit) => askQuarantine({ op: "page", cluster, after, limit }),
+    quarantineTotals: (cluster) => askQuarantine({ op: "totals", cluster }),
+    quarantinedEvent: (key) => askQuarantine({ op: "event", key }),
+    release: (key) => askQuarantine({ op: "release", key }),
     async verify(chain, signal) {
       let from: ChainState | undefined;
       for (;;) {

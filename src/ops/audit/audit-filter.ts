@@ -12,7 +12,7 @@ export function auditFilter(message: AuditEventFilter | undefined): AuditFilter 
   if (message === undefined) return {};
   const violations: FieldViolation[] = [];
   const filter: Record<string, string> = {};
-  for (const name of ["cluster", "subject", "action", "decision"] as const) {
+  for (const name of ["cluster", "subject", "action", "decision", "lineage"] as const) {
     const value = message[name];
     if (value.length > MAX_TEXT || value.includes("\0"))
       violations.push({ field: `filter.${name}`, description: `has at most ${MAX_TEXT} characters and no NUL` });

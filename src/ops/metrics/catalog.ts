@@ -55,6 +55,7 @@ export const METRICS: ReadonlyMap<string, MetricDefinition> = new Map<string, Me
   ["wal_dropped_total", { help: "Audit records dropped at the cap." }],
   ["audit_records_waiting", { help: "Audit records kept in memory because the log takes none." }],
   ["audit_records_missed_total", { help: "Audit records that found no place; the log counts them as audit.missed." }],
+  ["audit_conflicts_total", { help: "Audit events of tenants that the sink refused, by code." }],
   ["audit_acked_seq", { help: "Highest contiguous audit number stored, by cluster." }],
   ["signatures_total", { help: "Signatures made, by kind and result." }],
   ["verify_failures_total", { help: "Verifications that failed, by kind and reason." }],

@@ -18,6 +18,7 @@ import { errorMessage } from "../../../base/errors.ts";
 import { isJsonObject } from "../../../base/json.ts";
 import { withAudit } from "../clients.ts";
 import { type CommandContext, type ReadOptions, UsageError, withRead } from "../context.ts";
+import { quarantineCommands } from "./audit-quarantine.ts";
 import { ageOf, enumWords, messageJson, timeOf } from "../output.ts";
 import { type Column, renderTable } from "../table.ts";
 
@@ -32,6 +33,7 @@ interface FilterOptions extends ReadOptions {
   readonly subject?: string;
   readonly action?: string;
   readonly decision?: string;
+  readonly lineage?: string;
   readonly since?: string;
   readonly until?: string;
 }
@@ -83,16 +85,18 @@ function withFilter(command: Command): Command {
     .option("--cluster <name>", "only this cluster")
     .option("--subject <name>", "only this subject")
     .option("--action <name>", "only this action, such as authz.decision")
-    .option("--decision <word>", "allow, deny, admit, audit or system");
+    .option("--decision <word>", "allow, deny, admit, audit or system")
+    .option("--lineage <namespace/name>", "only what concerns objects of this LineageRecord");
 }
 
 function filterOf(options: FilterOptions, nowMs: number): AuditEventFilter {
-  const { cluster = "", subject = "", action = "", decision = "", since, until } = options;
+  const { cluster = "", subject = "", action = "", decision = "", lineage = "", since, until } = options;
   return create(AuditEventFilterSchema, {
     cluster,
     subject,
     action,
     decision,
+    lineage,
     ...(since !== undefined && { since: timestampFromMs(timeFlag("--since", since, nowMs)) }),
     ...(until !== undefined && { until: timestampFromMs(timeFlag("--until", until, nowMs)) }),
   });
@@ -117,7 +121,7 @@ function countFlag(flag: string, max: number): (text: string) => number {
   };
 }
 
-/** `seamctl audit query|tail|verify`. */
+/** `seamctl audit query|tail|verify|quarantine`. */
 export function auditCommands(program: Command, context: CommandContext): void {
   const audit = program
     .command("audit")
@@ -126,6 +130,7 @@ export function auditCommands(program: Command, context: CommandContext): void {
   queryCommand(audit, context);
   tailCommand(audit, context);
   verifyCommand(audit, context);
+  quarantineCommands(audit, context);
 }
 
 function queryCommand(audit: Command, context: CommandContext): void {

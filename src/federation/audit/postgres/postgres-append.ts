@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { PoolClient } from "pg";
 import type { AuditAppendResult, AuditSinkPosition } from "../../hub/ports.ts";
 import { answeredLater } from "../asking.ts";
@@ -17,6 +16,7 @@ import { CopyEvents } from "./copy-rows.ts";
 import { BEGIN_APPEND } from "./arrival-horizon.ts";
 import type { PostgresConnections } from "./postgres-connections.ts";
 import { type PostgresFault, faultOf, postgresError } from "./postgres-error.ts";
+import { quarantineEvents } from "./postgres-quarantine.ts";
 import type { Partitions } from "./postgres-partitions.ts";
 import { type PostgresRow, bigintOf, bytesOf, textOf } from "./postgres-row.ts";
 
@@ -156,24 +156,7 @@ async function lookUp(client: PoolClient, asked: readonly ChainRange[]): Promise
 
 async function write(client: PoolClient, plan: AppendPlan): Promise<void> {
   if (plan.rows.length > 0) await client.query(new CopyEvents(plan.rows)).finished;
-  if (plan.quarantined.length > 0) {
-    const kept = plan.quarantined;
-    await client.query(
-      `INSERT INTO seam_audit.conflicts (cluster, epoch, sequence, digest, code, received_at, event, prev_hash, hash)
-       SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bytea[], $5::text[], $6::timestamptz[], $7::bytea[], $8::bytea[],
-         $9::bytea[]) ON CONFLICT DO NOTHING`,
-      [
-        ...columnsOf(kept),
-        kept.map(({ event }) => String(event.sequence)),
-        kept.map(({ event }) => createHash("sha256").update(event.hash).update(event.event).digest()),
-        kept.map(({ code }) => code),
-        kept.map(({ receivedMs }) => new Date(receivedMs)),
-        kept.map(({ event }) => Buffer.from(event.event)),
-        kept.map(({ event }) => Buffer.from(event.prevHash)),
-        kept.map(({ event }) => Buffer.from(event.hash)),
-      ],
-    );
-  }
+  if (plan.quarantined.length > 0) await quarantineEvents(client, plan.quarantined);
   if (plan.ranges.length > 0)
     await client.query(
       `INSERT INTO seam_audit.ranges (cluster, epoch, first, last)

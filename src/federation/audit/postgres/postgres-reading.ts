@@ -27,7 +27,8 @@ import { postgresError } from "./postgres-error.ts";
 import { monthStartMs } from "./postgres-partitions.ts";
 import { type PostgresRow, bigintOf, bytesOf, isNull, textOf, timeOf } from "./postgres-row.ts";
 
-const COLUMNS =
+/** Columns of {@link storedEvent}. */
+export const EVENT_COLUMNS =
   "arrival, cluster, epoch, sequence, event_time, received_at, subject, action, resource, decision, event, hash";
 /** One snapshot for the statements of one look. */
 const BEGIN_LOOK = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
@@ -75,11 +76,11 @@ export class PostgresReading {
     // Whoever follows the log must not pass an event that is still being stored.
     if (!back) where.push(`arrival <= $${values.push(String(await this.newest()))}`);
     const rows = await this.#connections.query(
-      `SELECT ${COLUMNS} FROM seam_audit.events ${where.length > 0 ? `WHERE ${where.join(" AND ")}` : ""}
+      `SELECT ${EVENT_COLUMNS} FROM seam_audit.events ${where.length > 0 ? `WHERE ${where.join(" AND ")}` : ""}
        ORDER BY arrival ${back ? "DESC" : "ASC"} LIMIT ${MAX_SCANNED}`,
       values,
     );
-    return collectScan(rows.map(eventOf), scan);
+    return collectScan(rows.map(storedEvent), scan);
   }
 
   async chains(cluster: string | undefined): Promise<readonly AuditChain[]> {
@@ -211,7 +212,8 @@ function answer<Result>(
   });
 }
 
-function eventOf(row: PostgresRow): StoredAuditEvent {
+/** An event as it is stored. */
+export function storedEvent(row: PostgresRow): StoredAuditEvent {
   return {
     arrival: bigintOf(row, "arrival"),
     cluster: textOf(row, "cluster"),

@@ -1,5 +1,5 @@
 /** Version of the tables below. */
-export const POSTGRES_SCHEMA_VERSION = 1;
+export const POSTGRES_SCHEMA_VERSION = 2;
 
 /**
  * permissions §12.3. Events are partitioned by the month in which they were received. A unique index over all partitions would have to
@@ -69,8 +69,16 @@ CREATE TABLE seam_audit.floors (
 );
 `;
 
+/** Refused events that found no place in `conflicts`; the row is what replicas take turns by. */
+const VERSION_2 = `
+CREATE TABLE seam_audit.quarantine_overflows (
+  cluster text COLLATE "C" PRIMARY KEY,
+  overflowed bigint NOT NULL DEFAULT 0
+);
+`;
+
 /** Statements that lead from one version to the next; index 0 creates the first. */
-export const POSTGRES_MIGRATIONS: readonly string[] = [VERSION_1];
+export const POSTGRES_MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2];
 
 /** Advisory locks of the sink, 64 bits: one for whoever changes tables, one for whoever removes partitions. */
 export const LOCKS = { schema: "6818449835838930945", sweep: "6818449835838930946" } as const;

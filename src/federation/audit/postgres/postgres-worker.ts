@@ -13,6 +13,7 @@ import { PostgresAppend } from "./postgres-append.ts";
 import { PostgresConnections } from "./postgres-connections.ts";
 import { migratePostgres, probePostgres, serverWarnings, storeId } from "./postgres-migration.ts";
 import { Partitions } from "./postgres-partitions.ts";
+import { askQuarantine } from "./postgres-quarantine.ts";
 import { PostgresReading } from "./postgres-reading.ts";
 import type { PostgresTarget } from "./postgres-target.ts";
 
@@ -92,6 +93,8 @@ async function answerTo(
       return reading.verify(look.chain, look.state);
     case "retain":
       return reading.retain(look.cluster, look.epoch, look.before, look.nowMs);
+    case "quarantine":
+      return askQuarantine(writing, look.ask);
     case "probe":
       return probePostgres(writing);
     case "sweep":

@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file conductor/fleet/v1alpha1/audit.proto.
  */
 export const file_conductor_fleet_v1alpha1_audit: GenFile = /*@__PURE__*/
-  fileDesc("CiRjb25kdWN0b3IvZmxlZXQvdjFhbHBoYTEvYXVkaXQucHJvdG8SGGNvbmR1Y3Rvci5mbGVldC52MWFscGhhMSKsAQoQQXVkaXRFdmVudEZpbHRlchIPCgdjbHVzdGVyGAEgASgJEg8KB3N1YmplY3QYAiABKAkSDgoGYWN0aW9uGAMgASgJEhAKCGRlY2lzaW9uGAQgASgJEikKBXNpbmNlGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgV1bnRpbBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi4gEKDUF1ZGl0TG9nRXZlbnQSDwoHY2x1c3RlchgBIAEoCRINCgVlcG9jaBgCIAEoBBIQCghzZXF1ZW5jZRgDIAEoBBIMCgR0aW1lGAQgASgJEi8KC3JlY2VpdmVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdzdWJqZWN0GAYgASgJEg4KBmFjdGlvbhgHIAEoCRIQCghyZXNvdXJjZRgIIAEoCRIQCghkZWNpc2lvbhgJIAEoCRINCgVldmVudBgKIAEoCRIMCgRoYXNoGAsgASgJIncKElF1ZXJ5RXZlbnRzUmVxdWVzdBI6CgZmaWx0ZXIYASABKAsyKi5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuQXVkaXRFdmVudEZpbHRlchIRCglwYWdlX3NpemUYAiABKA0SEgoKcGFnZV90b2tlbhgDIAEoCSJnChNRdWVyeUV2ZW50c1Jlc3BvbnNlEjcKBmV2ZW50cxgBIAMoCzInLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5BdWRpdExvZ0V2ZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJzChFUYWlsRXZlbnRzUmVxdWVzdBI6CgZmaWx0ZXIYASABKAsyKi5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuQXVkaXRFdmVudEZpbHRlchIMCgRsYXN0GAIgASgNEhQKDHJlc3VtZV90b2tlbhgDIAEoCSJfChJUYWlsRXZlbnRzUmVzcG9uc2USNwoGZXZlbnRzGAEgAygLMicuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLkF1ZGl0TG9nRXZlbnQSEAoIcG9zaXRpb24YAiABKAkiJgoTVmVyaWZ5Q2hhaW5zUmVxdWVzdBIPCgdjbHVzdGVyGAEgASgJIsICChRWZXJpZnlDaGFpbnNSZXNwb25zZRIPCgdjbHVzdGVyGAEgASgJEg0KBWVwb2NoGAIgASgEEg8KB2hpZ2hlc3QYAyABKAQSEAoIdmVyaWZpZWQYBCABKAQSEQoJZXhwbGFpbmVkGAUgASgEEhMKC3F1YXJhbnRpbmVkGAYgASgEEg0KBWZsb29yGAcgASgEEg8KB3JlbW92ZWQYCCABKAQSLgoKcmVtb3ZlZF9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGYnJlYWtzGAogASgEEjkKC2ZpcnN0X2ZhdWx0GAsgASgOMiQuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLkNoYWluRmF1bHQSEgoKZmF1bHRfZnJvbRgMIAEoBBIQCghmYXVsdF90bxgNIAEoBCpzCgpDaGFpbkZhdWx0EhsKF0NIQUlOX0ZBVUxUX1VOU1BFQ0lGSUVEEAASFwoTQ0hBSU5fRkFVTFRfTUlTU0lORxABEhcKE0NIQUlOX0ZBVUxUX0FMVEVSRUQQAhIWChJDSEFJTl9GQVVMVF9CUk9LRU4QAzLWAgoMQXVkaXRTZXJ2aWNlEmoKC1F1ZXJ5RXZlbnRzEiwuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLlF1ZXJ5RXZlbnRzUmVxdWVzdBotLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5RdWVyeUV2ZW50c1Jlc3BvbnNlEmkKClRhaWxFdmVudHMSKy5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuVGFpbEV2ZW50c1JlcXVlc3QaLC5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuVGFpbEV2ZW50c1Jlc3BvbnNlMAESbwoMVmVyaWZ5Q2hhaW5zEi0uY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLlZlcmlmeUNoYWluc1JlcXVlc3QaLi5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuVmVyaWZ5Q2hhaW5zUmVzcG9uc2UwAWIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("CiRjb25kdWN0b3IvZmxlZXQvdjFhbHBoYTEvYXVkaXQucHJvdG8SGGNvbmR1Y3Rvci5mbGVldC52MWFscGhhMSK9AQoQQXVkaXRFdmVudEZpbHRlchIPCgdjbHVzdGVyGAEgASgJEg8KB3N1YmplY3QYAiABKAkSDgoGYWN0aW9uGAMgASgJEhAKCGRlY2lzaW9uGAQgASgJEikKBXNpbmNlGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgV1bnRpbBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHbGluZWFnZRgHIAEoCSLiAQoNQXVkaXRMb2dFdmVudBIPCgdjbHVzdGVyGAEgASgJEg0KBWVwb2NoGAIgASgEEhAKCHNlcXVlbmNlGAMgASgEEgwKBHRpbWUYBCABKAkSLwoLcmVjZWl2ZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3N1YmplY3QYBiABKAkSDgoGYWN0aW9uGAcgASgJEhAKCHJlc291cmNlGAggASgJEhAKCGRlY2lzaW9uGAkgASgJEg0KBWV2ZW50GAogASgJEgwKBGhhc2gYCyABKAkidwoSUXVlcnlFdmVudHNSZXF1ZXN0EjoKBmZpbHRlchgBIAEoCzIqLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5BdWRpdEV2ZW50RmlsdGVyEhEKCXBhZ2Vfc2l6ZRgCIAEoDRISCgpwYWdlX3Rva2VuGAMgASgJImcKE1F1ZXJ5RXZlbnRzUmVzcG9uc2USNwoGZXZlbnRzGAEgAygLMicuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLkF1ZGl0TG9nRXZlbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJInMKEVRhaWxFdmVudHNSZXF1ZXN0EjoKBmZpbHRlchgBIAEoCzIqLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5BdWRpdEV2ZW50RmlsdGVyEgwKBGxhc3QYAiABKA0SFAoMcmVzdW1lX3Rva2VuGAMgASgJIl8KElRhaWxFdmVudHNSZXNwb25zZRI3CgZldmVudHMYASADKAsyJy5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuQXVkaXRMb2dFdmVudBIQCghwb3NpdGlvbhgCIAEoCSImChNWZXJpZnlDaGFpbnNSZXF1ZXN0Eg8KB2NsdXN0ZXIYASABKAkiwgIKFFZlcmlmeUNoYWluc1Jlc3BvbnNlEg8KB2NsdXN0ZXIYASABKAkSDQoFZXBvY2gYAiABKAQSDwoHaGlnaGVzdBgDIAEoBBIQCgh2ZXJpZmllZBgEIAEoBBIRCglleHBsYWluZWQYBSABKAQSEwoLcXVhcmFudGluZWQYBiABKAQSDQoFZmxvb3IYByABKAQSDwoHcmVtb3ZlZBgIIAEoBBIuCgpyZW1vdmVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZicmVha3MYCiABKAQSOQoLZmlyc3RfZmF1bHQYCyABKA4yJC5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuQ2hhaW5GYXVsdBISCgpmYXVsdF9mcm9tGAwgASgEEhAKCGZhdWx0X3RvGA0gASgEIlAKDFF1YXJhbnRpbmVJZBIPCgdjbHVzdGVyGAEgASgJEg0KBWVwb2NoGAIgASgEEhAKCHNlcXVlbmNlGAMgASgEEg4KBmRpZ2VzdBgEIAEoCSKTAQoPUXVhcmFudGluZUVudHJ5EjIKAmlkGAEgASgLMiYuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLlF1YXJhbnRpbmVJZBIMCgRjb2RlGAIgASgJEi8KC3JlY2VpdmVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVieXRlcxgEIAEoBCJWCg9RdWFyYW50aW5lVG90YWwSDwoHY2x1c3RlchgBIAEoCRIPCgdlbnRyaWVzGAIgASgEEg0KBWJ5dGVzGAMgASgEEhIKCm92ZXJmbG93ZWQYBCABKAQiTwoVTGlzdFF1YXJhbnRpbmVSZXF1ZXN0Eg8KB2NsdXN0ZXIYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAki0AEKFkxpc3RRdWFyYW50aW5lUmVzcG9uc2USOgoHZW50cmllcxgBIAMoCzIpLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5RdWFyYW50aW5lRW50cnkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEjkKBnRvdGFscxgDIAMoCzIpLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5RdWFyYW50aW5lVG90YWwSEwoLbWF4X2VudHJpZXMYBCABKAQSEQoJbWF4X2J5dGVzGAUgASgEIksKFUdldFF1YXJhbnRpbmVkUmVxdWVzdBIyCgJpZBgBIAEoCzImLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5RdWFyYW50aW5lSWQiuwEKFkdldFF1YXJhbnRpbmVkUmVzcG9uc2USOAoFZW50cnkYASABKAsyKS5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuUXVhcmFudGluZUVudHJ5Eg0KBWV2ZW50GAIgASgMEgwKBGhhc2gYAyABKAkSEQoJcHJldl9oYXNoGAQgASgJEjcKBnN0b3JlZBgFIAEoCzInLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5BdWRpdExvZ0V2ZW50Il8KGVJlc29sdmVRdWFyYW50aW5lZFJlcXVlc3QSMgoCaWQYASABKAsyJi5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuUXVhcmFudGluZUlkEg4KBnJlYXNvbhgCIAEoCSJWChpSZXNvbHZlUXVhcmFudGluZWRSZXNwb25zZRI4CgVlbnRyeRgBIAEoCzIpLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5RdWFyYW50aW5lRW50cnkqcwoKQ2hhaW5GYXVsdBIbChdDSEFJTl9GQVVMVF9VTlNQRUNJRklFRBAAEhcKE0NIQUlOX0ZBVUxUX01JU1NJTkcQARIXChNDSEFJTl9GQVVMVF9BTFRFUkVEEAISFgoSQ0hBSU5fRkFVTFRfQlJPS0VOEAMywQUKDEF1ZGl0U2VydmljZRJqCgtRdWVyeUV2ZW50cxIsLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5RdWVyeUV2ZW50c1JlcXVlc3QaLS5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuUXVlcnlFdmVudHNSZXNwb25zZRJpCgpUYWlsRXZlbnRzEisuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLlRhaWxFdmVudHNSZXF1ZXN0GiwuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLlRhaWxFdmVudHNSZXNwb25zZTABEm8KDFZlcmlmeUNoYWlucxItLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5WZXJpZnlDaGFpbnNSZXF1ZXN0Gi4uY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLlZlcmlmeUNoYWluc1Jlc3BvbnNlMAEScwoOTGlzdFF1YXJhbnRpbmUSLy5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuTGlzdFF1YXJhbnRpbmVSZXF1ZXN0GjAuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLkxpc3RRdWFyYW50aW5lUmVzcG9uc2UScwoOR2V0UXVhcmFudGluZWQSLy5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuR2V0UXVhcmFudGluZWRSZXF1ZXN0GjAuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLkdldFF1YXJhbnRpbmVkUmVzcG9uc2USfwoSUmVzb2x2ZVF1YXJhbnRpbmVkEjMuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLlJlc29sdmVRdWFyYW50aW5lZFJlcXVlc3QaNC5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuUmVzb2x2ZVF1YXJhbnRpbmVkUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * Which events; an empty member means all.
@@ -63,6 +63,13 @@ export type AuditEventFilter = Message<"conductor.fleet.v1alpha1.AuditEventFilte
    * @generated from field: google.protobuf.Timestamp until = 6;
    */
   until?: Timestamp | undefined;
+
+  /**
+   * LineageRecord of the object's root, `{namespace}/{name}`.
+   *
+   * @generated from field: string lineage = 7;
+   */
+  lineage: string;
 };
 
 /**
@@ -416,6 +423,335 @@ export const VerifyChainsResponseSchema: GenMessage<VerifyChainsResponse> = /*@_
   messageDesc(file_conductor_fleet_v1alpha1_audit, 7);
 
 /**
+ * Names one event in quarantine.
+ *
+ * @generated from message conductor.fleet.v1alpha1.QuarantineId
+ */
+export type QuarantineId = Message<"conductor.fleet.v1alpha1.QuarantineId"> & {
+  /**
+   * Cluster id.
+   *
+   * @generated from field: string cluster = 1;
+   */
+  cluster: string;
+
+  /**
+   * Epoch of the cluster's numbering.
+   *
+   * @generated from field: uint64 epoch = 2;
+   */
+  epoch: bigint;
+
+  /**
+   * Number it claims.
+   *
+   * @generated from field: uint64 sequence = 3;
+   */
+  sequence: bigint;
+
+  /**
+   * SHA-256 of the hash it claims and of its bytes, hexadecimal. In requests its first 12 digits are enough, when they are of one event.
+   *
+   * @generated from field: string digest = 4;
+   */
+  digest: string;
+};
+
+/**
+ * Describes the message conductor.fleet.v1alpha1.QuarantineId.
+ * Use `create(QuarantineIdSchema)` to create a new message.
+ */
+export const QuarantineIdSchema: GenMessage<QuarantineId> = /*@__PURE__*/
+  messageDesc(file_conductor_fleet_v1alpha1_audit, 8);
+
+/**
+ * One event in quarantine, without its bytes.
+ *
+ * @generated from message conductor.fleet.v1alpha1.QuarantineEntry
+ */
+export type QuarantineEntry = Message<"conductor.fleet.v1alpha1.QuarantineEntry"> & {
+  /**
+   * Which one.
+   *
+   * @generated from field: conductor.fleet.v1alpha1.QuarantineId id = 1;
+   */
+  id?: QuarantineId | undefined;
+
+  /**
+   * Why it was refused, for example `AUDIT_CONFLICT`; empty for what older versions kept.
+   *
+   * @generated from field: string code = 2;
+   */
+  code: string;
+
+  /**
+   * When the hub refused it.
+   *
+   * @generated from field: google.protobuf.Timestamp received_at = 3;
+   */
+  receivedAt?: Timestamp | undefined;
+
+  /**
+   * Its size, bytes.
+   *
+   * @generated from field: uint64 bytes = 4;
+   */
+  bytes: bigint;
+};
+
+/**
+ * Describes the message conductor.fleet.v1alpha1.QuarantineEntry.
+ * Use `create(QuarantineEntrySchema)` to create a new message.
+ */
+export const QuarantineEntrySchema: GenMessage<QuarantineEntry> = /*@__PURE__*/
+  messageDesc(file_conductor_fleet_v1alpha1_audit, 9);
+
+/**
+ * What one cluster has in quarantine.
+ *
+ * @generated from message conductor.fleet.v1alpha1.QuarantineTotal
+ */
+export type QuarantineTotal = Message<"conductor.fleet.v1alpha1.QuarantineTotal"> & {
+  /**
+   * Cluster id.
+   *
+   * @generated from field: string cluster = 1;
+   */
+  cluster: string;
+
+  /**
+   * Entries.
+   *
+   * @generated from field: uint64 entries = 2;
+   */
+  entries: bigint;
+
+  /**
+   * Bytes of them.
+   *
+   * @generated from field: uint64 bytes = 3;
+   */
+  bytes: bigint;
+
+  /**
+   * Refused events that found no place, since the sink was created; one that is sent again counts again.
+   *
+   * @generated from field: uint64 overflowed = 4;
+   */
+  overflowed: bigint;
+};
+
+/**
+ * Describes the message conductor.fleet.v1alpha1.QuarantineTotal.
+ * Use `create(QuarantineTotalSchema)` to create a new message.
+ */
+export const QuarantineTotalSchema: GenMessage<QuarantineTotal> = /*@__PURE__*/
+  messageDesc(file_conductor_fleet_v1alpha1_audit, 10);
+
+/**
+ * Which part of the quarantine.
+ *
+ * @generated from message conductor.fleet.v1alpha1.ListQuarantineRequest
+ */
+export type ListQuarantineRequest = Message<"conductor.fleet.v1alpha1.ListQuarantineRequest"> & {
+  /**
+   * Only this cluster; empty means all.
+   *
+   * @generated from field: string cluster = 1;
+   */
+  cluster: string;
+
+  /**
+   * 0 means 100; at most 200.
+   *
+   * @generated from field: uint32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * next_page_token of the page before, of the same cluster.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message conductor.fleet.v1alpha1.ListQuarantineRequest.
+ * Use `create(ListQuarantineRequestSchema)` to create a new message.
+ */
+export const ListQuarantineRequestSchema: GenMessage<ListQuarantineRequest> = /*@__PURE__*/
+  messageDesc(file_conductor_fleet_v1alpha1_audit, 11);
+
+/**
+ * A page of the quarantine.
+ *
+ * @generated from message conductor.fleet.v1alpha1.ListQuarantineResponse
+ */
+export type ListQuarantineResponse = Message<"conductor.fleet.v1alpha1.ListQuarantineResponse"> & {
+  /**
+   * By cluster, epoch and number.
+   *
+   * @generated from field: repeated conductor.fleet.v1alpha1.QuarantineEntry entries = 1;
+   */
+  entries: QuarantineEntry[];
+
+  /**
+   * Empty at the end.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+
+  /**
+   * Of every cluster that has or had something in quarantine; on the first page only.
+   *
+   * @generated from field: repeated conductor.fleet.v1alpha1.QuarantineTotal totals = 3;
+   */
+  totals: QuarantineTotal[];
+
+  /**
+   * Most entries of one cluster.
+   *
+   * @generated from field: uint64 max_entries = 4;
+   */
+  maxEntries: bigint;
+
+  /**
+   * Most bytes of one cluster.
+   *
+   * @generated from field: uint64 max_bytes = 5;
+   */
+  maxBytes: bigint;
+};
+
+/**
+ * Describes the message conductor.fleet.v1alpha1.ListQuarantineResponse.
+ * Use `create(ListQuarantineResponseSchema)` to create a new message.
+ */
+export const ListQuarantineResponseSchema: GenMessage<ListQuarantineResponse> = /*@__PURE__*/
+  messageDesc(file_conductor_fleet_v1alpha1_audit, 12);
+
+/**
+ * Which event.
+ *
+ * @generated from message conductor.fleet.v1alpha1.GetQuarantinedRequest
+ */
+export type GetQuarantinedRequest = Message<"conductor.fleet.v1alpha1.GetQuarantinedRequest"> & {
+  /**
+   * Which one.
+   *
+   * @generated from field: conductor.fleet.v1alpha1.QuarantineId id = 1;
+   */
+  id?: QuarantineId | undefined;
+};
+
+/**
+ * Describes the message conductor.fleet.v1alpha1.GetQuarantinedRequest.
+ * Use `create(GetQuarantinedRequestSchema)` to create a new message.
+ */
+export const GetQuarantinedRequestSchema: GenMessage<GetQuarantinedRequest> = /*@__PURE__*/
+  messageDesc(file_conductor_fleet_v1alpha1_audit, 13);
+
+/**
+ * An event in quarantine as it came.
+ *
+ * @generated from message conductor.fleet.v1alpha1.GetQuarantinedResponse
+ */
+export type GetQuarantinedResponse = Message<"conductor.fleet.v1alpha1.GetQuarantinedResponse"> & {
+  /**
+   * Which one, and why.
+   *
+   * @generated from field: conductor.fleet.v1alpha1.QuarantineEntry entry = 1;
+   */
+  entry?: QuarantineEntry | undefined;
+
+  /**
+   * What it says: JSON as a rule, whatever came otherwise.
+   *
+   * @generated from field: bytes event = 2;
+   */
+  event: Uint8Array;
+
+  /**
+   * Hash it claims, hexadecimal.
+   *
+   * @generated from field: string hash = 3;
+   */
+  hash: string;
+
+  /**
+   * Hash it claims to follow, hexadecimal.
+   *
+   * @generated from field: string prev_hash = 4;
+   */
+  prevHash: string;
+
+  /**
+   * The event that has its number in the log; unset when there is none.
+   *
+   * @generated from field: conductor.fleet.v1alpha1.AuditLogEvent stored = 5;
+   */
+  stored?: AuditLogEvent | undefined;
+};
+
+/**
+ * Describes the message conductor.fleet.v1alpha1.GetQuarantinedResponse.
+ * Use `create(GetQuarantinedResponseSchema)` to create a new message.
+ */
+export const GetQuarantinedResponseSchema: GenMessage<GetQuarantinedResponse> = /*@__PURE__*/
+  messageDesc(file_conductor_fleet_v1alpha1_audit, 14);
+
+/**
+ * An event that was looked into.
+ *
+ * @generated from message conductor.fleet.v1alpha1.ResolveQuarantinedRequest
+ */
+export type ResolveQuarantinedRequest = Message<"conductor.fleet.v1alpha1.ResolveQuarantinedRequest"> & {
+  /**
+   * Which one.
+   *
+   * @generated from field: conductor.fleet.v1alpha1.QuarantineId id = 1;
+   */
+  id?: QuarantineId | undefined;
+
+  /**
+   * What was found, for whoever reads the log; 1 to 1,000 characters.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message conductor.fleet.v1alpha1.ResolveQuarantinedRequest.
+ * Use `create(ResolveQuarantinedRequestSchema)` to create a new message.
+ */
+export const ResolveQuarantinedRequestSchema: GenMessage<ResolveQuarantinedRequest> = /*@__PURE__*/
+  messageDesc(file_conductor_fleet_v1alpha1_audit, 15);
+
+/**
+ * It is not in quarantine any more.
+ *
+ * @generated from message conductor.fleet.v1alpha1.ResolveQuarantinedResponse
+ */
+export type ResolveQuarantinedResponse = Message<"conductor.fleet.v1alpha1.ResolveQuarantinedResponse"> & {
+  /**
+   * What it was.
+   *
+   * @generated from field: conductor.fleet.v1alpha1.QuarantineEntry entry = 1;
+   */
+  entry?: QuarantineEntry | undefined;
+};
+
+/**
+ * Describes the message conductor.fleet.v1alpha1.ResolveQuarantinedResponse.
+ * Use `create(ResolveQuarantinedResponseSchema)` to create a new message.
+ */
+export const ResolveQuarantinedResponseSchema: GenMessage<ResolveQuarantinedResponse> = /*@__PURE__*/
+  messageDesc(file_conductor_fleet_v1alpha1_audit, 16);
+
+/**
  * What is wrong with a chain.
  *
  * @generated from enum conductor.fleet.v1alpha1.ChainFault
@@ -498,6 +834,36 @@ export const AuditService: GenService<{
     methodKind: "server_streaming";
     input: typeof VerifyChainsRequestSchema;
     output: typeof VerifyChainsResponseSchema;
+  },
+  /**
+   * One page of the events that the sink refused and kept apart, and how much room they take.
+   *
+   * @generated from rpc conductor.fleet.v1alpha1.AuditService.ListQuarantine
+   */
+  listQuarantine: {
+    methodKind: "unary";
+    input: typeof ListQuarantineRequestSchema;
+    output: typeof ListQuarantineResponseSchema;
+  },
+  /**
+   * One of them as it came, beside the event that has its number.
+   *
+   * @generated from rpc conductor.fleet.v1alpha1.AuditService.GetQuarantined
+   */
+  getQuarantined: {
+    methodKind: "unary";
+    input: typeof GetQuarantinedRequestSchema;
+    output: typeof GetQuarantinedResponseSchema;
+  },
+  /**
+   * Takes one out of quarantine; who did it and why stands in the log of the management cluster, with the event.
+   *
+   * @generated from rpc conductor.fleet.v1alpha1.AuditService.ResolveQuarantined
+   */
+  resolveQuarantined: {
+    methodKind: "unary";
+    input: typeof ResolveQuarantinedRequestSchema;
+    output: typeof ResolveQuarantinedResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_conductor_fleet_v1alpha1_audit, 0);

@@ -2,10 +2,12 @@ import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { runSeeds, type SeedTotals } from "./run-seeds.ts";
 import type { ScheduleSize } from "./schedule.ts";
+import { play } from "./scenarios/scenario.ts";
+import { SCENARIOS } from "./scenarios/scenarios.ts";
 import { seedReport } from "./seed-report.ts";
 import { simulate } from "./simulation.ts";
 
-const USAGE = `npm run simulate -- [--seeds N] [--seed K] [--threads T] [--agents A --actions M] [--trace]
+const USAGE = `npm run simulate -- [--seeds N] [--seed K] [--threads T] [--agents A --actions M] [--scenarios] [--trace]
 
   --seeds N     how many seeds, from --seed on                 (1000)
   --seed K      the first one                                  (1)
@@ -13,6 +15,7 @@ const USAGE = `npm run simulate -- [--seeds N] [--seed K] [--threads T] [--agent
   --agents A    agents in every run, instead of 1 to 4 by the seed
   --actions M   actions in every run, instead of a number by the seed
   --replicas R  hub replicas                                   (1)
+  --scenarios   plays the directed scenarios and nothing else
   --trace       prints the transcript of the seed --seed and nothing else
 
 A seed that fails prints the smallest schedule that still fails, and its transcript. The same seed always does the same.`;
@@ -25,6 +28,7 @@ const { values } = parseArgs({
     agents: { type: "string" },
     actions: { type: "string" },
     replicas: { type: "string", default: "1" },
+    scenarios: { type: "boolean", default: false },
     trace: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
@@ -39,8 +43,21 @@ const first = Number(values.seed);
 const PROGRESS_MS = 10_000;
 
 if (values.help) console.log(USAGE);
+else if (values.scenarios) playAll();
 else if (values.trace) trace();
 else await run(Number(values.seeds));
+
+function playAll(): void {
+  for (const scenario of SCENARIOS) {
+    try {
+      play(scenario);
+      console.log(`holds: ${scenario.name}`);
+    } catch (error) {
+      console.log(`\nFAILS: ${scenario.name}\n${error instanceof Error ? error.message : String(error)}\n`);
+      process.exitCode = 1;
+    }
+  }
+}
 
 function trace(): void {
   const result = simulate(first, { ...options, traced: true });

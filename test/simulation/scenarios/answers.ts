@@ -1,7 +1,6 @@
 import { MAX_OPEN_REQUESTS } from "../../../src/federation/session/limits.ts";
 import { must } from "../world.ts";
 import type { Scenario } from "./scenario.ts";
-import { SmallWorld } from "./small-world.ts";
 
 const MINUTE_MS = 60_000;
 
@@ -9,8 +8,8 @@ const MINUTE_MS = 60_000;
 export const ANSWERS: readonly Scenario[] = [
   {
     name: "requests that nobody answers fail by their deadline, and more than the limit at once",
-    run() {
-      const small = new SmallWorld();
+    run(begin) {
+      const small = begin();
       small.hub.off.answers = true;
       for (let at = 0; at < MAX_OPEN_REQUESTS + 8; at++) small.agent.ask();
       small.runFor(100);
@@ -21,8 +20,8 @@ export const ANSWERS: readonly Scenario[] = [
   },
   {
     name: "requests fail as soon as there is no stream, and without one at once",
-    run() {
-      const small = new SmallWorld();
+    run(begin) {
+      const small = begin();
       small.hub.off.answers = true;
       for (let at = 0; at < 5; at++) small.agent.ask();
       small.runFor(100);
@@ -37,8 +36,8 @@ export const ANSWERS: readonly Scenario[] = [
   },
   {
     name: "while its stores fail the hub tries them by the backoff, and stores everything when they work",
-    run() {
-      const small = new SmallWorld();
+    run(begin) {
+      const small = begin();
       small.hub.off.stores = true;
       small.agent.fact("one");
       small.agent.audit(10);
@@ -53,8 +52,8 @@ export const ANSWERS: readonly Scenario[] = [
   },
   {
     name: "a change of a report while it is on its way is told too",
-    run() {
-      const small = new SmallWorld();
+    run(begin) {
+      const small = begin();
       small.agent.wire.slowMs = 500;
       for (let at = 0; at < 5; at++) {
         small.agent.fact("moving");
@@ -66,8 +65,8 @@ export const ANSWERS: readonly Scenario[] = [
   },
   {
     name: "news that did not fit the queue of an agent reach it when it reads again",
-    run() {
-      const small = new SmallWorld();
+    run(begin) {
+      const small = begin();
       small.agent.wire.stuck = "down";
       for (let at = 0; at < 2_000; at++) small.hub.drift(small.cluster, `signal-${at}`);
       small.runFor(1_000);
@@ -79,8 +78,8 @@ export const ANSWERS: readonly Scenario[] = [
   },
   {
     name: "long news do not go beyond the bytes of the queue, and newer news of one key take the place of older ones",
-    run() {
-      const small = new SmallWorld();
+    run(begin) {
+      const small = begin();
       small.agent.wire.stuck = "down";
       for (let at = 0; at < 900; at++) {
         small.hub.off.driftText = 1_000 + at;
@@ -95,8 +94,8 @@ export const ANSWERS: readonly Scenario[] = [
   },
   {
     name: "audit goes on after several streams that were lost with batches on their way",
-    run() {
-      const small = new SmallWorld();
+    run(begin) {
+      const small = begin();
       small.hub.off.stores = true;
       small.agent.audit(2_000);
       for (let at = 0; at < 4; at++) {

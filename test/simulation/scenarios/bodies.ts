@@ -4,7 +4,7 @@ import { CHUNK_BYTES, MAX_FETCHES, MAX_SERVED_FETCHES } from "../../../src/feder
 import { must } from "../world.ts";
 import { HandPeer } from "./hand-peer.ts";
 import type { Scenario } from "./scenario.ts";
-import { SmallWorld } from "./small-world.ts";
+import type { SmallWorld } from "./small-world.ts";
 
 const MINUTE_MS = 60_000;
 const BIG_BYTES = 12 * CHUNK_BYTES;
@@ -13,8 +13,8 @@ const BIG_BYTES = 12 * CHUNK_BYTES;
 export const BODIES: readonly Scenario[] = [
   {
     name: "a body that the hub cannot deliver is asked for by the backoff, and comes when it can",
-    run() {
-      const small = new SmallWorld();
+    run(begin) {
+      const small = begin();
       small.hub.off.bodies = true;
       const before = small.hub.bodiesAsked;
       small.put("big", "none", BIG_BYTES);
@@ -27,8 +27,8 @@ export const BODIES: readonly Scenario[] = [
   },
   {
     name: "a fetch goes on where it was when its stream ended",
-    run() {
-      const small = new SmallWorld();
+    run(begin) {
+      const small = begin();
       small.agent.wire.slowMs = 300;
       small.put("big", "none", BIG_BYTES);
       small.until("half of it is here", MINUTE_MS, () => held(small) >= BIG_BYTES / 2);
@@ -43,9 +43,9 @@ export const BODIES: readonly Scenario[] = [
   },
   {
     name: "a chunk that is lost costs a moment and a second fetch, not the body",
-    run() {
+    run(begin) {
       for (let seed = 1; seed <= 4; seed++) {
-        const small = new SmallWorld({ seed });
+        const small = begin({ seed });
         small.agent.wire.mangled = 0.3;
         small.agent.wire.mangles = "unknown";
         small.put("big", "none", BIG_BYTES);
@@ -58,9 +58,9 @@ export const BODIES: readonly Scenario[] = [
   },
   {
     name: "an altered body of many chunks is refused by its digest, also when it was fetched in two halves",
-    run() {
+    run(begin) {
       for (const cut of [false, true]) {
-        const small = new SmallWorld();
+        const small = begin();
         small.agent.wire.slowMs = 200;
         const item = small.state.put("PackInstalled", "altered", BIG_BYTES, 0, "none");
         small.blobs.corrupt.add(item.digest);
@@ -80,8 +80,8 @@ export const BODIES: readonly Scenario[] = [
   },
   {
     name: "a body that is refused refuses the items that need it now, not the one that did before",
-    run() {
-      const small = new SmallWorld();
+    run(begin) {
+      const small = begin();
       small.agent.wire.slowMs = 300;
       const item = small.state.put("PackInstalled", "one", BIG_BYTES, 0, "none");
       small.state.share("two", "PackInstalled/one");
@@ -96,8 +96,8 @@ export const BODIES: readonly Scenario[] = [
   },
   {
     name: "of many bodies few are fetched at a time",
-    run() {
-      const small = new SmallWorld();
+    run(begin) {
+      const small = begin();
       for (let at = 0; at < 14; at++) small.state.put("PackInstalled", `big-${at}`, BIG_BYTES / 4, 0, "none");
       small.renew();
       let most = 0;
@@ -113,8 +113,8 @@ export const BODIES: readonly Scenario[] = [
   },
   {
     name: "an agent that asks for every body at once, and again, gets few at a time",
-    run() {
-      const small = new SmallWorld({ boots: false });
+    run(begin) {
+      const small = begin({ boots: false });
       const items = Array.from({ length: 20 }, (_, at) =>
         small.state.put("PackInstalled", `big-${at}`, BIG_BYTES, 0, "none"),
       );
@@ -131,8 +131,8 @@ export const BODIES: readonly Scenario[] = [
   },
   {
     name: "bodies that were being sent leave the hub's memory with their stream",
-    run() {
-      const small = new SmallWorld();
+    run(begin) {
+      const small = begin();
       small.agent.wire.slowMs = 500;
       small.put("big", "none", BIG_BYTES);
       small.until("some of it is here", MINUTE_MS, () => held(small) >= CHUNK_BYTES);

@@ -1,14 +1,14 @@
 import { OFFER_SWEEP_MS } from "../../../src/federation/session/limits.ts";
 import { INDEX_LIFE_MS } from "../desired-state.ts";
 import { must } from "../world.ts";
-import type { Scenario } from "./scenario.ts";
-import { SmallWorld } from "./small-world.ts";
+import type { Begin, Scenario } from "./scenario.ts";
+import type { SmallWorld } from "./small-world.ts";
 
 const MINUTE_MS = 60_000;
 
 /** An agent without a hub whose tenant cannot work, with an item that waits; then the index runs out. */
-function stranded(setBackMs: number): SmallWorld {
-  const small = new SmallWorld();
+function stranded(begin: Begin, setBackMs: number): SmallWorld {
+  const small = begin();
   small.agent.tenant.busy = true;
   small.put("waiting");
   small.until(
@@ -32,8 +32,8 @@ function isApplied(small: SmallWorld): boolean {
 export const EXPIRY: readonly Scenario[] = [
   {
     name: "nothing follows from an index that ran out, and all of it from the next one",
-    run() {
-      const small = stranded(0);
+    run(begin) {
+      const small = stranded(begin, 0);
       must(!isApplied(small), "an item of an index that ran out was applied");
       small.agent.wire.partitioned = false;
       small.renew();
@@ -43,8 +43,8 @@ export const EXPIRY: readonly Scenario[] = [
   },
   {
     name: "a clock that is set back does not make an index live longer",
-    run() {
-      const small = stranded(3 * 60 * MINUTE_MS);
+    run(begin) {
+      const small = stranded(begin, 3 * 60 * MINUTE_MS);
       must(!isApplied(small), "an item of an index that had outlived itself was applied");
       small.agent.wire.partitioned = false;
       small.agent.skewMs = 0;
@@ -54,8 +54,8 @@ export const EXPIRY: readonly Scenario[] = [
   },
   {
     name: "an index that an agent's wrong clock refused is offered again until the clock is right",
-    run() {
-      const small = new SmallWorld();
+    run(begin) {
+      const small = begin();
       small.agent.skewMs = -60 * MINUTE_MS;
       small.put("later");
       small.runFor(5 * MINUTE_MS);
@@ -68,8 +68,8 @@ export const EXPIRY: readonly Scenario[] = [
   },
   {
     name: "an offer that was lost is offered again within a minute, and on a new stream at once",
-    run() {
-      const small = new SmallWorld();
+    run(begin) {
+      const small = begin();
       small.agent.wire.mangled = 1;
       small.agent.wire.mangles = "unknown";
       small.put("lost");
@@ -86,9 +86,9 @@ export const EXPIRY: readonly Scenario[] = [
   },
   {
     name: "an index that a stranger signed, or a broken builder, does not come into force",
-    run() {
+    run(begin) {
       for (const how of ["stranger", "dropped", "setBack", "equivocation", "floorDown"] as const) {
-        const small = new SmallWorld();
+        const small = begin();
         for (let at = 0; at < 3; at++) {
           small.hub.revoke(small.cluster, small.state.revoke("first"));
           small.put("first");
@@ -109,8 +109,8 @@ export const EXPIRY: readonly Scenario[] = [
   },
   {
     name: "an index that was refused for good is offered once to each build of the agent, and when an operator says so",
-    run() {
-      const small = new SmallWorld({ agents: 2 });
+    run(begin) {
+      const small = begin({ agents: 2 });
       const other = small.states[1]?.current;
       must(other !== undefined, "the other tenant has no index");
       small.hub.feed(small.cluster, other);

@@ -4,7 +4,7 @@ import { WINDOW_FRAMES } from "../../../src/federation/session/limits.ts";
 import { must } from "../world.ts";
 import { HandPeer } from "./hand-peer.ts";
 import type { Scenario } from "./scenario.ts";
-import { SmallWorld } from "./small-world.ts";
+import type { SmallWorld } from "./small-world.ts";
 
 const MINUTE_MS = 60_000;
 /** Worlds of a story that depends on chance. */
@@ -29,9 +29,9 @@ function traffic(small: SmallWorld, rounds: number, eachMs: number): void {
 export const HEADERS: readonly Scenario[] = [
   {
     name: "a frame whose header lies ends its stream, both ways, and nothing of it counts",
-    run() {
+    run(begin) {
       for (let seed = 1; seed <= SEEDS; seed++) {
-        const small = new SmallWorld({ seed });
+        const small = begin({ seed });
         small.agent.wire.mangled = 0.05;
         small.agent.wire.mangles = "forge";
         traffic(small, 30, 2_000);
@@ -43,9 +43,9 @@ export const HEADERS: readonly Scenario[] = [
   },
   {
     name: "a transport that said blocked is written to again when it drained, and not before",
-    run() {
+    run(begin) {
       for (let seed = 1; seed <= SEEDS; seed++) {
-        const small = new SmallWorld({ seed });
+        const small = begin({ seed });
         for (const way of ["down", "up"] as const) {
           small.agent.wire.stuck = way;
           traffic(small, 3, 5_000);
@@ -63,8 +63,8 @@ export const HEADERS: readonly Scenario[] = [
   },
   {
     name: "heartbeats are not answered into a transport that said blocked",
-    run() {
-      const small = new SmallWorld();
+    run(begin) {
+      const small = begin();
       small.agent.wire.stuck = "down";
       for (let at = 0; at < 30; at++) small.hub.drift(small.cluster, `signal-${at}`);
       small.runFor(45_000); // the agent's heartbeat arrives meanwhile
@@ -77,8 +77,8 @@ export const HEADERS: readonly Scenario[] = [
   },
   {
     name: "a frame before Welcome ends the stream",
-    run() {
-      const small = new SmallWorld({ boots: false });
+    run(begin) {
+      const small = begin({ boots: false });
       small.hub.off.loads = true;
       const peer = new HandPeer(small);
       peer.hello();
@@ -90,8 +90,8 @@ export const HEADERS: readonly Scenario[] = [
   },
   {
     name: "a peer that sends more frames than the window is cut off",
-    run() {
-      const small = new SmallWorld({ boots: false });
+    run(begin) {
+      const small = begin({ boots: false });
       small.hub.off.stores = true;
       const peer = new HandPeer(small);
       peer.hello();
@@ -106,8 +106,8 @@ export const HEADERS: readonly Scenario[] = [
   },
   {
     name: "a hub whose term is below the agent's says no Welcome",
-    run() {
-      const small = new SmallWorld();
+    run(begin) {
+      const small = begin();
       small.hub.off.terms = true;
       small.agent.reset();
       small.runFor(MINUTE_MS);

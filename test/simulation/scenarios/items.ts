@@ -2,7 +2,7 @@ import { ITEM_RETRY } from "../../../src/federation/session/limits.ts";
 import { ItemReport_Level as Level } from "../../../src/api/gen/conductor/federation/v1alpha1/desired_pb.ts";
 import { must } from "../world.ts";
 import type { Scenario } from "./scenario.ts";
-import { SmallWorld } from "./small-world.ts";
+import type { SmallWorld } from "./small-world.ts";
 
 const MINUTE_MS = 60_000;
 /** Longest time of a phase that is not health, and of a commit, milliseconds. */
@@ -21,8 +21,8 @@ function starts(small: SmallWorld, name: string): number[] {
 export const ITEMS: readonly Scenario[] = [
   {
     name: "a refusal that may pass is tried again by the backoff: not sooner, not later, and ever less often",
-    run() {
-      const small = new SmallWorld();
+    run(begin) {
+      const small = begin();
       small.agent.tenant.busy = true;
       const times = starts(small, "busy");
       small.put("busy");
@@ -44,8 +44,8 @@ export const ITEMS: readonly Scenario[] = [
   },
   {
     name: "an operator's retry is one more try, also when it was lost on the way, and none on later streams",
-    run() {
-      const small = new SmallWorld();
+    run(begin) {
+      const small = begin();
       const times = starts(small, "bad");
       small.put("bad", "verify");
       small.runFor(MINUTE_MS);
@@ -67,8 +67,8 @@ export const ITEMS: readonly Scenario[] = [
   },
   {
     name: "a retry of one digest does not lift the quarantine of the next",
-    run() {
-      const small = new SmallWorld();
+    run(begin) {
+      const small = begin();
       const times = starts(small, "bad");
       small.put("bad", "verify");
       small.runFor(MINUTE_MS);
@@ -85,8 +85,8 @@ export const ITEMS: readonly Scenario[] = [
   },
   {
     name: "an item that is long on its way to health is said to be applied meanwhile",
-    run() {
-      const small = new SmallWorld();
+    run(begin) {
+      const small = begin();
       small.agent.tenant.healthMs = 10 * MINUTE_MS;
       small.put("slow");
       small.until("the hub knows", 2_000, () => small.report("slow")?.level === Level.APPLIED);
@@ -96,8 +96,8 @@ export const ITEMS: readonly Scenario[] = [
   },
   {
     name: "what becomes of an item between Hello and Welcome is reported",
-    run() {
-      const small = new SmallWorld();
+    run(begin) {
+      const small = begin();
       small.agent.tenant.healthMs = 4_000;
       small.put("between");
       small.until("it is applied", 2_000, () => small.report("between")?.level === Level.APPLIED);
@@ -113,8 +113,8 @@ export const ITEMS: readonly Scenario[] = [
   },
   {
     name: "a tombstone that leaves the index before it is done is done all the same, and then forgotten",
-    run() {
-      const small = new SmallWorld();
+    run(begin) {
+      const small = begin();
       small.agent.tenant.busy = true;
       small.state.remove("PackInstalled/first", true);
       small.renew();
@@ -134,8 +134,8 @@ export const ITEMS: readonly Scenario[] = [
   },
   {
     name: "a tombstone that is done leaves nothing behind when it leaves the index",
-    run() {
-      const small = new SmallWorld();
+    run(begin) {
+      const small = begin();
       small.state.remove("PackInstalled/first", true);
       small.renew();
       small.converge(MINUTE_MS);
@@ -149,8 +149,8 @@ export const ITEMS: readonly Scenario[] = [
   },
   {
     name: "a digest that was refused for good does not ride with an offer of a new numbering",
-    run() {
-      const small = new SmallWorld();
+    run(begin) {
+      const small = begin();
       small.put("bad", "verify");
       small.converge(MINUTE_MS);
       small.hub.crash(0);

@@ -1,6 +1,6 @@
 import { must } from "../world.ts";
 import type { Scenario } from "./scenario.ts";
-import { SmallWorld } from "./small-world.ts";
+import type { SmallWorld } from "./small-world.ts";
 
 const MINUTE_MS = 60_000;
 
@@ -26,8 +26,8 @@ function inForce(small: SmallWorld, serial: bigint): boolean {
 export const REVOCATIONS: readonly Scenario[] = [
   {
     name: "a revocation that failed is pushed again on the same stream, with no index to help",
-    run() {
-      const small = new SmallWorld();
+    run(begin) {
+      const small = begin();
       const dials = small.agent.session?.counters.dials;
       small.agent.tenant.failedRevocations = 1;
       const serial = push(small);
@@ -39,8 +39,8 @@ export const REVOCATIONS: readonly Scenario[] = [
   },
   {
     name: "what follows a failed revocation comes into force meanwhile, and the failed one after it",
-    run() {
-      const small = new SmallWorld();
+    run(begin) {
+      const small = begin();
       small.agent.tenant.failedRevocations = 1;
       const first = push(small);
       const second = push(small, "other");
@@ -54,8 +54,8 @@ export const REVOCATIONS: readonly Scenario[] = [
   },
   {
     name: "an accepted index settles a revocation whose every push fails, and no other one",
-    run() {
-      const small = new SmallWorld();
+    run(begin) {
+      const small = begin();
       small.agent.tenant.failedRevocations = Infinity;
       const first = small.state.revoke("first");
       small.state.sign(small.hub.wallMs);
@@ -72,8 +72,8 @@ export const REVOCATIONS: readonly Scenario[] = [
   },
   {
     name: "a push that was lost with its stream is repeated on the next one",
-    run() {
-      const small = new SmallWorld();
+    run(begin) {
+      const small = begin();
       small.agent.tenant.failedRevocations = 0;
       small.agent.wire.stuck = "down";
       const serial = push(small);
@@ -87,8 +87,8 @@ export const REVOCATIONS: readonly Scenario[] = [
   },
   {
     name: "an acknowledgement that was lost with its stream is made good by Hello",
-    run() {
-      const small = new SmallWorld();
+    run(begin) {
+      const small = begin();
       small.agent.tenant.failedRevocations = 0;
       small.agent.wire.stuck = "up";
       const serial = push(small);
@@ -102,8 +102,8 @@ export const REVOCATIONS: readonly Scenario[] = [
   },
   {
     name: "an index that the agent holds already settles what it repeats, although its report was lost",
-    run() {
-      const small = new SmallWorld();
+    run(begin) {
+      const small = begin();
       small.agent.tenant.failedRevocations = Infinity;
       small.agent.wire.stuck = "up";
       const revocation = small.state.revoke("first");
@@ -120,8 +120,8 @@ export const REVOCATIONS: readonly Scenario[] = [
   },
   {
     name: "a revocation made while the agent is away waits for it",
-    run() {
-      const small = new SmallWorld();
+    run(begin) {
+      const small = begin();
       small.agent.tenant.failedRevocations = 0;
       small.agent.wire.partitioned = true;
       small.until("the stream ends", 3 * MINUTE_MS, () => !small.session.connected);

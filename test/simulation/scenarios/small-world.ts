@@ -17,6 +17,8 @@ export interface SmallWorldOptions {
   readonly makeHub?: (world: World, states: readonly DesiredState[]) => Hub;
   /** False: agents are there and switched off. */
   readonly boots?: boolean;
+  /** Collect the transcript. */
+  readonly traced?: boolean;
 }
 
 /** A hub and its agents in which one thing at a time is done; most scenarios look at the first agent only. */
@@ -27,8 +29,8 @@ export class SmallWorld {
   readonly states: readonly DesiredState[];
   readonly agents: readonly Agent[];
 
-  constructor({ seed = 1, agents = 1, makeHub, boots = true }: SmallWorldOptions = {}) {
-    this.world = new World(seed, false);
+  constructor({ seed = 1, agents = 1, makeHub, boots = true, traced = false }: SmallWorldOptions = {}) {
+    this.world = new World(seed, traced);
     this.states = Array.from({ length: agents }, (_, at) => new DesiredState(`tenant-${at + 1}`, this.blobs));
     this.hub = makeHub?.(this.world, this.states) ?? new Hub(this.world, this.states);
     this.agents = this.states.map(({ cluster }) => new Agent(this.world, this.hub, cluster, this.blobs));
@@ -37,9 +39,7 @@ export class SmallWorld {
       state.sign(this.hub.wallMs);
     }
     this.hub.boot();
-    if (!boots) return;
-    for (const agent of this.agents) agent.boot();
-    this.converge(60_000);
+    if (boots) for (const agent of this.agents) agent.boot();
   }
 
   get agent(): Agent {

@@ -14,7 +14,6 @@ import type { Link, LinkEnd } from "../link.ts";
 import { must } from "../world.ts";
 import { HandPeer } from "./hand-peer.ts";
 import type { Scenario } from "./scenario.ts";
-import { SmallWorld } from "./small-world.ts";
 
 const MINUTE_MS = 60_000;
 /** How late a limit may be met: a look, and the delays of the path. */
@@ -35,16 +34,16 @@ class MovedHub extends Hub {
 export const STREAMS: readonly Scenario[] = [
   {
     name: "an agent from which nothing arrives is taken for dead when its silence reaches the limit",
-    run() {
-      const small = new SmallWorld();
+    run(begin) {
+      const small = begin();
       small.agent.wire.stuck = "up";
       small.until("the hub ends the stream", SILENCE_LIMIT_MS + SLACK_MS, () => !small.session.connected);
     },
   },
   {
     name: "an agent that talks and answers no heartbeat is taken for dead after three",
-    run() {
-      const small = new SmallWorld({ boots: false });
+    run(begin) {
+      const small = begin({ boots: false });
       const peer = new HandPeer(small);
       peer.answers = false;
       peer.hello();
@@ -56,8 +55,8 @@ export const STREAMS: readonly Scenario[] = [
   },
   {
     name: "a machine that is suspended with its hub goes on over the stream it had",
-    run() {
-      const small = new SmallWorld();
+    run(begin) {
+      const small = begin();
       const dials = small.agent.session?.counters.dials;
       small.agent.freeze(10 * MINUTE_MS);
       small.hub.freeze(10 * MINUTE_MS);
@@ -68,8 +67,8 @@ export const STREAMS: readonly Scenario[] = [
   },
   {
     name: "a peer that does not read is let go when the transport has not drained in its time",
-    run() {
-      const small = new SmallWorld({ boots: false });
+    run(begin) {
+      const small = begin({ boots: false });
       const peer = new HandPeer(small);
       peer.hello();
       small.until("Welcome", 5_000, () => small.session.connected);
@@ -80,8 +79,8 @@ export const STREAMS: readonly Scenario[] = [
   },
   {
     name: "a hub that does not read is left when the transport has not drained in its time",
-    run() {
-      const small = new SmallWorld();
+    run(begin) {
+      const small = begin();
       small.agent.wire.stuck = "up";
       for (let at = 0; at < 40; at++) small.agent.fact(`fact-${at}`);
       const limitMs = DRAIN_TIMEOUT_MS + SLACK_MS;
@@ -92,8 +91,8 @@ export const STREAMS: readonly Scenario[] = [
   },
   {
     name: "an agent that acknowledges nothing loses its stream, and until then holds no more than its budget",
-    run() {
-      const small = new SmallWorld({ boots: false });
+    run(begin) {
+      const small = begin({ boots: false });
       const peer = new HandPeer(small);
       peer.hello();
       small.until("Welcome", 5_000, () => small.session.connected);
@@ -111,8 +110,8 @@ export const STREAMS: readonly Scenario[] = [
   },
   {
     name: "agents that the hub keeps waiting at Welcome dial again",
-    run() {
-      const small = new SmallWorld();
+    run(begin) {
+      const small = begin();
       let dials = 0;
       small.agent.onDial = () => dials++;
       small.hub.off.loads = true;
@@ -125,8 +124,8 @@ export const STREAMS: readonly Scenario[] = [
   },
   {
     name: "a stream whose session cannot be loaded is sent away in time",
-    run() {
-      const small = new SmallWorld({ boots: false });
+    run(begin) {
+      const small = begin({ boots: false });
       small.hub.off.loads = true;
       const peer = new HandPeer(small);
       peer.hello();
@@ -136,8 +135,8 @@ export const STREAMS: readonly Scenario[] = [
   },
   {
     name: "while a hub is away its agents dial ever less often, and at once after a stream that was healthy",
-    run() {
-      const small = new SmallWorld();
+    run(begin) {
+      const small = begin();
       let dials = 0;
       small.agent.onDial = () => dials++;
       small.hub.off.processMs = 15 * MINUTE_MS;
@@ -159,8 +158,8 @@ export const STREAMS: readonly Scenario[] = [
   },
   {
     name: "a hub cannot send its agents away for longer than the limit",
-    run() {
-      const small = new SmallWorld();
+    run(begin) {
+      const small = begin();
       small.hub.evict(small.cluster, 365 * 24 * 60 * MINUTE_MS);
       small.until("the agent leaves", 5_000, () => small.agent.session?.connected === false);
       small.until("the agent is back", 1.1 * MAX_RETRY_AFTER_MS + SLACK_MS, () => small.session.connected);
@@ -168,8 +167,8 @@ export const STREAMS: readonly Scenario[] = [
   },
   {
     name: "an agent that was sent to an endpoint that is gone comes back to those it was configured with",
-    run() {
-      const small = new SmallWorld({ makeHub: (world, states) => new MovedHub(world, states) });
+    run(begin) {
+      const small = begin({ makeHub: (world, states) => new MovedHub(world, states) });
       small.hub.evict(small.cluster, 500, "hub-9.gone:9443");
       small.until("the agent leaves", 5_000, () => small.agent.session?.connected === false);
       small.converge(MINUTE_MS);
@@ -177,8 +176,8 @@ export const STREAMS: readonly Scenario[] = [
   },
   {
     name: "a stream whose agent says goodbye ends at once",
-    run() {
-      const small = new SmallWorld({ boots: false });
+    run(begin) {
+      const small = begin({ boots: false });
       const peer = new HandPeer(small);
       peer.hello();
       small.until("Welcome", 5_000, () => small.session.connected);

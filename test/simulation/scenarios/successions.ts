@@ -13,8 +13,8 @@ import { CHUNK_BYTES, COMPARE_DEADLINE_MS } from "../../../src/federation/sessio
 import type { Payload } from "../../../src/federation/session/payload.ts";
 import { must } from "../world.ts";
 import { HandPeer } from "./hand-peer.ts";
-import type { Scenario } from "./scenario.ts";
-import { SmallWorld } from "./small-world.ts";
+import type { Begin, Scenario } from "./scenario.ts";
+import type { SmallWorld } from "./small-world.ts";
 
 const EPOCH = 77n;
 
@@ -41,8 +41,8 @@ function asked(small: SmallWorld, cluster: string): HandPeer {
 }
 
 /** Two tenants with indexes large enough to be compared. */
-function largeIndexes(): SmallWorld {
-  const small = new SmallWorld({ agents: 2, boots: false });
+function largeIndexes(begin: Begin): SmallWorld {
+  const small = begin({ agents: 2, boots: false });
   for (const state of small.states) {
     for (let at = 0; at < 150; at++) state.put("PackInstalled", `item-${at}`, 50, 0, "none");
     state.sign(small.hub.wallMs);
@@ -55,8 +55,8 @@ function largeIndexes(): SmallWorld {
 export const SUCCESSIONS: readonly Scenario[] = [
   {
     name: "what a superseded stream had under way ends with it",
-    run() {
-      const small = new SmallWorld({ boots: false });
+    run(begin) {
+      const small = begin({ boots: false });
       const item = small.put("big", "none", 10 * CHUNK_BYTES);
       const first = live(small);
       first.send({ case: "blobFetch", value: create(BlobFetchSchema, { digest: item.digest }) });
@@ -67,8 +67,8 @@ export const SUCCESSIONS: readonly Scenario[] = [
   },
   {
     name: "frames of a superseded stream are nobody's",
-    run() {
-      const small = new SmallWorld({ boots: false });
+    run(begin) {
+      const small = begin({ boots: false });
       let former = live(small);
       for (let at = 0; at < 6; at++) {
         const next = live(small);
@@ -82,8 +82,8 @@ export const SUCCESSIONS: readonly Scenario[] = [
   },
   {
     name: "a batch that the sink was storing for a former stream is not taken for one of the next",
-    run() {
-      const small = new SmallWorld({ boots: false });
+    run(begin) {
+      const small = begin({ boots: false });
       small.hub.off.sinkMs = 3_000;
       const first = live(small);
       first.send(batch(1, 3));
@@ -100,8 +100,8 @@ export const SUCCESSIONS: readonly Scenario[] = [
   },
   {
     name: "numbers behind a hole are not acknowledged, and the hole is asked for once",
-    run() {
-      const small = new SmallWorld({ boots: false });
+    run(begin) {
+      const small = begin({ boots: false });
       const peer = live(small);
       peer.send(batch(5, 8));
       peer.send(batch(9, 9));
@@ -114,8 +114,8 @@ export const SUCCESSIONS: readonly Scenario[] = [
   },
   {
     name: "a fetch that is repeated begins where it says",
-    run() {
-      const small = new SmallWorld({ boots: false });
+    run(begin) {
+      const small = begin({ boots: false });
       const item = small.put("big", "none", 10 * CHUNK_BYTES);
       const peer = live(small);
       const fetch = (offset: bigint): void =>
@@ -135,8 +135,8 @@ export const SUCCESSIONS: readonly Scenario[] = [
   },
   {
     name: "an agent that does not tell its ranges gets the whole index, and others their turn",
-    run() {
-      const small = largeIndexes();
+    run(begin) {
+      const small = largeIndexes(begin);
       const [first, second] = small.states.map(({ cluster }) => asked(small, cluster));
       must(first !== undefined && second !== undefined, "two tenants");
       const questions = (): number => first.count("rangeDigestRequest") + second.count("rangeDigestRequest");
@@ -154,8 +154,8 @@ export const SUCCESSIONS: readonly Scenario[] = [
   },
   {
     name: "an agent that leaves while it is asked gives its turn back",
-    run() {
-      const small = largeIndexes();
+    run(begin) {
+      const small = largeIndexes(begin);
       const [one, two] = small.states.map(({ cluster }) => cluster);
       must(one !== undefined && two !== undefined, "two tenants");
       const first = asked(small, one);

@@ -1,4 +1,5 @@
 import { createPublicKey } from "node:crypto";
+import { Nack_Class } from "../../src/api/gen/conductor/federation/v1alpha1/desired_pb.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { silentLog } from "../../src/base/log.ts";
 import { systemRandom } from "../../src/base/random.ts";
@@ -6,7 +7,7 @@ import { memoryOutbox } from "../../src/federation/outbox/outbox.ts";
 import type { ItemContext, ItemHandler, ItemOutcome } from "../../src/federation/spoke/ports.ts";
 import { type Spoke, startSpoke } from "../../src/federation/spoke/start-spoke.ts";
 import { keyIdOf } from "../../src/trust/dsse.ts";
-import { type AgentsOptions, type FromAgents, RECEIPT, type SettledAgent, type ToAgents } from "./protocol.ts";
+import { type AgentsOptions, type FromAgents, POISON, RECEIPT, type SettledAgent, type ToAgents } from "./protocol.ts";
 
 /** Many agents in one process: the real spoke over real sockets, under a steady load, and what their owner can say of them. */
 
@@ -15,11 +16,17 @@ const LOOK_MS = 20;
 /** An event of the load waits at most so long for its turn after it is due; agents start at random points of it. */
 const JITTER = 0.5;
 
+/** False while items named {@link POISON} are refused. */
+let mended = false;
+
 class CountingHandler implements ItemHandler {
   readonly kind = "PackInstalled";
   readonly applied = new Map<string, number>();
 
-  verify = async (): Promise<ItemOutcome> => ({ ok: true });
+  verify = async ({ item }: ItemContext): Promise<ItemOutcome> =>
+    item.name === POISON && !mended
+      ? { ok: false, nack: { class: Nack_Class.INVALID, retryable: false, reason: "POISON", detail: "not mended yet" } }
+      : { ok: true };
   healthy = async (): Promise<ItemOutcome> => ({ ok: true });
   remove = async (): Promise<ItemOutcome> => ({ ok: true });
 
@@ -185,6 +192,9 @@ async function handle(message: ToAgents): Promise<FromAgents> {
     }
     case "awaitMoved":
       return { type: "moved", servedAgainMs: (await moving) ?? [] };
+    case "mend":
+      mended = true;
+      return { type: "done" };
     case "settle":
       return { type: "settled", agents: await settle() };
   }

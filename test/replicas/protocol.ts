@@ -36,6 +36,8 @@ export type ToReplica =
   /** The wall clock of the process jumps. */
   | { readonly type: "clock"; readonly byMs: number }
   | { readonly type: "look" }
+  /** An operator orders a retry here; answered when it is durable. */
+  | { readonly type: "retry"; readonly cluster: string; readonly name: string; readonly digest: string }
   | { readonly type: "answer"; readonly id: number; readonly value?: unknown; readonly error?: string };
 
 /** A body by its digest. */
@@ -49,6 +51,7 @@ export type FromReplica =
   | { readonly type: "started" }
   | { readonly type: "failed"; readonly message: string }
   | { readonly type: "looked"; readonly look: ReplicaLook }
+  | { readonly type: "retried" }
   /** The audit sink that all replicas share lives in the test's process, behind this. */
   | { readonly type: "append"; readonly id: number; readonly cluster: string; readonly batch: AuditEventBatch }
   | { readonly type: "position"; readonly id: number; readonly cluster: string; readonly epoch: bigint };
@@ -78,6 +81,9 @@ export interface AgentsOptions {
   readonly factMs: number;
 }
 
+/** An item of this name is refused for good by its agent until it is mended. */
+export const POISON = "poison";
+
 /** From the test to the agents. */
 export type ToAgents =
   | { readonly type: "start"; readonly options: AgentsOptions }
@@ -87,6 +93,8 @@ export type ToAgents =
   | { readonly type: "mark"; readonly replica: string }
   /** Answered when every marked agent is live at another replica than the marked one. */
   | { readonly type: "awaitMoved" }
+  /** From now on nothing is poison any more. */
+  | { readonly type: "mend" }
   /** Ends the load; answered when everything each agent had to say is acknowledged. */
   | { readonly type: "settle" };
 

@@ -1,5 +1,6 @@
 import { generateKeyPairSync } from "node:crypto";
 import { type Clock, systemClock } from "../../src/base/clock.ts";
+import { errorMessage } from "../../src/base/errors.ts";
 import { silentLog } from "../../src/base/log.ts";
 import type { Metrics } from "../../src/base/metrics.ts";
 import { systemRandom } from "../../src/base/random.ts";
@@ -13,10 +14,11 @@ import { createHubFactStore } from "../../src/federation/hub/mirror/hub-fact-sto
 import { startSessionOwnership } from "../../src/federation/hub/ownership/session-ownership.ts";
 import type { AuditSink, DesiredIndex, DesiredStates } from "../../src/federation/hub/ports.ts";
 import { type Hub, startHub } from "../../src/federation/hub/start-hub.ts";
+import { type RunningRetryOrders, startRetryOrders } from "../../src/federation/hub/retries/retry-orders.ts";
 import { ed25519Signer } from "../../src/trust/dsse.ts";
 import { fixedTls } from "../../src/trust/tls/tls-material.ts";
 import { recordedLog } from "../support/federation-rig.ts";
-import { MemoryDirectory, MemoryRetryOrders, MemoryRevocations } from "../support/federation-ports.ts";
+import { MemoryDirectory, MemoryRevocations } from "../support/federation-ports.ts";
 import type { FromReplica, ReplicaLook, ReplicaOptions, SinkAnswer, ToReplica } from "./protocol.ts";
 
 /** One replica of the hub as a process: real sockets, real Leases over REST, real fact store; desired state and audit sink of the test. */
@@ -82,6 +84,7 @@ class ToldDesired implements DesiredStates {
 
 const sink = new SharedSink();
 const desired = new ToldDesired();
+let order: RunningRetryOrders["order"] = () => Promise.reject(new Error("not started"));
 let look: () => ReplicaLook = () => {
   throw new Error("not started");
 };
@@ -110,6 +113,8 @@ async function start(options: ReplicaOptions): Promise<void> {
     }),
   });
   const ownership = await startSessionOwnership({ ...parts, owner: membership });
+  const retries = await startRetryOrders(parts);
+  order = (...item) => retries.order(...item);
   const facts = createHubFactStore({ cluster, clock, log, drift: async () => {} });
   const hub = await startHub({
     ...parts,
@@ -125,7 +130,7 @@ async function start(options: ReplicaOptions): Promise<void> {
     ownership,
     membership: hubMembership({ endpoint, membership, replicas }),
     revocations: new MemoryRevocations(ed25519Signer(generateKeyPairSync("ed25519").privateKey)),
-    retries: new MemoryRetryOrders(),
+    retries,
     onChannel: (id, state) => facts.channel(id, state),
     limits: {
       heartbeatIntervalMs: options.heartbeatMs,
@@ -164,6 +169,14 @@ process.on("message", (message: ToReplica) => {
     case "look":
       send({ type: "looked", look: look() });
       return;
+    case "retry": {
+      const { cluster, name, digest } = message;
+      order(cluster, { kind: "PackInstalled", name, digest }).then(
+        () => send({ type: "retried" }),
+        (error: unknown) => send({ type: "failed", message: errorMessage(error) }),
+      );
+      return;
+    }
     case "answer":
       sink.answer(message.id, message.value, message.error);
   }

@@ -1,6 +1,6 @@
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { CustomResourceDefinition, Namespace } from "../../src/api/builtin.ts";
+import { ConfigMap, CustomResourceDefinition, Namespace } from "../../src/api/builtin.ts";
 import { loadCrds } from "../../src/api/kinds/crds.ts";
 import { RunnerConfig } from "../../src/api/kinds/runner-config.ts";
 import { PackReceipt } from "../../src/api/kinds/pack-receipt.ts";
@@ -11,6 +11,9 @@ import type { AuditChain } from "../../src/federation/audit/audit-log-reader.ts"
 import { openSqliteAuditSink } from "../../src/federation/audit/sqlite-audit-sink.ts";
 import type { BalanceTimes } from "../../src/federation/hub/membership/balance-load.ts";
 import { createHubFactStore } from "../../src/federation/hub/mirror/hub-fact-store.ts";
+import { ifPresent } from "../../src/federation/hub/mirror/storing.ts";
+import { readOrders } from "../../src/federation/hub/retries/retry-order-text.ts";
+import { RETRIES_NAME } from "../../src/federation/hub/retries/retry-orders.ts";
 import { silentLog } from "../../src/base/log.ts";
 import { FederationRig } from "../support/federation-rig.ts";
 import { type TestApi, serveTestApi } from "../support/served-api.ts";
@@ -20,6 +23,7 @@ import {
   type Body,
   type FromAgents,
   type FromReplica,
+  POISON,
   RECEIPT,
   type ReplicaLook,
   type ReplicaOptions,
@@ -121,6 +125,45 @@ export class ReplicaFleet {
   /** Signs new content for a tenant. */
   change(cluster: string): void {
     this.#rig.desired.put(cluster, "PackInstalled", "web", Buffer.from(`${cluster} at ${performance.now()}`));
+  }
+
+  /** Signs an item that the tenant's agent refuses until {@link mend}; returns its digest. */
+  poison(cluster: string): string {
+    this.#rig.desired.put(cluster, "PackInstalled", POISON, Buffer.from(`poison of ${cluster}`));
+    return this.#rig.desired.current(cluster)?.document.items.find(({ name }) => name === POISON)?.digest ?? "";
+  }
+
+  async mend(): Promise<void> {
+    await Promise.all(this.#agents.map((child) => child.ask({ type: "mend" }, "done")));
+  }
+
+  /** An operator orders a retry of the poison at a replica; resolves when that is durable. */
+  async retry(replica: string, cluster: string, digest: string): Promise<void> {
+    await this.#replica(replica).child.ask({ type: "retry", cluster, name: POISON, digest }, "retried");
+  }
+
+  /** What the management cluster has of the poison of a tenant: level, and the reason of a standing refusal. */
+  async poisonLevel(cluster: string): Promise<{ readonly level: number; readonly refused: string }> {
+    const { cluster: management } = this.#api;
+    const facts = createHubFactStore({
+      cluster: management,
+      clock: systemClock,
+      log: silentLog,
+      drift: async () => {},
+    });
+    const level = (await facts.itemLevels(cluster)).find(({ name }) => name === POISON);
+    return { level: level?.level ?? 0, refused: level?.nack?.reason ?? "" };
+  }
+
+  /** Orders that the management cluster keeps for a tenant. */
+  async waitingRetries(cluster: string): Promise<number> {
+    const key = { namespace: tenantNamespace(cluster), name: RETRIES_NAME };
+    return readOrders(await ifPresent(this.#api.cluster.get(ConfigMap, key))).length;
+  }
+
+  /** Stops every agent process, or lets it go on. */
+  signalAgents(signal: "SIGSTOP" | "SIGCONT"): void {
+    for (const { process } of this.#agents) process.kill(signal);
   }
 
   async awaitLive(): Promise<void> {

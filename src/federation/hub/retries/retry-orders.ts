@@ -16,7 +16,7 @@ import type { RetryOrders } from "../ports.ts";
 import { ORDERS_KEY, ordersText, readOrders } from "./retry-order-text.ts";
 
 /** ConfigMap in `seam-tenant-{cluster}`: it goes with its tenant. */
-const NAME = "federation-retries";
+export const RETRIES_NAME = "federation-retries";
 /** An equal order that is younger, milliseconds, is the same one: somebody, or a client, asked twice. */
 const SAME_ORDER_MS = 60_000;
 
@@ -62,7 +62,7 @@ class WatchedRetryOrders implements RunningRetryOrders {
 
   constructor(options: RetryOrdersOptions) {
     this.#options = options;
-    this.#configMaps = startInformer({ ...options, type: ConfigMap, fieldSelector: `metadata.name=${NAME}` });
+    this.#configMaps = startInformer({ ...options, type: ConfigMap, fieldSelector: `metadata.name=${RETRIES_NAME}` });
     this.synced = this.#configMaps.synced;
     this.closed = this.#configMaps.closed;
   }
@@ -131,5 +131,5 @@ class WatchedRetryOrders implements RunningRetryOrders {
 }
 
 function keyOf(cluster: string): { readonly namespace: string; readonly name: string } {
-  return { namespace: tenantNamespace(cluster), name: NAME };
+  return { namespace: tenantNamespace(cluster), name: RETRIES_NAME };
 }

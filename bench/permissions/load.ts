@@ -7,7 +7,9 @@ export class Load {
   readonly #child: ChildProcess;
 
   constructor() {
-    this.#child = fork(join(import.meta.dirname, "load-child.ts"), [], { serialization: "advanced" });
+    this.#child = fork(join(import.meta.dirname, `load-child${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`), [], {
+      serialization: "advanced",
+    });
   }
 
   run(command: LoadCommand): Promise<LoadResult> {

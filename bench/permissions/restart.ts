@@ -1,24 +1,16 @@
 import { spawn } from "node:child_process";
-import { generateKeyPairSync } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { type AddressInfo, connect, createServer } from "node:net";
+import { mkdtemp, rm } from "node:fs/promises";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as elapse } from "node:timers/promises";
 import { PermissionService } from "../../src/api/gen/ontai/security/v1alpha1/permission_pb.ts";
 import { createGrpcClient } from "../../src/api/grpc/client.ts";
-import { systemClock } from "../../src/base/clock.ts";
-import { silentLog } from "../../src/base/log.ts";
 import { SeededRandom } from "../../src/base/random.ts";
 import { indexOf } from "../../src/permissions/index/permission-index.ts";
-import { encodeContent } from "../../src/permissions/snapshot/content.ts";
-import { signStatement } from "../../src/permissions/snapshot/statement.ts";
-import { openSnapshotStore } from "../../src/permissions/store/snapshot-store.ts";
-import { CertificateAuthority } from "../../src/trust/ca/certificate-authority.ts";
-import { ed25519Signer, encodeEnvelope } from "../../src/trust/dsse.ts";
-import { KeyRing } from "../../src/trust/keyring/key-ring.ts";
 import { clientCredentials } from "../../src/trust/tls/client-credentials.ts";
+import { tenantOnDisk } from "../../test/support/tenant-on-disk.ts";
 import { median } from "../report/statistics.ts";
 import { type BenchQuestion, benchQuestions, benchWorld } from "./world.ts";
 
@@ -34,7 +26,8 @@ export interface RestartFigures {
   readonly bindings: number;
 }
 
-const PROGRAM = join(import.meta.dirname, "../../src/bin/conductor.ts");
+/** The program beside this bench: TypeScript or compiled, as the bench is. */
+const PROGRAM = join(import.meta.dirname, `../../src/bin/conductor${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`);
 /** After its first answer a tenant loads the rest and keeps what it compiled. */
 const KEEPS_MS = 4_000;
 const GIVE_UP_MS = 60_000;
@@ -42,14 +35,22 @@ const GIVE_UP_MS = 60_000;
 /** Starts `conductor agent` as a tenant with a held snapshot of 10,000 bindings and no hub, again and again. */
 export async function restartBench(runs: number): Promise<RestartFigures> {
   const directory = await mkdtemp(join(tmpdir(), "bench-restart-"));
-  const { environment, port, tls, question, bindings } = await prepareTenant(directory);
+  const random = new SeededRandom(1);
+  const world = benchWorld(random);
+  const index = indexOf(world);
+  const question = benchQuestions(random, 1_000).find(
+    ({ user, groups, request }) => index.decide(user, groups, request, 0) === "allowed",
+  );
+  if (question === undefined) throw new Error("nothing is allowed");
+  const { environment, port, operator } = await tenantOnDisk(directory, world);
+  const { bindings } = index.sizes;
   const answers: Start[] = [];
   const floors: Start[] = [];
   try {
     // The first start compiles; every later one finds what it kept.
     for (let run = 0; run <= runs; run++) {
       const floor = await startNode();
-      const answer = await startTenant(environment, port, tls, question);
+      const answer = await startTenant(environment, port, operator, question);
       if (run === 0) continue;
       floors.push(floor);
       answers.push(answer);
@@ -92,7 +93,7 @@ async function startNode(): Promise<Start> {
 }
 
 async function startTenant(
-  env: Record<string, string>,
+  env: Readonly<Record<string, string>>,
   port: number,
   tls: Parameters<typeof clientCredentials>[0],
   question: BenchQuestion,
@@ -137,82 +138,4 @@ function listens(port: number): Promise<boolean> {
     });
     socket.once("error", () => resolve(false));
   });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-async function prepareTenant(directory: string) {
-  const file = async (name: string, text: string): Promise<string> => {
-    await writeFile(join(directory, name), text, { mode: 0o600 });
-    return join(directory, name);
-  };
-  const ca = await CertificateAuthority.create("bench", { clock: systemClock });
-  const names = { dnsNames: ["localhost"], ipAddresses: ["127.0.0.1"] };
-  const server = await ca.issue({ kind: "server", commonName: "bench", ...names });
-  const operator = await ca.issue({ kind: "operator", user: "bench", groups: ["seam:operators"] });
-  const agent = await ca.issue({ kind: "tenant", cluster: "tenant-1" });
-  const caFile = await file("ca.crt", ca.certificatePem);
-  const certificate = await file("server.crt", server.certificatePem);
-  const key = await file("server.key", server.privateKeyPem);
-  const { privateKey, publicKey } = generateKeyPairSync("ed25519");
-  await mkdir(join(directory, "keys"));
-  await file("keys/current.pem", publicKey.export({ type: "spki", format: "pem" }).toString());
-
-  const random = new SeededRandom(1);
-  const world = benchWorld(random);
-  const index = indexOf(world);
-  const question = benchQuestions(random, 1_000).find(
-    ({ user, groups, request }) => index.decide(user, groups, request, 0) === "allowed",
-  );
-  if (question === undefined) throw new Error("nothing is allowed");
-  const { bytes, contentHash } = encodeContent(world);
-  const now = systemClock.now();
-  const place = { cluster: "tenant-1", epoch: Math.floor(now / 1000), sequence: 1, minSequence: 0 };
-  const statement = signStatement({ ...world, ...place, contentHash, issuedAtMs: now }, ed25519Signer(privateKey));
-  const stop = new AbortController();
-  const store = await openSnapshotStore({
-    directory: join(directory, "snapshots"),
-    cluster: "tenant-1",
-    keys: new KeyRing([publicKey]),
-    clock: systemClock,
-    log: silentLog,
-    signal: stop.signal,
-  });
-  await store.activate(await store.prepare(encodeEnvelope(statement), () => Promise.resolve(bytes)));
-  stop.abort();
-  await store.closed;
-
-  const [port, api, ops, hub] = [await freePort(), await freePort(), await freePort(), await freePort()];
-  const environment = {
-    PATH: process.env["PATH"] ?? "",
-    HOME: directory,
-    NODE_COMPILE_CACHE: join(directory, "compile-cache"),
-    CONDUCTOR_ROLE: "tenant",
-    CLUSTER_REF: "tenant-1",
-    METRICS_ADDR: `127.0.0.1:${ops}`,
-    MGMT_FEDERATION_ADDR: `127.0.0.1:${hub}`,
-    FEDERATION_CA_CERT_PATH: caFile,
-    FEDERATION_CLIENT_CERT_PATH: await file("agent.crt", agent.certificatePem),
-    FEDERATION_CLIENT_KEY_PATH: await file("agent.key", agent.privateKeyPem),
-    SIGNING_KEYS_DIR: join(directory, "keys"),
-    WAL_PATH: join(directory, "outbox"),
-    SNAPSHOT_DIR: join(directory, "snapshots"),
-    PERMISSION_SERVICE_ADDR: `127.0.0.1:${port}`,
-    PERMISSION_SERVICE_CA_CERT_PATH: caFile,
-    PERMISSION_SERVICE_CERT_PATH: certificate,
-    PERMISSION_SERVICE_KEY_PATH: key,
-    EMBEDDED_CLUSTER_DIR: join(directory, "cluster"),
-    EMBEDDED_API_ADDR: `127.0.0.1:${api}`,
-    EMBEDDED_API_CA_CERT_PATH: caFile,
-    EMBEDDED_API_CERT_PATH: certificate,
-    EMBEDDED_API_KEY_PATH: key,
-  };
-  const tls = { ...operator, caPem: ca.certificatePem };
-  return { environment, port, tls, question, bindings: index.sizes.bindings };
 }

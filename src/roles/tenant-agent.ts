@@ -41,9 +41,10 @@ import type { ClosingOrder } from "./closing.ts";
 import { openOwnCluster } from "./embedded.ts";
 import { list, listenAddress, required } from "./environment.ts";
 import type { LateFacts } from "./late-facts.ts";
+import type { LateMetrics } from "./late-metrics.ts";
 import type { LateTokens } from "./late-tokens.ts";
 import { watchedTls } from "./watched-tls.ts";
-import type { PrometheusMetrics } from "../ops/metrics/prometheus-metrics.ts";
+import { createPrometheusMetrics } from "../ops/metrics/prometheus-metrics.ts";
 import type { SnapshotStore } from "../permissions/store/snapshot-store.ts";
 import type { KeyRingDirectory } from "../trust/keyring/key-ring-directory.ts";
 
@@ -57,7 +58,8 @@ export interface TenantAgentOptions extends AgentOptions {
   readonly facts: LateFacts;
   /** Opened by the tenant's API server. */
   readonly tokens: LateTokens;
-  readonly metrics: PrometheusMetrics;
+  /** Opened by the registry that is scraped. */
+  readonly metrics: LateMetrics;
   readonly methods: PermissionMethods;
 }
 
@@ -68,8 +70,9 @@ export interface TenantAgentOptions extends AgentOptions {
  * @throws SeamError for configuration or a state directory that cannot be used
  */
 export async function startTenantAgent(options: TenantAgentOptions, closing: ClosingOrder): Promise<void> {
-  const { clusterId, keyRing, keysDirectory, store, facts, tokens, metrics, methods, env, clock, random, log } =
-    options;
+  const { clusterId, keyRing, keysDirectory, store, facts, tokens, methods, env, clock, random, log } = options;
+  const metrics = createPrometheusMetrics();
+  options.metrics.open(metrics);
   const keys = keyRing.ring;
   const { cluster, simulatedNodes } = await openOwnCluster(options, closing);
   // The embedded cluster issues no tokens.

@@ -1,7 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { SeamError, errorMessage } from "../base/errors.ts";
-import { createPrometheusMetrics } from "../ops/metrics/prometheus-metrics.ts";
 import { startPermissionService } from "../permissions/service/start-permission-service.ts";
 import { openSnapshotStore } from "../permissions/store/snapshot-store.ts";
 import { startKeyRingDirectory } from "../trust/keyring/key-ring-directory.ts";
@@ -11,6 +10,7 @@ import { ClosingOrder } from "./closing.ts";
 import { decisionLog } from "./decision-log.ts";
 import { RoleViolation, listenAddress, required } from "./environment.ts";
 import { LateFacts } from "./late-facts.ts";
+import { LateMetrics } from "./late-metrics.ts";
 import { LateTokens } from "./late-tokens.ts";
 import { watchedTls } from "./watched-tls.ts";
 
@@ -36,7 +36,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
   const { env, clock, random, log } = options;
   const keysDirectory = required(env, "SIGNING_KEYS_DIR", "folder of trusted public keys");
   await refusePrivateKey(keysDirectory);
-  const metrics = createPrometheusMetrics();
+  const metrics = new LateMetrics();
 
   const data = closing.stage("data");
   let keysChanged = (): void => {};

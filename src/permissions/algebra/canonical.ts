@@ -34,9 +34,44 @@ export function rulesText(canonical: readonly Rule[]): string {
   return canonicalJson(canonical.map(ruleToJson));
 }
 
+/** {@link rulesText} of a list that is canonical as it stands; undefined for any other. Encodes every rule once. */
+export function canonicalText(rules: readonly Rule[]): string | undefined {
+  let text = "";
+  let previous = "";
+  for (const rule of rules) {
+    if (!isCanonicalRule(rule)) return undefined;
+    const own = canonicalJson(ruleToJson(rule));
+    if (own <= previous) return undefined;
+    text += previous === "" ? own : `,${own}`;
+    previous = own;
+  }
+  return `[${text}]`;
+}
+
+function isCanonicalRule(rule: Rule): boolean {
+  const { verbs, apiGroups, resources, resourceNames, nonResourceURLs } = rule;
+  return (
+    isCanonicalList(verbs, true) &&
+    isCanonicalList(apiGroups, true) &&
+    isCanonicalList(resources, true) &&
+    isCanonicalList(resourceNames, false) &&
+    isCanonicalList(nonResourceURLs, true)
+  );
+}
+
+function isCanonicalList(list: readonly string[], starAbsorbs: boolean): boolean {
+  for (let i = 1; i < list.length; i++) if ((list[i - 1] ?? "") >= (list[i] ?? "")) return false;
+  return list.length < 2 || !starAbsorbs || !list.includes("*");
+}
+
 /** `rs-` and the first 32 hex digits of SHA-256 over the canonical list: content-addressed, shared by subjects (permissions §6.4). */
 export function ruleSetId(canonical: readonly Rule[]): string {
-  return `rs-${sha256Hex(rulesText(canonical)).slice(0, 32)}`;
+  return ruleSetIdOf(rulesText(canonical));
+}
+
+/** {@link ruleSetId} of a list by its text. */
+export function ruleSetIdOf(text: string): string {
+  return `rs-${sha256Hex(text).slice(0, 32)}`;
 }
 
 /** SHA-256 over the canonical list, 64 hex digits: `status.rulesHash` of a PermissionSet. */

@@ -5,30 +5,55 @@ export class FieldMismatch extends Error {
   override readonly name = "FieldMismatch";
 }
 
-/** Strict reading of a JSON object: every member is asked for, anything left over is a mismatch. */
+/** Where in a document a value stands. Its text is made when something is wrong there: most of thousands of values are right. */
+export interface Place {
+  readonly within: Place | undefined;
+  readonly member: string;
+  /** Position in a list; -1 for a member that is none. */
+  readonly position: number;
+}
+
+/** The document itself. */
+export const NOWHERE: Place = { within: undefined, member: "", position: -1 };
+
+function textOf({ within, member, position }: Place): string {
+  const before = within === undefined ? "" : textOf(within);
+  const own = position < 0 ? member : `${member}[${position}]`;
+  return before === "" ? own : `${before}.${own}`;
+}
+
+/** Strict reading of a JSON object: every member is asked for, once; anything left over is a mismatch. */
 export class JsonFields {
   readonly #object: JsonObject;
-  readonly #path: string;
-  readonly #seen = new Set<string>();
+  readonly #place: Place;
+  /** How many members were asked for and are there. */
+  #taken = 0;
 
   /** @throws FieldMismatch when `value` is no object */
-  constructor(value: JsonValue | undefined, path: string) {
-    if (!isJsonObject(value)) throw new FieldMismatch(`${path}: expected an object`);
+  constructor(value: JsonValue | undefined, place: Place) {
+    if (!isJsonObject(value)) throw new FieldMismatch(`${textOf(place)}: expected an object`);
     this.#object = value;
-    this.#path = path;
+    this.#place = place;
   }
 
   #take(name: string): JsonValue | undefined {
-    this.#seen.add(name);
-    return this.#object[name];
+    const value = this.#object[name];
+    if (value !== undefined) this.#taken++;
+    return value;
   }
 
   #fail(name: string, expected: string): never {
     throw new FieldMismatch(`${this.path(name)}: expected ${expected}`);
   }
 
-  path(name: string): string {
-    return this.#path === "" ? name : `${this.#path}.${name}`;
+  /** Text of this object's place, or of a member's. */
+  path(name?: string): string {
+    return textOf(name === undefined ? this.#place : { within: this.#place, member: name, position: -1 });
+  }
+
+  /** Place of an entry of a member that is a list. */
+  entry(name: string, position: number): Place {
+    return { within: this.#place, member: name, position };
   }
 
   text(name: string, pattern?: RegExp): string {
@@ -79,13 +104,17 @@ export class JsonFields {
   }
 
   object(name: string): JsonFields {
-    return new JsonFields(this.#take(name), this.path(name));
+    return new JsonFields(this.#take(name), { within: this.#place, member: name, position: -1 });
   }
 
-  /** @throws FieldMismatch for a member that nobody asked for */
-  end(): void {
-    for (const name of Object.keys(this.#object))
-      if (!this.#seen.has(name)) throw new FieldMismatch(`${this.path(name)}: unknown member`);
+  /** @throws FieldMismatch for a member that nobody asked for; `known` are those that may be asked for */
+  end(known: readonly string[]): void {
+    let members = 0;
+    for (const name in this.#object) {
+      if (!known.includes(name)) throw new FieldMismatch(`${this.path(name)}: unknown member`);
+      members++;
+    }
+    if (members !== this.#taken) throw new FieldMismatch(`${this.path()}: a member was not read`);
   }
 }
 

@@ -1,7 +1,7 @@
 import { parseCanonicalJson } from "../../base/canonical-json.ts";
 import { errorMessage } from "../../base/errors.ts";
 import { type JsonValue, isJsonObject } from "../../base/json.ts";
-import { canonicalRules, ruleSetId, rulesText } from "../algebra/canonical.ts";
+import { canonicalText, ruleSetIdOf } from "../algebra/canonical.ts";
 import type { SubjectKind } from "../rules/principal.ts";
 import { type Rule, ruleOf } from "../rules/rule.ts";
 import { expandedEntries, MAX_ENTRIES_PER_RULE_SET } from "../rules/rule-validation.ts";
@@ -15,7 +15,7 @@ import {
   type SnapshotSubject,
   subjectSortKey,
 } from "./content.ts";
-import { FieldMismatch, JsonFields } from "./json-fields.ts";
+import { FieldMismatch, JsonFields, NOWHERE, type Place } from "./json-fields.ts";
 import {
   MAX_BINDINGS,
   MAX_CONTENT_BYTES,
@@ -36,13 +36,33 @@ const KINDS: readonly SubjectKind[] = ["Group", "ServiceAccount", "User"];
 /** Ten years, seconds: beyond any sensible lifetime. */
 const MAX_SECONDS = 315_360_000;
 
+/** Members of each object of the content. */
+const RULE_MEMBERS = ["verbs", "apiGroups", "resources", "resourceNames", "nonResourceURLs"];
+const RULE_SET_MEMBERS = ["id", "rules"];
+const SOURCE_MEMBERS = ["profileNamespace", "profileName", "declaration", "permissionSet", "policy"];
+const BINDING_MEMBERS = ["ruleSet", "scope", "namespaces", "expiresAt", "source"];
+const SUBJECT_MEMBERS = ["subjectKind", "namespace", "subjectName", "principalRef", "bindings"];
+const PROFILE_MEMBERS = ["namespace", "name", "principalRef", "generation", "provisioned"];
+const CEILING_MEMBERS = ["fleet", "cluster"];
+const CONTENT_MEMBERS = [
+  "schemaVersion",
+  "targetCluster",
+  "ceilings",
+  "ruleSets",
+  "subjects",
+  "profiles",
+  "suspendedPrincipals",
+  "freshnessWindowSeconds",
+  "maxOfflineSeconds",
+];
+
 /** A limit was passed: refused before anything was allocated for it. */
 class OverBudget extends Error {
   override readonly name = "OverBudget";
 }
 
-function parseRule(value: JsonValue, path: string): Rule {
-  const fields = new JsonFields(value, path);
+function parseRule(value: JsonValue, at: Place): Rule {
+  const fields = new JsonFields(value, at);
   const rule = ruleOf({
     verbs: fields.texts("verbs", MAX_LIST),
     apiGroups: fields.texts("apiGroups", MAX_LIST),
@@ -50,23 +70,26 @@ function parseRule(value: JsonValue, path: string): Rule {
     resourceNames: fields.texts("resourceNames", MAX_LIST),
     nonResourceURLs: fields.texts("nonResourceURLs", MAX_LIST),
   });
-  fields.end();
+  fields.end(RULE_MEMBERS);
   const isUrlRule = rule.nonResourceURLs.length > 0;
   const isResourceRule = rule.apiGroups.length > 0 && rule.resources.length > 0;
   const mixed = isUrlRule && rule.apiGroups.length + rule.resources.length + rule.resourceNames.length > 0;
   if (rule.verbs.length === 0 || isUrlRule === isResourceRule || mixed || rule.resourceNames.includes(""))
-    throw new FieldMismatch(`${path}: expected verbs and either apiGroups with resources or nonResourceURLs`);
+    throw new FieldMismatch(`${fields.path()}: expected verbs and either apiGroups with resources or nonResourceURLs`);
   return rule;
 }
 
-function parseRuleSet(value: JsonValue, path: string): RuleSet {
-  const fields = new JsonFields(value, path);
+function parseRuleSet(value: JsonValue, at: Place): RuleSet {
+  const fields = new JsonFields(value, at);
   const id = fields.text("id", RULE_SET_ID);
-  const rules = fields.list("rules", MAX_RULES_PER_RULE_SET).map((rule, i) => parseRule(rule, `${path}.rules[${i}]`));
-  fields.end();
-  if (rules.length === 0) throw new FieldMismatch(`${path}.rules: expected at least one rule`);
-  if (rulesText(canonicalRules(rules)) !== rulesText(rules) || ruleSetId(rules) !== id)
-    throw new FieldMismatch(`${path}.id: expected the id of its canonical rules`);
+  const rules = fields
+    .list("rules", MAX_RULES_PER_RULE_SET)
+    .map((rule, i) => parseRule(rule, fields.entry("rules", i)));
+  fields.end(RULE_SET_MEMBERS);
+  if (rules.length === 0) throw new FieldMismatch(`${fields.path("rules")}: expected at least one rule`);
+  const text = canonicalText(rules);
+  if (text === undefined || ruleSetIdOf(text) !== id)
+    throw new FieldMismatch(`${fields.path("id")}: expected the id of its canonical rules`);
   return { id, rules };
 }
 
@@ -78,12 +101,12 @@ function parseSource(fields: JsonFields): BindingSource {
     permissionSet: fields.text("permissionSet"),
     policy: fields.text("policy"),
   };
-  fields.end();
+  fields.end(SOURCE_MEMBERS);
   return source;
 }
 
-function parseBinding(value: JsonValue, path: string): SnapshotBinding {
-  const fields = new JsonFields(value, path);
+function parseBinding(value: JsonValue, at: Place): SnapshotBinding {
+  const fields = new JsonFields(value, at);
   const binding: SnapshotBinding = {
     ruleSet: fields.text("ruleSet", RULE_SET_ID),
     scope: fields.oneOf("scope", ["cluster", "namespaced"]),
@@ -91,32 +114,33 @@ function parseBinding(value: JsonValue, path: string): SnapshotBinding {
     expiresAt: fields.optionalText("expiresAt", RFC3339),
     source: parseSource(fields.object("source")),
   };
-  fields.end();
+  fields.end(BINDING_MEMBERS);
   if (binding.scope === "cluster" && binding.namespaces.length > 0)
-    throw new FieldMismatch(`${path}.namespaces: expected none with scope cluster`);
-  if (binding.namespaces.includes("")) throw new FieldMismatch(`${path}.namespaces: expected non-empty names`);
+    throw new FieldMismatch(`${fields.path("namespaces")}: expected none with scope cluster`);
+  if (binding.namespaces.includes(""))
+    throw new FieldMismatch(`${fields.path("namespaces")}: expected non-empty names`);
   if (binding.expiresAt !== "" && Number.isNaN(Date.parse(binding.expiresAt)))
-    throw new FieldMismatch(`${path}.expiresAt: expected an RFC 3339 time`);
+    throw new FieldMismatch(`${fields.path("expiresAt")}: expected an RFC 3339 time`);
   return binding;
 }
 
-function parseSubject(value: JsonValue, path: string): SnapshotSubject {
-  const fields = new JsonFields(value, path);
+function parseSubject(value: JsonValue, at: Place): SnapshotSubject {
+  const fields = new JsonFields(value, at);
   const subject: SnapshotSubject = {
     kind: fields.oneOf("subjectKind", KINDS),
     namespace: fields.optionalText("namespace", NON_EMPTY),
     name: fields.text("subjectName", NON_EMPTY),
     principalRef: fields.text("principalRef", NON_EMPTY),
-    bindings: fields.list("bindings", MAX_BINDINGS).map((entry, i) => parseBinding(entry, `${path}.bindings[${i}]`)),
+    bindings: fields.list("bindings", MAX_BINDINGS).map((entry, i) => parseBinding(entry, fields.entry("bindings", i))),
   };
-  fields.end();
+  fields.end(SUBJECT_MEMBERS);
   if ((subject.kind === "ServiceAccount") !== (subject.namespace !== ""))
-    throw new FieldMismatch(`${path}.namespace: expected for a ServiceAccount and for nothing else`);
+    throw new FieldMismatch(`${fields.path("namespace")}: expected for a ServiceAccount and for nothing else`);
   return subject;
 }
 
-function parseProfile(value: JsonValue, path: string): SnapshotProfile {
-  const fields = new JsonFields(value, path);
+function parseProfile(value: JsonValue, at: Place): SnapshotProfile {
+  const fields = new JsonFields(value, at);
   const profile = {
     namespace: fields.text("namespace", NON_EMPTY),
     name: fields.text("name", NON_EMPTY),
@@ -124,14 +148,14 @@ function parseProfile(value: JsonValue, path: string): SnapshotProfile {
     generation: fields.integer("generation", 0, Number.MAX_SAFE_INTEGER),
     provisioned: fields.boolean("provisioned"),
   };
-  fields.end();
+  fields.end(PROFILE_MEMBERS);
   return profile;
 }
 
 function parseCeilings(fields: JsonFields): SnapshotCeilings {
   const fleet = fields.optionalText("fleet", RULE_SET_ID);
   const cluster = fields.optionalText("cluster", RULE_SET_ID);
-  fields.end();
+  fields.end(CEILING_MEMBERS);
   return { ...(fleet !== "" && { fleet }), ...(cluster !== "" && { cluster }) };
 }
 
@@ -177,7 +201,7 @@ export function parseContent(bytes: Uint8Array): SnapshotContent {
     throw new SnapshotRefused("TOO_LARGE", `content has ${bytes.length} bytes, at most ${MAX_CONTENT_BYTES}`);
   try {
     const value = parseCanonicalJson(bytes);
-    const fields = new JsonFields(value, "");
+    const fields = new JsonFields(value, NOWHERE);
     const schemaVersion = fields.integer("schemaVersion", 0, Number.MAX_SAFE_INTEGER);
     if (schemaVersion !== SNAPSHOT_SCHEMA_VERSION)
       throw new SnapshotRefused(
@@ -190,14 +214,20 @@ export function parseContent(bytes: Uint8Array): SnapshotContent {
       schemaVersion,
       targetCluster: fields.text("targetCluster", NON_EMPTY),
       ceilings: parseCeilings(fields.object("ceilings")),
-      ruleSets: fields.list("ruleSets", MAX_RULE_SETS).map((entry, i) => parseRuleSet(entry, `ruleSets[${i}]`)),
-      subjects: fields.list("subjects", MAX_SUBJECTS).map((entry, i) => parseSubject(entry, `subjects[${i}]`)),
-      profiles: fields.list("profiles", MAX_PROFILES).map((entry, i) => parseProfile(entry, `profiles[${i}]`)),
+      ruleSets: fields
+        .list("ruleSets", MAX_RULE_SETS)
+        .map((entry, i) => parseRuleSet(entry, fields.entry("ruleSets", i))),
+      subjects: fields
+        .list("subjects", MAX_SUBJECTS)
+        .map((entry, i) => parseSubject(entry, fields.entry("subjects", i))),
+      profiles: fields
+        .list("profiles", MAX_PROFILES)
+        .map((entry, i) => parseProfile(entry, fields.entry("profiles", i))),
       suspendedPrincipals: fields.texts("suspendedPrincipals", MAX_SUBJECTS),
       freshnessWindowSeconds: fields.integer("freshnessWindowSeconds", 1, MAX_SECONDS),
       maxOfflineSeconds: fields.integer("maxOfflineSeconds", 1, MAX_SECONDS),
     };
-    fields.end();
+    fields.end(CONTENT_MEMBERS);
     checkWhole(content);
     return content;
   } catch (error) {

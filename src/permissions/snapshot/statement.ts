@@ -3,7 +3,7 @@ import { rfc3339 } from "../../base/clock.ts";
 import { type Digest, isDigest } from "../../base/digest.ts";
 import { errorMessage } from "../../base/errors.ts";
 import { type SignedEnvelope, type Signer, PAYLOAD_TYPES, signEnvelope } from "../../trust/dsse.ts";
-import { FieldMismatch, JsonFields } from "./json-fields.ts";
+import { FieldMismatch, JsonFields, NOWHERE } from "./json-fields.ts";
 import { MAX_STATEMENT_BYTES } from "./limits.ts";
 import { SnapshotRefused } from "./snapshot-failure.ts";
 import { type SnapshotPosition, snapshotVersion } from "./snapshot-version.ts";
@@ -26,6 +26,20 @@ export interface SnapshotStatement extends SnapshotPosition {
   readonly keyId: string;
 }
 
+/** Members of a statement. */
+const MEMBERS = [
+  "_type",
+  "contentHash",
+  "cluster",
+  "epoch",
+  "sequence",
+  "version",
+  "issuedAt",
+  "freshUntil",
+  "expiresAt",
+  "minSequence",
+  "keyId",
+];
 const TYPE = "PermissionSnapshotStatement/v1";
 const RFC3339_UTC = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/;
 const KEY_ID = /^[0-9a-f]{64}$/;
@@ -75,7 +89,7 @@ function time(fields: JsonFields, name: string): number {
 export function parseStatement(body: Uint8Array): SnapshotStatement {
   try {
     if (body.length > MAX_STATEMENT_BYTES) throw new FieldMismatch(`statement: at most ${MAX_STATEMENT_BYTES} bytes`);
-    const fields = new JsonFields(parseCanonicalJson(body), "");
+    const fields = new JsonFields(parseCanonicalJson(body), NOWHERE);
     fields.oneOf("_type", [TYPE]);
     const contentHash = fields.text("contentHash");
     if (!isDigest(contentHash)) throw new FieldMismatch("contentHash: expected sha256: and 64 hex digits");
@@ -91,7 +105,7 @@ export function parseStatement(body: Uint8Array): SnapshotStatement {
       minSequence: fields.integer("minSequence", 0, MAX_INTEGER),
       keyId: fields.text("keyId", KEY_ID),
     };
-    fields.end();
+    fields.end(MEMBERS);
     if (statement.version !== snapshotVersion(statement, contentHash))
       throw new FieldMismatch("version: expected e{epoch}.s{sequence}.{hash12} of this statement");
     if (statement.freshUntilMs < statement.issuedAtMs || statement.expiresAtMs < statement.issuedAtMs)

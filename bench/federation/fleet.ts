@@ -46,7 +46,7 @@ export class Fleet {
   /** Resolves when every agent has a live session. */
   static async start(options: FleetOptions): Promise<Fleet> {
     const fleet = new Fleet(options);
-    await fleet.#startServer(0, "open", options.population);
+    await fleet.#startServer(0, "open");
     const empty = await fleet.ask({ type: "memory" });
     fleet.#emptyRssBytes = empty.rssBytes ?? 0;
     fleet.#emptyHeapBytes = empty.heapBytes ?? 0;
@@ -59,6 +59,7 @@ export class Fleet {
           agents: agents.filter((_, at) => at % fleet.clients.length === i),
           publicKeyPem: options.material.publicKeyPem,
           ...(options.stores === undefined ? {} : { stores: options.stores }),
+          ...(options.population === undefined ? {} : { held: options.population.file }),
         }),
       ),
     );
@@ -108,20 +109,22 @@ export class Fleet {
   }
 
   /** SIGKILL of the server and a new one on the same port, with admission as in production. Returns when it started, by `performance.now()`. */
-  async crashServer(population?: Population): Promise<number> {
+  async crashServer(): Promise<number> {
     const startedMs = performance.now();
     await this.#server.kill();
     this.#server = new Child(PROGRAMS[this.#options.kind].server, "server");
-    await this.#startServer(this.#port, "default", population);
+    await this.#startServer(this.#port, "default");
     return startedMs;
   }
 
   async stop(): Promise<void> {
-    await Promise.all([...this.clients, this.#server].map((child) => child.kill()));
+    // A profile is written by a program that ends by itself.
+    const profiled = process.env["SEAM_BENCH_PROFILE"] !== undefined;
+    await Promise.all([...this.clients, this.#server].map((child) => (profiled ? child.stop() : child.kill())));
   }
 
-  async #startServer(port: number, admission: "default" | "open", population: Population | undefined): Promise<void> {
-    const { material } = this.#options;
+  async #startServer(port: number, admission: "default" | "open"): Promise<void> {
+    const { material, population } = this.#options;
     const answer = await this.#server.ask({
       type: "startServer",
       port,

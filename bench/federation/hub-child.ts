@@ -1,16 +1,20 @@
-import { createHash, createPrivateKey, randomBytes } from "node:crypto";
+import { type KeyObject, createHash, createPrivateKey, createPublicKey, randomBytes } from "node:crypto";
+import { create } from "@bufbuild/protobuf";
 import {
   type ItemReport,
+  ItemReportSchema,
   ItemReport_Level as Level,
 } from "../../src/api/gen/conductor/federation/v1alpha1/desired_pb.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { silentLog } from "../../src/base/log.ts";
 import type { Metrics } from "../../src/base/metrics.ts";
+import { digestOf } from "../../src/base/digest.ts";
 import { systemRandom } from "../../src/base/random.ts";
 import type { AuditSink } from "../../src/federation/hub/ports.ts";
 import { DEFAULT_HUB_LIMITS } from "../../src/federation/hub/hub-options.ts";
 import { type Hub, startHub } from "../../src/federation/hub/start-hub.ts";
-import { ed25519Signer } from "../../src/trust/dsse.ts";
+import { parseIndex } from "../../src/federation/index/parse-index.ts";
+import { PAYLOAD_TYPES, type Signer, ed25519Signer, verifyEnvelope } from "../../src/trust/dsse.ts";
 import { fixedTls } from "../../src/trust/tls/tls-material.ts";
 import {
   MemoryDesiredStates,
@@ -21,6 +25,7 @@ import {
   MemoryRevocations,
 } from "../../test/support/federation-ports.ts";
 import { CommitClock, atPace } from "./commit-clock.ts";
+import { DurableState } from "./durable-state.ts";
 import { type Answer, type Command, type Population, type Traffic, cpu, memory, serve } from "./protocol.ts";
 
 /** The item that changes. */
@@ -29,13 +34,26 @@ const CHANGING = "bench";
 /** Different bodies of a pace: few, so that memory stays flat, and no agent sees one again before the next change. */
 const BODIES = 64;
 
+/** Revocations that RevocationService stores at a time. */
+const REVOKED_AT_ONCE = 32;
+
 /** Facts in memory; tells the clock when a change has been applied. */
 class TimedFacts extends MemoryFactStore {
   readonly clock = new CommitClock();
   /** Level that counts as the end of a change. */
   goal: Level = Level.APPLIED;
 
+  /** Where levels are kept beyond this process. */
+  durable: DurableState | undefined = undefined;
+
+  override async itemLevels(cluster: string): Promise<readonly ItemReport[]> {
+    if (this.durable !== undefined && !this.levels.has(cluster))
+      await super.items(cluster, this.durable.levels(cluster));
+    return super.itemLevels(cluster);
+  }
+
   override async items(cluster: string, reports: readonly ItemReport[]): Promise<void> {
+    this.durable?.putLevels(cluster, reports);
     await super.items(cluster, reports);
     for (const report of reports)
       if (report.level >= this.goal) this.clock.acknowledged(keyOf(cluster, report.name), Number(report.version));
@@ -69,6 +87,8 @@ let clusters: readonly string[] = [];
 let states: MemoryDesiredStates | undefined;
 let hub: Hub | undefined;
 let revocations: MemoryRevocations | undefined;
+let loaded: { readonly population: Population; readonly signer: Signer } | undefined;
+let epoch = 0;
 
 serve(async (command: Command): Promise<Answer> => {
   switch (command.type) {
@@ -80,8 +100,11 @@ serve(async (command: Command): Promise<Answer> => {
       await until(() => live() >= command.count);
       return {};
     }
+    case "changeUnseen":
+      changeUnseen();
+      return {};
     case "awaitSettled":
-      await until(() => command.clusters.every(isSettled));
+      await allSettled(command.clusters);
       return {};
     case "change": {
       const body = randomBytes(command.bytes);
@@ -142,9 +165,14 @@ serve(async (command: Command): Promise<Answer> => {
 
 async function start(command: Extract<Command, { type: "startServer" }>): Promise<Hub> {
   clusters = command.clusters;
-  const signer = ed25519Signer(createPrivateKey(command.signingKeyPem));
-  states = new MemoryDesiredStates(signer, systemClock, command.epoch);
-  if (command.population !== undefined) populate(states, command.population);
+  const key = createPrivateKey(command.signingKeyPem);
+  const signer = ed25519Signer(key);
+  ({ epoch } = command);
+  states = new MemoryDesiredStates(signer, systemClock, epoch);
+  if (command.population !== undefined) {
+    loaded = { population: command.population, signer };
+    load(states, command.population, signer, createPublicKey(key));
+  }
   revocations = new MemoryRevocations(signer);
   const open = { perSecond: 10_000, burst: 10_000 };
   hub = await startHub({
@@ -176,19 +204,74 @@ async function start(command: Extract<Command, { type: "startServer" }>): Promis
   return hub;
 }
 
-/** Bodies are made from their number, so that a hub that starts again has the same ones. */
-function populate(desired: MemoryDesiredStates, { objects, bytes, changed }: Population): void {
-  const bodyOf = (i: number, generation: number): Uint8Array => {
-    const seed = createHash("sha256").update(`${i}/${generation}`).digest();
-    return Buffer.alloc(bytes, seed);
-  };
-  const name = (i: number): string => `object-${String(i).padStart(5, "0")}`;
-  const first = Array.from({ length: objects }, (_, i) => ({ name: name(i), body: bodyOf(i, 0) }));
-  const second = Array.from({ length: changed }, (_, i) => ({ name: name(i), body: bodyOf(i, 1) }));
-  for (const cluster of clusters) {
-    desired.putAll(cluster, "PackInstalled", first);
-    if (second.length > 0) desired.putAll(cluster, "PackInstalled", second);
+/** Loads what the file holds as a hub does from its Secrets, every signature verified; fills a new one. */
+function load(held: MemoryDesiredStates, population: Population, signer: Signer, publicKey: KeyObject): void {
+  const durable = new DurableState(population.file);
+  const bodies = bodiesOf(population);
+  held.holdBodies([...bodies.first, ...bodies.second].map(({ body }) => body));
+  if (durable.index(clusters[0] ?? "") === undefined) fill(durable, held, bodies.first);
+  else {
+    const keys = { empty: false, key: (id: string) => (id === signer.keyId ? publicKey : undefined) };
+    for (const cluster of clusters) {
+      const envelope = durable.index(cluster) ?? fail();
+      if (!verifyEnvelope(envelope, PAYLOAD_TYPES.index, keys).ok) throw new Error(`index of ${cluster}: not signed`);
+      const parsed = parseIndex(envelope.body);
+      if (!parsed.ok) throw new Error(`index of ${cluster}: ${parsed.field}: ${parsed.expected}`);
+      held.restore(cluster, { document: parsed.document, envelope, digest: digestOf(envelope.body) });
+    }
   }
+  facts.durable = durable;
+}
+
+/** Every tenant has all objects and has said that they are healthy. */
+function fill(durable: DurableState, held: MemoryDesiredStates, first: Bodies): void {
+  durable.transaction(() => {
+    for (const cluster of clusters) {
+      held.putAll(cluster, "PackInstalled", first);
+      const { document, envelope } = held.current(cluster) ?? fail();
+      durable.putIndex(cluster, envelope);
+      durable.putLevels(
+        cluster,
+        document.items.map(({ kind, name, version, digest }) =>
+          create(ItemReportSchema, {
+            kind,
+            name,
+            version: BigInt(version),
+            digest,
+            level: Level.HEALTHY,
+            atUnixMs: 1n,
+          }),
+        ),
+      );
+    }
+  });
+}
+
+function changeUnseen(): void {
+  const { population, signer } = loaded ?? fail();
+  const elsewhere = new MemoryDesiredStates(signer, systemClock, epoch);
+  const durable = facts.durable ?? fail();
+  durable.transaction(() => {
+    for (const cluster of clusters) {
+      elsewhere.restore(cluster, states?.current(cluster) ?? fail());
+      elsewhere.putAll(cluster, "PackInstalled", bodiesOf(population).second);
+      durable.putIndex(cluster, (elsewhere.current(cluster) ?? fail()).envelope);
+    }
+  });
+}
+
+type Bodies = readonly { readonly name: string; readonly body: Uint8Array }[];
+
+/** Bodies are made from their number, so that a hub that starts again has the same ones. */
+function bodiesOf({ objects, bytes, changed }: Population): { readonly first: Bodies; readonly second: Bodies } {
+  const bodyOf = (i: number, generation: number): Bodies[number] => ({
+    name: `object-${String(i).padStart(5, "0")}`,
+    body: Buffer.alloc(bytes, createHash("sha256").update(`${i}/${generation}`).digest()),
+  });
+  return {
+    first: Array.from({ length: objects }, (_, i) => bodyOf(i, 0)),
+    second: Array.from({ length: changed }, (_, i) => bodyOf(i, 1)),
+  };
 }
 
 /** Changes as a watch hands them in: one turn of the event loop for each round. */
@@ -213,7 +296,11 @@ async function revokeEverywhere(): Promise<readonly number[]> {
   const orderedMs = performance.now();
   const latencies: number[] = [];
   outbox.onAcknowledged = () => latencies.push(performance.now() - orderedMs);
-  for (const cluster of clusters) outbox.revokePack(cluster, CHANGING, 1);
+  for (const [at, cluster] of clusters.entries()) {
+    outbox.revokePack(cluster, CHANGING, 1);
+    // As where each is stored before it leaves: the hub's loop turns meanwhile.
+    if (at % REVOKED_AT_ONCE === REVOKED_AT_ONCE - 1) await new Promise((resolve) => setImmediate(resolve));
+  }
   await until(() => latencies.length === clusters.length);
   return latencies;
 }
@@ -221,6 +308,14 @@ async function revokeEverywhere(): Promise<readonly number[]> {
 function commit(cluster: string, name: string, body: Uint8Array): void {
   const version = (states ?? fail()).put(cluster, "PackInstalled", name, body);
   facts.clock.committed(keyOf(cluster, name), version);
+}
+
+async function allSettled(some: readonly string[]): Promise<void> {
+  let waiting = some;
+  await until(() => {
+    waiting = waiting.filter((cluster) => !isSettled(cluster));
+    return waiting.length === 0;
+  });
 }
 
 function isSettled(cluster: string): boolean {

@@ -1,12 +1,17 @@
 import type { TlsMaterial } from "../../src/trust/tls/tls-material.ts";
 
-/** Objects that every tenant holds from the start; the same bodies for all, so that a hub shares them. */
+/** Objects that every tenant holds from the start, healthy; the same bodies for all, so that a hub shares them. */
 export interface Population {
   readonly objects: number;
   /** Size of each body. */
   readonly bytes: number;
-  /** How many of them have changed once: what a hub has learnt while its agents were away. */
+  /** How many of them `changeUnseen` changes. */
   readonly changed: number;
+  /**
+   * File of the indexes and levels that outlive a hub. The agents begin with what it says: their stores hold the index and its items, and
+   * not the bodies, which nobody reads again.
+   */
+  readonly file: string;
 }
 
 /** Commits at an even pace. */
@@ -42,9 +47,13 @@ export type Command =
       readonly publicKeyPem: string;
       /** Folder of a durable store on disk for each agent; absent: SQLite in memory. */
       readonly stores?: string;
+      /** {@link Population.file}; absent: the agents begin with nothing. */
+      readonly held?: string;
     }
   /** Answered when `count` streams are live. */
   | { readonly type: "awaitConnected"; readonly count: number }
+  /** Signs an index with the changed objects of the population for every tenant into its file, as another replica does just before this one is killed. */
+  | { readonly type: "changeUnseen" }
   /** Answered when every agent holds its whole index and has applied all of it. */
   | { readonly type: "awaitSettled"; readonly clusters: readonly string[] }
   /** One change to each of some clusters at once. Answered when all have acknowledged: hub, level applied; floor, any answer. */

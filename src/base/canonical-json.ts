@@ -66,6 +66,10 @@ const MAX_DEPTH = 100;
  * @throws SeamError `NotCanonical` for non-finite numbers, lone surrogates, or nesting deeper than 100
  */
 export function canonicalJson(value: JsonValue): string {
+  if (isSorted(value, 0)) {
+    const text = JSON.stringify(value);
+    if (!text.includes(SURROGATE_ESCAPE)) return text;
+  }
   const out: string[] = [];
   write(value, out, 0);
   return out.join("");
@@ -94,20 +98,31 @@ export function parseCanonicalJson(bytes: Uint8Array): JsonValue {
   return value;
 }
 
-/**
- * True when `text`, of which `value` was read, is canonical. JSON.stringify writes numbers and strings as RFC 8785 does and keeps the
- * order that was read: when names are in order and it gives the same text, there is nothing to encode anew. Anything else is.
- */
+/** True when `text`, of which `value` was read, is canonical. */
 function isCanonical(value: JsonValue, text: string): boolean {
-  const plain = !text.includes(SURROGATE_ESCAPE) && isSorted(value, 0);
-  return (plain && JSON.stringify(value) === text) || canonicalJson(value) === text;
+  return canonicalJson(value) === text;
 }
 
 /** How JSON.stringify writes a lone surrogate. */
 const SURROGATE_ESCAPE = "\\ud";
 
-function isSorted(value: JsonValue, depth: number): boolean {
-  if (typeof value !== "object" || value === null) return true;
+/**
+ * True when every name in `value` is in order and JSON.stringify leaves out or alters nothing: it writes numbers and strings as RFC 8785
+ * does and keeps the order it finds, so there is nothing to encode by hand.
+ */
+function isSorted(value: JsonValue | undefined, depth: number): boolean {
+  switch (typeof value) {
+    case "string":
+    case "boolean":
+      return true;
+    case "number":
+      return Number.isFinite(value);
+    case "object":
+      break;
+    default:
+      return false;
+  }
+  if (value === null) return true;
   if (depth >= MAX_DEPTH) return false;
   if (Array.isArray(value)) {
     for (const element of value as readonly JsonValue[]) if (!isSorted(element, depth + 1)) return false;
@@ -117,8 +132,8 @@ function isSorted(value: JsonValue, depth: number): boolean {
   for (const name in value as { readonly [key: string]: JsonValue }) {
     if (previous !== undefined && previous >= name) return false;
     previous = name;
-    const member = (value as { readonly [key: string]: JsonValue })[name];
-    if (typeof member === "object" && !isSorted(member, depth + 1)) return false;
+    const member = (value as { readonly [key: string]: JsonValue | undefined })[name];
+    if (member !== undefined && !isSorted(member, depth + 1)) return false;
   }
   return true;
 }

@@ -80,6 +80,15 @@ export class MemoryDesiredStates implements DesiredStates {
     return this.#sign(cluster, (version) => [{ kind, name, version, digest: "", size: 0, deleted: true }]);
   }
 
+  /** Puts back an index that was signed before. Its bodies are {@link holdBodies}'s. */
+  restore(cluster: string, index: DesiredIndex): void {
+    this.#indexes.set(cluster, index);
+  }
+
+  holdBodies(bodies: Iterable<Uint8Array>): void {
+    for (const body of bodies) this.#hold(body);
+  }
+
   /** Replaces the bytes behind a digest: what a registry with a broken disk would serve. */
   corrupt(digest: string, bytes: Uint8Array): void {
     this.#bodies.set(digest, bytes);

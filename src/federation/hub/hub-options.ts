@@ -66,7 +66,10 @@ export interface KeyedMessage {
 /** Limits of one hub replica. */
 export interface HubLimits {
   readonly connections: Partial<ConnectionLimits>;
-  /** New streams (lessons §5.1): about half of what one core admits (docs/performance.md). */
+  /**
+   * New streams (lessons §5.1). The rate leaves a core time for what else it does; the burst is work of some two seconds, far below the
+   * deadlines of handshake and hello, so that a fleet of a thousand finds its hub again without being sent away (docs/performance.md).
+   */
   readonly admission: TokenRate;
   /** New streams of one cluster (conductor §4.3). */
   readonly perCluster: TokenRate;
@@ -84,8 +87,13 @@ export interface HubLimits {
 
 /** Defaults. */
 export const DEFAULT_HUB_LIMITS: HubLimits = {
-  connections: { maxConnections: 10_000, maxConnectionsPerIdentity: 8, overheadBytesPerSecond: 128 * 1024 },
-  admission: { perSecond: 250, burst: 250 },
+  connections: {
+    maxConnections: 10_000,
+    maxConnectionsPerIdentity: 8,
+    overheadBytesPerSecond: 128 * 1024,
+    accept: { perSecond: 500, burst: 1_500 },
+  },
+  admission: { perSecond: 300, burst: 1_000 },
   perCluster: { perSecond: 0.5, burst: 5 },
   tenantRates: DEFAULT_TENANT_RATES,
   lameDuckMs: 20_000,

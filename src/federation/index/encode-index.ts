@@ -43,39 +43,39 @@ export function signIndex(document: IndexDocument, signer: Signer): SignedEnvelo
   return signEnvelope(PAYLOAD_TYPES.index, encodeIndex(document), signer);
 }
 
-/** JSON form of a document in its own item order. */
+/** JSON form of a document in its own item order. Members stand in canonical order here and below: nothing is sorted to encode them. */
 export function documentJson(document: IndexDocument): JsonObject {
   return {
     _type: document._type,
     cluster: document.cluster,
     epoch: document.epoch,
-    sequence: document.sequence,
-    issuedAt: document.issuedAt,
     expiresAt: document.expiresAt,
-    keyId: document.keyId,
+    issuedAt: document.issuedAt,
     items: document.items.map(itemJson),
+    keyId: document.keyId,
     revocations: document.revocations.map(revocationJson),
+    sequence: document.sequence,
   };
 }
 
 /** JSON form of one item. */
 export function itemJson(item: IndexItem): JsonObject {
   return {
+    deleted: item.deleted,
+    digest: item.digest,
     kind: item.kind,
     name: item.name,
-    version: item.version,
-    digest: item.digest,
-    size: item.size,
-    deleted: item.deleted,
     refs: item.refs?.map((ref) => ({ digest: ref.digest, size: ref.size })),
+    size: item.size,
+    version: item.version,
   };
 }
 
 function revocationJson(revocation: IndexRevocation): JsonObject {
   return {
-    target: revocation.target,
-    name: revocation.name,
     floor: revocation.floor,
+    name: revocation.name,
     serial: revocation.serial,
+    target: revocation.target,
   };
 }

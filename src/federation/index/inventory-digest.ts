@@ -1,5 +1,4 @@
-import { createHash } from "node:crypto";
-import type { Digest } from "../../base/digest.ts";
+import { type Digest, digestOf } from "../../base/digest.ts";
 import { compareText } from "./index-order.ts";
 
 /** What an agent holds of one item, for Hello.inventory_digest. */
@@ -20,8 +19,8 @@ export interface InventoryEntry {
  */
 export function inventoryDigest(entries: Iterable<InventoryEntry>): Digest {
   const sorted = [...entries].sort((a, b) => compareText(a.kind, b.kind) || compareText(a.name, b.name));
-  const hash = createHash("sha256");
+  let lines = "";
   for (const entry of sorted)
-    hash.update(`${entry.kind}\0${entry.name}\0${entry.version}\0${entry.digest}\0${entry.level}\0${entry.reason}\n`);
-  return `sha256:${hash.digest("hex")}`;
+    lines += `${entry.kind}\0${entry.name}\0${entry.version}\0${entry.digest}\0${entry.level}\0${entry.reason}\n`;
+  return digestOf(lines);
 }

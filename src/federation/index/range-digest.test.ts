@@ -34,7 +34,7 @@ describe("range digests", () => {
             Uint8Array.of(range, deeper),
           );
         });
-        const body = applyRanges(from, rangesOf(to, ours, paths.slice(0, MAX_REPLACED_RANGES)));
+        const body = applyRanges(from, new RangeDigests(from), rangesOf(to, ours, paths.slice(0, MAX_REPLACED_RANGES)));
         expect(Buffer.from(body ?? [])).toEqual(encodeIndex(to));
         const said = new Set(paths.flatMap((path) => ours.items(path).map(itemKey)));
         const same = new Set(from.items.map((item) => JSON.stringify(item)));
@@ -58,12 +58,12 @@ describe("range digests", () => {
     const base = documentOf(1, [item("a", 1)]);
     const ours = new RangeDigests(base);
     const good = rangesOf(base, ours, [ROOT]);
-    expect(Buffer.from(applyRanges(base, good) ?? [])).toEqual(encodeIndex(base));
+    expect(Buffer.from(applyRanges(base, new RangeDigests(base), good) ?? [])).toEqual(encodeIndex(base));
     const tooMany = Array.from({ length: MAX_REPLACED_RANGES + 1 }, () => ROOT);
-    expect(applyRanges(base, { ...good, paths: tooMany })).toBeUndefined();
-    expect(applyRanges(base, { ...good, paths: [Uint8Array.of(1, 2, 3)] })).toBeUndefined();
-    expect(applyRanges(base, { ...good, items: [Buffer.from("{}")] })).toBeUndefined();
-    expect(applyRanges(base, { ...good, header: Buffer.from("{}") })).toBeUndefined();
+    expect(applyRanges(base, new RangeDigests(base), { ...good, paths: tooMany })).toBeUndefined();
+    expect(applyRanges(base, new RangeDigests(base), { ...good, paths: [Uint8Array.of(1, 2, 3)] })).toBeUndefined();
+    expect(applyRanges(base, new RangeDigests(base), { ...good, items: [Buffer.from("{}")] })).toBeUndefined();
+    expect(applyRanges(base, new RangeDigests(base), { ...good, header: Buffer.from("{}") })).toBeUndefined();
   });
 });
 

@@ -1,5 +1,6 @@
-import { createHash } from "node:crypto";
+import { sha256Hex } from "../../base/digest.ts";
 import { type IndexDocument, type IndexItem, itemKey } from "./index-document.ts";
+import { compareText } from "./index-order.ts";
 
 /** Ranges that one range is divided into (lessons §5.3). */
 export const RANGES = 256;
@@ -8,8 +9,12 @@ export const RANGE_DIGEST_BYTES = 8;
 /** Longest path of a range, bytes: 65,536 ranges are more than three for every item an index may have. */
 export const MAX_PATH_BYTES = 2;
 
+/** Hex digits of a byte. */
+const HEX = 2;
+
 interface Placed {
-  readonly hash: Buffer;
+  /** SHA-256 of `kind/name`, hex: its order is that of the bytes. */
+  readonly hash: string;
   readonly item: IndexItem;
 }
 
@@ -22,21 +27,21 @@ export class RangeDigests {
 
   constructor(document: IndexDocument) {
     this.#placed = document.items
-      .map((item) => ({ hash: createHash("sha256").update(itemKey(item)).digest(), item }))
-      .sort((a, b) => Buffer.compare(a.hash, b.hash));
+      .map((item) => ({ hash: sha256Hex(itemKey(item)), item }))
+      .sort((a, b) => compareText(a.hash, b.hash));
   }
 
   /** Digests of the 256 ranges within the range at `path`, one after the other: RangeDigestReply.digests. */
   digests(path: Uint8Array): Uint8Array {
-    const digests = new Uint8Array(RANGES * RANGE_DIGEST_BYTES);
-    const depth = path.length;
+    const digests = Buffer.alloc(RANGES * RANGE_DIGEST_BYTES);
+    const depth = path.length * HEX;
     const placed = this.#slice(path);
     for (let first = 0; first < placed.length;) {
-      const range = placed[first]?.hash[depth] ?? 0;
-      const hash = createHash("sha256");
+      const range = byteAt(placed[first], depth);
+      let lines = "";
       let next = first;
-      for (; placed[next]?.hash[depth] === range; next++) hash.update(lineOf(placed[next]));
-      digests.set(hash.digest().subarray(0, RANGE_DIGEST_BYTES), range * RANGE_DIGEST_BYTES);
+      for (; next < placed.length && byteAt(placed[next], depth) === range; next++) lines += lineOf(placed[next]);
+      digests.write(sha256Hex(lines).slice(0, RANGE_DIGEST_BYTES * HEX), range * RANGE_DIGEST_BYTES, "hex");
       first = next;
     }
     return digests;
@@ -49,17 +54,18 @@ export class RangeDigests {
 
   #slice(path: Uint8Array): readonly Placed[] {
     if (path.length === 0) return this.#placed;
-    return this.#placed.slice(this.#lowest(path, 0), this.#lowest(path, 1));
+    const head = Buffer.from(path).toString("hex");
+    return this.#placed.slice(this.#lowest(head, 0), this.#lowest(head, 1));
   }
 
-  /** Position of the first item whose hash begins with `path` (`after` 0), or with something greater (1). */
-  #lowest(path: Uint8Array, after: 0 | 1): number {
+  /** Position of the first item whose hash begins with `head` (`after` 0), or with something greater (1). */
+  #lowest(head: string, after: 0 | 1): number {
     let low = 0;
     let high = this.#placed.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      const head = this.#placed[middle]?.hash.subarray(0, path.length) ?? path;
-      if (Buffer.compare(head, path) < after) low = middle + 1;
+      const found = this.#placed[middle]?.hash.slice(0, head.length) ?? head;
+      if (compareText(found, head) < after) low = middle + 1;
       else high = middle;
     }
     return low;
@@ -74,6 +80,10 @@ export function differingRanges(left: Uint8Array, right: Uint8Array): number[] {
     if (Buffer.compare(left.subarray(from, to), right.subarray(from, to)) !== 0) differing.push(range);
   }
   return differing;
+}
+
+function byteAt(placed: Placed | undefined, at: number): number {
+  return placed === undefined ? 0 : Number.parseInt(placed.hash.slice(at, at + HEX), 16);
 }
 
 function lineOf(placed: Placed | undefined): string {

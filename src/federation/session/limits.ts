@@ -102,7 +102,7 @@ export const COMPARED_BODY_BYTES = 16 * 1024;
 export const COMPARE_DEADLINE_MS = 10_000;
 /** Ranges in one RangeDigestRequest. */
 export const MAX_COMPARED_PATHS = 32;
-/** Agents of one hub that compare range digests at a time (lessons §5.2). */
+/** Agents of one hub whose answer is compared with ranges that the hub computes and holds, at a time (lessons §5.2). */
 export const MAX_COMPARING_AGENTS = 20;
 /** Longest wait for an IndexReport before the index is offered again, milliseconds (lessons §3.8). */
 export const OFFER_SWEEP_MS = 60_000;

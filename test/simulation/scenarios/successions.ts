@@ -1,5 +1,8 @@
 import { create } from "@bufbuild/protobuf";
-import { BlobFetchSchema } from "../../../src/api/gen/conductor/federation/v1alpha1/desired_pb.ts";
+import {
+  BlobFetchSchema,
+  RangeDigestReplySchema,
+} from "../../../src/api/gen/conductor/federation/v1alpha1/desired_pb.ts";
 import {
   AuditEventBatchSchema,
   AuditEventSchema,
@@ -9,6 +12,7 @@ import {
   IndexPositionSchema,
 } from "../../../src/api/gen/conductor/federation/v1alpha1/session_pb.ts";
 import { digestOf } from "../../../src/base/digest.ts";
+import { RANGES, RANGE_DIGEST_BYTES } from "../../../src/federation/index/range-digest.ts";
 import { CHUNK_BYTES, COMPARE_DEADLINE_MS } from "../../../src/federation/session/limits.ts";
 import type { Payload } from "../../../src/federation/session/payload.ts";
 import { must } from "../world.ts";
@@ -17,6 +21,8 @@ import type { Begin, Scenario } from "./scenario.ts";
 import type { SmallWorld } from "./small-world.ts";
 
 const EPOCH = 77n;
+/** Digest of an index that the hub never signed. */
+const UNKNOWN = digestOf("unknown");
 
 function batch(first: number, last: number): Payload {
   const events = [];
@@ -35,9 +41,15 @@ function live(small: SmallWorld, cluster = small.cluster): HandPeer {
 /** A peer that says it holds an index which the hub never signed; the hub asks for its ranges when the index is large. */
 function asked(small: SmallWorld, cluster: string): HandPeer {
   const peer = new HandPeer(small, cluster);
-  peer.hello({ heldIndex: create(IndexPositionSchema, { epoch: 1n, sequence: 1n, digest: digestOf("unknown") }) });
+  peer.hello({ heldIndex: create(IndexPositionSchema, { epoch: 1n, sequence: 1n, digest: UNKNOWN }) });
   small.until("Welcome", 5_000, () => peer.count("welcome") > 0);
   return peer;
+}
+
+/** Range digests of an index of which nothing is the hub's. */
+function tellsRanges(): Payload {
+  const digests = [new Uint8Array(RANGES * RANGE_DIGEST_BYTES)];
+  return { case: "rangeDigestReply", value: create(RangeDigestReplySchema, { indexDigest: UNKNOWN, digests }) };
 }
 
 /** Two tenants with indexes large enough to be compared. */
@@ -134,26 +146,21 @@ export const SUCCESSIONS: readonly Scenario[] = [
     },
   },
   {
-    name: "an agent that does not tell its ranges gets the whole index, and others their turn",
+    name: "an agent that does not tell its ranges gets the whole index, and takes nobody's turn",
     run(begin) {
       const small = largeIndexes(begin);
       const [first, second] = small.states.map(({ cluster }) => asked(small, cluster));
       must(first !== undefined && second !== undefined, "two tenants");
       const questions = (): number => first.count("rangeDigestRequest") + second.count("rangeDigestRequest");
-      const offers = (): number => first.count("indexOffer") + second.count("indexOffer");
-      small.until("one is asked", 2_000, () => questions() === 1);
-      small.runFor(COMPARE_DEADLINE_MS / 2);
-      must(questions() === 1, "both are asked at a time");
-      small.until(
-        "one has an offer and the other is asked",
-        COMPARE_DEADLINE_MS,
-        () => questions() === 2 && offers() === 1,
-      );
-      small.until("both have an offer", COMPARE_DEADLINE_MS + 2_000, () => offers() === 2);
+      small.until("both are asked", 2_000, () => questions() === 2);
+      second.send(tellsRanges());
+      small.until("the one that answers has an offer", 2_000, () => second.count("indexOffer") === 1);
+      must(first.count("indexOffer") === 0, "the other is offered something before its time to answer is over");
+      small.until("both have an offer", COMPARE_DEADLINE_MS + 2_000, () => first.count("indexOffer") === 1);
     },
   },
   {
-    name: "an agent that leaves while it is asked gives its turn back",
+    name: "an agent that leaves while it is asked takes nobody's turn",
     run(begin) {
       const small = largeIndexes(begin);
       const [one, two] = small.states.map(({ cluster }) => cluster);
@@ -163,6 +170,8 @@ export const SUCCESSIONS: readonly Scenario[] = [
       small.hub.evict(one);
       const second = asked(small, two);
       small.until("the other is asked", 2_000, () => second.count("rangeDigestRequest") === 1);
+      second.send(tellsRanges());
+      small.until("the other has an offer", 2_000, () => second.count("indexOffer") === 1);
     },
   },
 ];

@@ -5,6 +5,8 @@ import { parseCanonicalJson } from "../../../base/canonical-json.ts";
 import { systemClock } from "../../../base/clock.ts";
 import { silentLog } from "../../../base/log.ts";
 import { systemRandom } from "../../../base/random.ts";
+import type { Cluster } from "../../../cluster/cluster.ts";
+import { countedCluster } from "../../../cluster/counted-cluster.ts";
 import { PAYLOAD_TYPES, decodeEnvelope, ed25519Signer, verifyEnvelope } from "../../../trust/dsse.ts";
 import { KeyRing } from "../../../trust/keyring/key-ring.ts";
 import { type RunningRevocationOutbox, startRevocationOutbox } from "./revocation-outbox.ts";
@@ -27,9 +29,9 @@ beforeAll(async () => {
 });
 afterAll(() => management.close());
 
-const start = (): Promise<RunningRevocationOutbox> =>
+const start = (cluster: Cluster = management.cluster): Promise<RunningRevocationOutbox> =>
   startRevocationOutbox({
-    cluster: management.cluster,
+    cluster,
     signer,
     clock: systemClock,
     random: systemRandom,
@@ -79,6 +81,25 @@ describe("revocation outbox (R-4.50)", () => {
     ]);
     expect(new Set(records.map(({ revocationId, serial }) => `${revocationId}/${serial}`)).size).toBe(3);
     expect(new Set(records.map(({ serial }) => serial))).toEqual(new Set([1, 2, 3]));
+  });
+
+  it("costs one write for each cluster and reads nothing, unless somebody else wrote meanwhile", async () => {
+    const requests: string[] = [];
+    const counted = countedCluster(management.cluster, {
+      count: (_name, labels) => void requests.push(`${labels?.["verb"]} ${labels?.["resource"]}`),
+      gauge: () => {},
+      observe: () => {},
+    });
+    const outbox = await start({
+      ...counted,
+      get: (type, key) => {
+        requests.push("get");
+        return counted.get(type, key);
+      },
+    });
+    await Promise.all(["tenant-4", "tenant-5", "tenant-6"].map((cluster) => outbox.add(cluster, order("r-1"))));
+    await outbox.acknowledged("tenant-4", 1n, said(true));
+    expect(requests).toEqual([...Array.from({ length: 3 }, () => "create configmaps"), "update configmaps"]);
   });
 
   it("stops pushing what took effect, keeps pushing what failed, and remembers why", async () => {

@@ -5,6 +5,7 @@ import type { Clock } from "../../../base/clock.ts";
 import { errorMessage } from "../../../base/errors.ts";
 import type { Log } from "../../../base/log.ts";
 import type { Random } from "../../../base/random.ts";
+import { isStatus } from "../../../cluster/api-status-error.ts";
 import type { Cluster } from "../../../cluster/cluster.ts";
 import { startInformer } from "../../../controller/cache/informer.ts";
 import type { AuditRecord, AuditTrail } from "../../../api/audit-record.ts";
@@ -70,11 +71,17 @@ export async function startRevocationOutbox(options: RevocationOutboxOptions): P
   return outbox;
 }
 
+/** A ledger and the object that it was read from. */
+interface Held {
+  readonly ledger: RevocationLedger;
+  readonly configMap: ConfigMapObject;
+}
+
 class WatchedRevocationOutbox implements RunningRevocationOutbox {
   readonly synced: Promise<void>;
   readonly closed: Promise<void>;
   readonly #options: RevocationOutboxOptions;
-  readonly #ledgers = new Map<string, RevocationLedger>();
+  readonly #held = new Map<string, Held>();
   readonly #listeners = new Set<(cluster: string) => void>();
 
   constructor(options: RevocationOutboxOptions) {
@@ -92,7 +99,7 @@ class WatchedRevocationOutbox implements RunningRevocationOutbox {
     });
     informer.subscribe((event) => {
       const id = event.object.metadata.name.slice(PREFIX.length);
-      if (event.type === "DELETED") this.#ledgers.delete(id);
+      if (event.type === "DELETED") this.#held.delete(id);
       else this.#hold(id, event.object);
       this.#notify(id);
     });
@@ -101,7 +108,7 @@ class WatchedRevocationOutbox implements RunningRevocationOutbox {
   }
 
   pending(cluster: string, afterSerial: bigint): readonly RevocationPush[] {
-    const records = this.#ledgers.get(cluster)?.records ?? [];
+    const records = this.#held.get(cluster)?.ledger.records ?? [];
     return records
       .filter((record) => BigInt(record.serial) > afterSerial && record.outcome?.applied !== true)
       .map(revocationPush);
@@ -113,11 +120,11 @@ class WatchedRevocationOutbox implements RunningRevocationOutbox {
   }
 
   floors(cluster: string): readonly IndexRevocation[] {
-    return revocationFloors(this.#ledgers.get(cluster)?.records ?? []);
+    return revocationFloors(this.#held.get(cluster)?.ledger.records ?? []);
   }
 
   records(): ReadonlyMap<string, readonly RevocationRecord[]> {
-    return new Map([...this.#ledgers].map(([cluster, ledger]) => [cluster, ledger.records]));
+    return new Map([...this.#held].map(([cluster, { ledger }]) => [cluster, ledger.records]));
   }
 
   async add(cluster: string, order: RevocationOrder): Promise<RevocationRecord> {
@@ -152,19 +159,34 @@ class WatchedRevocationOutbox implements RunningRevocationOutbox {
     await this.#options.trail?.record(record);
   }
 
-  #change<T>(
+  /**
+   * Begins with what the watch has told: a fleet-wide order is then one write for each cluster. Whoever else wrote meanwhile makes that
+   * write a conflict, and the ledger is read anew; so it is before anybody is told that there was nothing to write.
+   */
+  async #change<T>(
     cluster: string,
     edit: (ledger: RevocationLedger) => { readonly next: RevocationLedger; readonly result: T },
   ): Promise<T> {
     const key = { namespace: NAMESPACES.ont, name: PREFIX + assertClusterName(cluster) };
-    return retryConflicts(this.#options, async () => {
-      const held = await ifPresent(this.#options.cluster.get(ConfigMap, key));
+    const attempt = async (
+      held: ConfigMapObject | undefined,
+    ): Promise<{ readonly wrote: boolean; readonly result: T }> => {
       const before = readLedger(held);
       const { next, result } = edit(before);
-      if (next === before) return result;
+      if (next === before) return { wrote: false, result };
       this.#hold(cluster, await this.#write(cluster, key, held, next));
       this.#notify(cluster);
-      return result;
+      return { wrote: true, result };
+    };
+    try {
+      const first = await attempt(this.#held.get(cluster)?.configMap);
+      if (first.wrote) return first.result;
+    } catch (error) {
+      if (!isStatus(error, "Conflict", "AlreadyExists", "NotFound")) throw error;
+    }
+    return retryConflicts(this.#options, async () => {
+      const held = await ifPresent(this.#options.cluster.get(ConfigMap, key));
+      return (await attempt(held)).result;
     });
   }
 
@@ -184,9 +206,9 @@ class WatchedRevocationOutbox implements RunningRevocationOutbox {
   #hold(cluster: string, configMap: ConfigMapObject): void {
     try {
       const ledger = readLedger(configMap);
-      const held = this.#ledgers.get(cluster);
+      const held = this.#held.get(cluster);
       // Our own write is known before the watch tells it; an older event must not take it back.
-      if (held === undefined || !isOlder(ledger, held)) this.#ledgers.set(cluster, ledger);
+      if (held === undefined || !isOlder(ledger, held.ledger)) this.#held.set(cluster, { ledger, configMap });
     } catch (error) {
       this.#options.log.error({ cluster, error: errorMessage(error) }, "revocations of a cluster cannot be read");
     }

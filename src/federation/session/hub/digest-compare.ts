@@ -29,14 +29,16 @@ const PENDING: Comparison = { kind: "pending" };
 const FAILED: Comparison = { kind: "failed" };
 
 /**
- * Finds out by range digests what an agent holds whose index this hub does not have (lessons §5.2, §5.3). The shell lets few agents at a
- * time do it; the others wait, running on what they have.
+ * Finds out by range digests what an agent holds whose index this hub does not have (lessons §5.2, §5.3). Every agent is asked for the
+ * digests of its whole index at once: the question is a few bytes, and its answer 2 KiB. What costs a hub, and what it holds until the
+ * comparison ends, are the ranges of its own index: the shell lets few agents at a time come that far. So no agent waits for another
+ * one's round trip, and one that does not answer takes nobody's turn.
  */
 export class DigestCompare {
   readonly #counters: HubCounters;
-  /** `idle`: not begun. `queued`: waits for its turn. `asking`: an answer is awaited. `told`: everything asked for is here. */
-  #phase: "idle" | "queued" | "asking" | "told" | "failed" = "idle";
-  /** True from AcquireCompare to ReleaseCompare. */
+  /** `idle`: not begun. `asking`: an answer is awaited. `queued`: it is here and waits for its turn. `told`: everything asked for is here. */
+  #phase: "idle" | "asking" | "queued" | "told" | "failed" = "idle";
+  /** True from AcquireCompare, the wait for the turn included, to ReleaseCompare. */
   #acquired = false;
   /** Digest of the index whose ranges are compared. */
   #held = "";
@@ -56,9 +58,7 @@ export class DigestCompare {
       case "failed":
         return FAILED;
       case "idle":
-        this.#phase = "queued";
-        this.#acquired = true;
-        step.out.push({ type: "AcquireCompare" });
+        this.#ask([ROOT], pipe, step);
         return PENDING;
       case "queued":
         return PENDING;
@@ -75,7 +75,7 @@ export class DigestCompare {
   acquired(): void {
     if (this.#phase !== "queued") return;
     this.#counters.compares++;
-    this.#phase = "told"; // of nothing yet: the next look asks
+    this.#phase = "told";
   }
 
   /** The agent answered. An answer that nobody waits for any more is dropped. */
@@ -96,7 +96,13 @@ export class DigestCompare {
       if (digests !== undefined) this.#told.set(keyOf(path), digests);
     }
     this.#asked = [];
-    this.#phase = "told";
+    if (this.#acquired) {
+      this.#phase = "told";
+      return undefined;
+    }
+    this.#phase = "queued";
+    this.#acquired = true;
+    step.out.push({ type: "AcquireCompare" });
     return undefined;
   }
 
@@ -105,7 +111,7 @@ export class DigestCompare {
     if (this.#phase === "asking") this.#end("failed", step);
   }
 
-  /** The stream ended. */
+  /** The stream ended, or the agent holds what was offered: nothing of the comparison is kept. */
   closed(step: HubStep): void {
     this.#restart("", step);
   }

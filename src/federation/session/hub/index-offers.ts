@@ -169,6 +169,7 @@ export class IndexOffers {
           digest: offered.digest,
         };
         this.accepted = offered;
+        this.#compare.closed(step);
         return undefined;
       case IndexReport_Outcome.NEED_FULL:
         if (plan.form === "full" || plan.form === "reference")

@@ -17,7 +17,7 @@ import {
 } from "../../../api/gen/conductor/federation/v1alpha1/session_pb.ts";
 import type { Digest } from "../../../base/digest.ts";
 import { planIndex } from "../../index/plan-index.ts";
-import { MAX_PATH_BYTES, RangeDigests } from "../../index/range-digest.ts";
+import { MAX_PATH_BYTES } from "../../index/range-digest.ts";
 import { INLINE_BLOB_BYTES, INLINE_TOTAL_BYTES, MAX_COMPARED_PATHS } from "../limits.ts";
 import { nack } from "../message.ts";
 import { payloadBytes } from "../payload-size.ts";
@@ -163,7 +163,7 @@ export class Delivery {
     const document = this.#holding.document;
     const value = create(RangeDigestReplySchema, { indexDigest: this.#holding.digest });
     if (document !== undefined) {
-      const ranges = new RangeDigests(document);
+      const ranges = this.#holding.ranges(document);
       for (const path of paths) value.digests.push(ranges.digests(path));
     }
     const payload: Payload = { case: "rangeDigestReply", value };

@@ -14,6 +14,7 @@ import { type EnvelopeSignature, type KeyLookup, PAYLOAD_TYPES } from "../../../
 import { applyDiff } from "../../index/diff-index.ts";
 import { type IndexDocument, MAX_INDEX_BYTES } from "../../index/index-document.ts";
 import { parseIndex } from "../../index/parse-index.ts";
+import { RangeDigests } from "../../index/range-digest.ts";
 import { applyRanges } from "../../index/replace-ranges.ts";
 import { type IndexFailure, type IndexFloors, verifyIndex } from "../../index/verify-index.ts";
 import { type Violation, violation } from "../violation.ts";
@@ -59,6 +60,7 @@ export class IndexHolding {
   #document: IndexDocument | undefined;
   #fetching: Fetching | undefined = undefined;
   #times: IndexTimes | undefined = undefined;
+  #ownRanges: { readonly document: IndexDocument; readonly digests: RangeDigests } | undefined = undefined;
 
   constructor(cluster: string, keys: KeyLookup, stored: StoredIndex | undefined) {
     this.#cluster = cluster;
@@ -109,6 +111,12 @@ export class IndexHolding {
     }
   }
 
+  /** Range digests of the index in force, kept from the question until the offer that follows it. */
+  ranges(document: IndexDocument): RangeDigests {
+    if (this.#ownRanges?.document !== document) this.#ownRanges = { document, digests: new RangeDigests(document) };
+    return this.#ownRanges.digests;
+  }
+
   /** The fetch that should be sent now: digest and offset of an index by reference. */
   get wanted(): { readonly digest: Digest; readonly offset: number } | undefined {
     const fetching = this.#fetching;
@@ -123,6 +131,7 @@ export class IndexHolding {
 
   /** The stream ended, or the hub could not deliver: ask again from where it stopped when an offer says so. */
   interrupted(digest: string): void {
+    if (digest === "") this.#ownRanges = undefined;
     if (digest === "" || this.#fetching?.digest === digest) this.#fetching = undefined;
   }
 
@@ -160,7 +169,8 @@ export class IndexHolding {
   #ranges(offer: IndexRanges, wallMs: number): OfferOutcome {
     const base = this.#document;
     if (base === undefined || offer.baseDigest !== this.digest) return { kind: "needFull" };
-    const body = applyRanges(base, offer);
+    const body = applyRanges(base, this.ranges(base), offer);
+    this.#ownRanges = undefined;
     if (body === undefined) return { kind: "needFull" };
     return this.#judge(body, signaturesOf(offer.signatures), true, wallMs);
   }

@@ -60,6 +60,7 @@ export class AgentRules {
     readonly wire: Wire;
     readonly original: boolean;
     readonly index: StoredIndex | undefined;
+    readonly term: bigint;
     readonly nowMs: number;
   }) {
     this.#who = parts.who;
@@ -69,7 +70,7 @@ export class AgentRules {
     this.#original = parts.original;
     this.#index = parts.index === undefined ? undefined : storedDocument(parts.index);
     this.#tookMs = parts.nowMs;
-    this.#term = parts.session.view(0, 0).term;
+    this.#term = parts.term;
   }
 
   /** After a step of the machine, before its effects are performed. */
@@ -79,6 +80,7 @@ export class AgentRules {
     this.#checkFrame(event, ready);
     this.#checkEnds(event, effects);
     for (const write of ready.persist) {
+      if (write.type === "PutTerm") this.#term = write.term;
       if (write.type === "PutIndex") this.#take(storedDocument(write.index), nowMs, wallMs);
       if (write.type === "AcknowledgeFact" && write.key.endsWith(REFUSED_FACT) && !this.#wire.reordered)
         must(
@@ -97,7 +99,6 @@ export class AgentRules {
       `${this.#who}: ${this.#open.size} requests stay open without a stream`,
     );
     this.#connected = this.#session.connected;
-    this.#term = this.#session.view(0, 0).term;
   }
 
   /** A frame of the hub is about to be handled. */
@@ -240,13 +241,10 @@ export class AgentRules {
   }
 
   #checkBlocked(event: SpokeEvent, effects: readonly SpokeEffect[]): void {
-    for (const [generation, out] of this.#out) {
-      const own = "generation" in event && event.generation === generation;
-      const frames = effects.flatMap((effect) =>
-        effect.type === "Send" && effect.generation === generation ? [effect.frame] : [],
-      );
-      out.told(own ? blockedBy(event.type) : undefined, frames);
-    }
+    const blocked = blockedBy(event.type);
+    if (blocked !== undefined && "generation" in event) this.#out.get(event.generation)?.told(blocked);
+    for (const effect of effects)
+      if (effect.type === "Send") this.#out.get(effect.generation)?.checkMayLeave(effect.frame);
   }
 }
 

@@ -129,6 +129,7 @@ export class Agent {
       wire: this.wire,
       original: this.#twin === "",
       index: this.store.index,
+      term: this.store.term,
       nowMs: world.nowMs,
     });
     this.drifts.clear();

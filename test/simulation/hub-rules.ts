@@ -138,14 +138,10 @@ export class HubRules {
   }
 
   #checkBlocked(event: HubEvent, effects: readonly HubEffect[]): void {
-    for (const [generation, { out }] of this.#streams) {
-      const own = "generation" in event && event.generation === generation;
-      const blocked = own ? blockedBy(event.type) : undefined;
-      const frames = effects.flatMap((effect) =>
-        effect.type === "Send" && effect.generation === generation ? [effect.frame] : [],
-      );
-      out.told(blocked, frames);
-    }
+    const blocked = blockedBy(event.type);
+    if (blocked !== undefined && "generation" in event) this.#streams.get(event.generation)?.out.told(blocked);
+    for (const effect of effects)
+      if (effect.type === "Send") this.#streams.get(effect.generation)?.out.checkMayLeave(effect.frame);
   }
 
   #duty({ payload }: Envelope, { rejected }: Stream, seq: number): Duty | undefined {

@@ -33,16 +33,20 @@ export class Outgoing {
     this.#duties.push({ seq, duty });
   }
 
-  /** The machine was told whether the transport takes more, and answered with `frames`. */
-  told(blocked: boolean | undefined, frames: readonly Frame[]): void {
-    if (blocked !== undefined) this.#blocked = blocked;
+  /** The machine was told whether the transport takes more. */
+  told(blocked: boolean): void {
+    this.#blocked = blocked;
+  }
+
+  /** The machine hands out a frame, knowing what it was told. */
+  checkMayLeave({ body }: Frame): void {
     if (!this.#blocked) return;
-    for (const { body } of frames) {
-      const name = payloadCase(body);
-      // What ends a stream is written whatever the transport says: the stream is destroyed behind it.
-      const ends = name === "goodbye" || name === "protocolError";
-      must(ends, `${this.#who} writes ${name} to a transport that said blocked`);
-    }
+    const name = payloadCase(body);
+    // What ends a stream is written whatever the transport says: the stream is destroyed behind it.
+    must(
+      name === "goodbye" || name === "protocolError",
+      `${this.#who} writes ${name} to a transport that said blocked`,
+    );
   }
 
   /** A frame goes to the transport. */

@@ -93,6 +93,39 @@ export const ANSWERS: readonly Scenario[] = [
     },
   },
   {
+    name: "what a hub acknowledged leaves the audit log, and nothing else, also over a restart",
+    run(begin) {
+      const small = begin();
+      small.hub.off.sinkMs = 700;
+      for (let round = 0; round < 6; round++) {
+        small.agent.audit(130);
+        small.runFor(900);
+        small.agent.crash(0); // the log is compared with the real one at the start
+        small.runFor(4_000);
+      }
+      small.hub.off.sinkMs = undefined;
+      small.converge(MINUTE_MS);
+    },
+  },
+  {
+    name: "events of a restored log move behind the numbers that the hub has",
+    run(begin) {
+      const small = begin();
+      small.agent.wire.partitioned = true;
+      small.agent.audit(5);
+      small.agent.backup();
+      small.agent.audit(4);
+      small.agent.wire.partitioned = false;
+      small.converge(3 * MINUTE_MS);
+      small.agent.restore();
+      small.runFor(5_000);
+      small.agent.audit(3);
+      small.converge(3 * MINUTE_MS);
+      const { events } = small.hub.store(small.cluster).audit(small.agent.store.auditEpoch);
+      must(events.size === 9 + 5 + 3, `${events.size} events are stored`);
+    },
+  },
+  {
     name: "audit goes on after several streams that were lost with batches on their way",
     run(begin) {
       const small = begin();

@@ -42,6 +42,19 @@ export const BODIES: readonly Scenario[] = [
     },
   },
   {
+    name: "of two bodies on their way the one that is whole counts, also after a restart",
+    run(begin) {
+      const small = begin();
+      small.agent.wire.slowMs = 200;
+      small.state.put("PackInstalled", "long", 3 * BIG_BYTES, 0, "none");
+      small.state.put("PackInstalled", "short", 2 * CHUNK_BYTES, 0, "none");
+      small.renew();
+      small.until("the short one is whole", MINUTE_MS, () => small.agent.tenant.applied.has("PackInstalled/short"));
+      small.agent.crash(0); // the store is compared with the real one at the start
+      small.converge(2 * MINUTE_MS);
+    },
+  },
+  {
     name: "a chunk that is lost costs a moment and a second fetch, not the body",
     run(begin) {
       for (let seed = 1; seed <= 4; seed++) {

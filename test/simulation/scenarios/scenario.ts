@@ -22,15 +22,18 @@ export interface Scenario {
  * @throws SimulationFailure with what was broken and the end of the transcript
  */
 export function play({ run }: Scenario): void {
+  const worlds: SmallWorld[] = [];
+  let traced = false;
+  const begin: Begin = (options) => {
+    const small = new SmallWorld({ ...options, traced });
+    worlds.push(small);
+    if (small.agents.some(({ session }) => session !== undefined)) small.converge(BEGIN_MS);
+    return small;
+  };
   try {
-    run((options) => begun(new SmallWorld(options)));
+    run(begin);
   } catch (error) {
-    const worlds: SmallWorld[] = [];
-    const begin: Begin = (options) => {
-      const small = new SmallWorld({ ...options, traced: true });
-      worlds.push(small);
-      return begun(small);
-    };
+    traced = true;
     try {
       run(begin);
     } catch {
@@ -41,10 +44,7 @@ export function play({ run }: Scenario): void {
     throw new SimulationFailure(`${message}\nits transcript ends:\n${lines.slice(-SHOWN_LINES).join("\n")}`, {
       cause: error,
     });
+  } finally {
+    for (const small of worlds) small.close();
   }
-}
-
-function begun(small: SmallWorld): SmallWorld {
-  if (small.agents.some(({ session }) => session !== undefined)) small.converge(BEGIN_MS);
-  return small;
 }

@@ -38,6 +38,8 @@ export class SmallWorld {
       state.put("PackInstalled", "first", 300, 0, "none");
       state.sign(this.hub.wallMs);
     }
+    for (const { store } of this.agents) store.standBesideReal();
+    for (const cluster of this.hub.stores.keys()) this.hub.store(cluster).standBesideReal();
     this.hub.boot();
     if (boots) for (const agent of this.agents) agent.boot();
   }
@@ -81,6 +83,12 @@ export class SmallWorld {
   renew(): void {
     this.state.sign(this.hub.wallMs);
     this.hub.desiredChanged(this.cluster);
+  }
+
+  /** Nothing happens any more. */
+  close(): void {
+    for (const { store } of this.agents) store.close();
+    for (const store of this.hub.stores.values()) store.close();
   }
 
   runFor(ms: number): void {

@@ -168,6 +168,12 @@ export const CONDITION_VOCABULARY: Readonly<Record<string, Vocabulary>> = {
     Revoked: ["RevocationPushed", "NewerSerial"],
     TerminalDrift: ["EscalationThresholdReached", "Reset"],
   },
+  RunnerConfig: {
+    FederationChannelDegraded: ["HeartbeatMissed", "Disconnected", "NeverConnected", "Recovered"],
+    AgentConnected: ["StreamActive", "StreamLost", "NeverConnected"],
+    AuditWALNearFull: ["SamplingAllows", "RoomEnough"],
+    AuditWALFull: ["DroppingAllows", "RoomEnough"],
+  },
   DriftSignal: {
     TerminalDrift: ["EscalationThresholdReached", "Reset"],
     Delivered: ["Acknowledged"],

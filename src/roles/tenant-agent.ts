@@ -294,6 +294,7 @@ function spokeEvents(
     enforceFloors: revocations.enforceFloors,
     indexFreshness: () => {},
     channel: ({ connected, reason }) => status.channel({ connected, reason }),
+    auditLog: (state) => status.auditLog(state),
   };
 }
 

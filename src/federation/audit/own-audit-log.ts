@@ -9,6 +9,8 @@ import type { Log } from "../../base/log.ts";
 import { type Metrics, silentMetrics } from "../../base/metrics.ts";
 import type { Random } from "../../base/random.ts";
 import type { AuditSink } from "../hub/ports.ts";
+import { DEFAULT_AUDIT_CAP } from "../outbox/audit-log.ts";
+import { AuditPressureWatch } from "../outbox/audit-pressure-watch.ts";
 import { factOutbox } from "../outbox/fact-outbox.ts";
 import { type Outbox, openOutbox } from "../outbox/outbox.ts";
 import { AUDIT_BATCH_BYTES, AUDIT_BATCH_EVENTS } from "../session/limits.ts";
@@ -48,7 +50,20 @@ export async function openOwnAuditLog(options: OwnAuditLogOptions): Promise<Runn
   const { cluster, directory, sink, clock, random, signal } = options;
   const log = options.log.child({ component: "own-audit-log" });
   const metrics = options.metrics ?? silentMetrics;
-  const outbox = await openOutbox({ directory, clock, random, auditEpoch: ownEpoch(clock, random) });
+  const watch = new AuditPressureWatch({
+    outbox: await openOutbox({ directory, clock, random, auditEpoch: ownEpoch(clock, random) }),
+    capBytes: DEFAULT_AUDIT_CAP.capBytes,
+    metrics,
+    told: ({ pressure, backlogBytes }) => {
+      if (pressure !== "normal")
+        log.error(
+          { pressure, backlogBytes },
+          "the hub's own audit log fills: its sink takes nothing, see check audit-sink",
+        );
+    },
+  });
+  const { outbox } = watch;
+  await watch.look();
   const forwarding = new Forwarding(cluster, outbox, sink, log);
   const { audit } = factOutbox({
     cluster,
@@ -57,9 +72,8 @@ export async function openOwnAuditLog(options: OwnAuditLogOptions): Promise<Runn
     random,
     listener: {
       factPending: () => {},
-      auditAppended: ({ backlogBytes, last, firstHeld }) => {
-        metrics.gauge("wal_bytes", Number(backlogBytes));
-        metrics.gauge("wal_unacked_events", Number(last - firstHeld + 1n));
+      auditAppended: (appended) => {
+        watch.appended(appended);
         forwarding.wake();
       },
     },

@@ -2,6 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { rfc3339 } from "../../base/clock.ts";
 import { SeamError } from "../../base/errors.ts";
 import { auditHash, closedRange, droppedEvent, gapEvent, parseAuditEvent } from "../audit/audit-chain.ts";
+import type { AuditPressure } from "./audit-pressure.ts";
 import type { AuditCursor } from "../session/spoke/record.ts";
 import { type Row, bigintOf, bytesOf, prepareBigint } from "./row.ts";
 
@@ -23,9 +24,6 @@ export const NORMAL_AGAIN = 0.8;
 const DROP_ROUND = 0.01;
 /** Cost of a row beside its event, bytes. */
 const ROW_OVERHEAD_BYTES = 96;
-
-/** How full the log is. `full`: events were dropped and it is still above {@link NORMAL_AGAIN}. */
-export type AuditPressure = "normal" | "nearFull" | "full";
 
 /** What a row holds. */
 const KEEP = 0;
@@ -127,6 +125,7 @@ export class AuditLog {
   append(event: Uint8Array, droppable: boolean, nowMs: number): bigint {
     const cost = event.length + ROW_OVERHEAD_BYTES;
     if (this.#bytes + cost > this.#cap.capBytes) {
+      this.#pressure = "full";
       this.#dropOldest(cost, nowMs);
       const limit = this.#cap.capBytes + (droppable ? 0 : this.#cap.reserveBytes);
       if (this.#bytes + cost > limit)
@@ -256,7 +255,6 @@ export class AuditLog {
         if (this.#bytes - candidates <= target) break;
       }
       this.#replaceRun(run, nowMs);
-      this.#pressure = "full";
     }
   }
 

@@ -15,7 +15,7 @@ import { MAX_FACT_BYTES } from "../session/limits.ts";
 import { type StatePayload, stateKey } from "../session/payload.ts";
 import type { PendingFact } from "../session/spoke/events.ts";
 import type { FactOutbox } from "../spoke/ports.ts";
-import type { AuditPressure } from "./audit-log.ts";
+import type { AuditPressure } from "./audit-pressure.ts";
 import type { AuditAppended } from "./outbox-store.ts";
 import type { Outbox } from "./outbox.ts";
 

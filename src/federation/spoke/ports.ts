@@ -7,6 +7,7 @@ import type {
   SnapshotReceiptReport,
 } from "../../api/gen/conductor/federation/v1alpha1/facts_pb.ts";
 import type { JsonObject } from "../../base/json.ts";
+import type { AuditPressure } from "../outbox/audit-pressure.ts";
 import type { IndexItem, IndexRevocation, ItemKind } from "../index/index-document.ts";
 import type { RevocationBody } from "../revocation/revocation-body.ts";
 
@@ -65,6 +66,16 @@ export interface FactOutbox {
   audit(event: JsonObject): Promise<void>;
 }
 
+/** How full the audit log of the tenant is. */
+export interface AuditLogState {
+  readonly pressure: AuditPressure;
+  /** Bytes that no hub has acknowledged. */
+  readonly backlogBytes: number;
+  readonly capBytes: number;
+  /** Allows dropped since the store was created. */
+  readonly dropped: number;
+}
+
 /** What the spoke tells the tenant's other rooms. */
 export interface SpokeEvents {
   /** The hub's view of a drift signal. */
@@ -73,6 +84,8 @@ export interface SpokeEvents {
   revoke(revocation: RevocationBody): Promise<{ readonly applied: boolean; readonly detail: string }>;
   /** Floors of the index in force: as {@link revoke}, for all of them; raising one again does nothing. A rejection is tried again. */
   enforceFloors(floors: readonly IndexRevocation[]): Promise<void>;
+  /** The audit log came under another pressure, or lost allows; told at start as well. */
+  auditLog?(state: AuditLogState): void;
   /** An index was refused: it is not trusted, or not understood. */
   indexRefused?(refusal: { readonly sequence: number; readonly code: string }): void;
   /** The index in force ran out, or a newer one took its place. */

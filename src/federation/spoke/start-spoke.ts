@@ -1,6 +1,7 @@
 import { type BackoffPolicy, fullJitter } from "../../base/backoff.ts";
 import { silentMetrics } from "../../base/metrics.ts";
 import { DEFAULT_AUDIT_CAP } from "../outbox/audit-log.ts";
+import { AuditPressureWatch } from "../outbox/audit-pressure-watch.ts";
 import { factOutbox } from "../outbox/fact-outbox.ts";
 import { type Outbox, openOutbox } from "../outbox/outbox.ts";
 import type { OutboxStatus } from "../outbox/outbox-store.ts";
@@ -52,12 +53,18 @@ export async function startSpoke(options: SpokeOptions): Promise<Spoke> {
   const { clock, random, cluster, signal } = options;
   const log = options.log.child({ component: "spoke", cluster });
   const metrics = options.metrics ?? silentMetrics;
-  const outbox = await openStore(options);
+  const watch = new AuditPressureWatch({
+    outbox: await openStore(options),
+    capBytes: ("outbox" in options.store ? undefined : options.store.auditCapBytes) ?? DEFAULT_AUDIT_CAP.capBytes,
+    metrics,
+    told: (state) => options.events.auditLog?.(state),
+  });
+  const { outbox } = watch;
   const waiting = new Map<string, { resolve(response: ResponsePayload): void; reject(error: Error): void }>();
   let channel: Omit<SpokeStatus, "session"> = { connected: false, degraded: false, reason: "Connecting" };
   let run: AgentRun | undefined;
   let failures = 0;
-  let droppedBefore = BigInt((await outbox.status()).auditDropped);
+  await watch.look();
 
   const facts = factOutbox({
     cluster,
@@ -66,11 +73,9 @@ export async function startSpoke(options: SpokeOptions): Promise<Spoke> {
     random,
     listener: {
       factPending: (fact) => run?.step({ type: "FactPending", fact }),
-      auditAppended: ({ epoch, last, backlogBytes, firstHeld, dropped }) => {
-        if (dropped > droppedBefore) metrics.count("wal_dropped_total", {}, Number(dropped - droppedBefore));
-        droppedBefore = dropped;
-        metrics.gauge("wal_bytes", Number(backlogBytes));
-        metrics.gauge("wal_unacked_events", Number(last - firstHeld + 1n));
+      auditAppended: (appended) => {
+        watch.appended(appended);
+        const { epoch, last, backlogBytes } = appended;
         run?.step({ type: "AuditAppended", epoch, last, backlogBytes });
       },
     },

@@ -1,6 +1,8 @@
+import type { ConditionUpdate } from "../../../api/conditions.ts";
 import type { Condition } from "../../../api/kinds/condition.ts";
 import { type RunnerCapability, RunnerConfig } from "../../../api/kinds/runner-config.ts";
 import { FIELD_MANAGERS, NAMESPACES } from "../../../api/names.ts";
+import { aborted } from "../../../base/aborted.ts";
 import { type BackoffPolicy, fullJitter } from "../../../base/backoff.ts";
 import type { Clock } from "../../../base/clock.ts";
 import { errorMessage } from "../../../base/errors.ts";
@@ -9,6 +11,8 @@ import type { Random } from "../../../base/random.ts";
 import type { Cluster } from "../../../cluster/cluster.ts";
 import { startEventRecorder } from "../../../controller/events.ts";
 import { applyStatus } from "../../../controller/status.ts";
+import type { AuditLogState } from "../ports.ts";
+import { auditLogConditions } from "./audit-log-conditions.ts";
 
 /** Parts of {@link startLocalStatus}. */
 export interface LocalStatusParts {
@@ -33,10 +37,12 @@ export interface LocalChannel {
   readonly reason: string;
 }
 
-/** Says on the tenant itself how its channel is. */
+/** Says on the tenant itself how its channel and its audit log are. */
 export interface LocalStatus {
   /** Of several states that wait, the newest is written. */
   channel(state: LocalChannel): void;
+  /** Likewise. */
+  auditLog(state: AuditLogState): void;
   /** Resolves when nothing is written any more. */
   readonly closed: Promise<void>;
 }
@@ -45,31 +51,39 @@ export interface LocalStatus {
 const RETRY: BackoffPolicy = { baseMs: 1_000, factor: 2, capMs: 60_000 };
 const DEGRADED = "FederationChannelDegraded";
 
+/** Conditions to be written, and the Event for each that becomes True or no longer is. */
+interface Update {
+  readonly conditions: readonly ConditionUpdate[];
+  /** Reason of the Event when the condition is not True any more. */
+  readonly recovered: string;
+  readonly recoveredText: string;
+}
+
 /**
- * Writes the condition `FederationChannelDegraded` and what the agent can do into the tenant's own copy of its RunnerConfig, with an
- * Event for each transition (R-4.23). The copy comes with the first index; until then, and while the API server is down, it waits.
+ * Writes the conditions `FederationChannelDegraded`, `AuditWALNearFull` and `AuditWALFull` and what the agent can do into the tenant's own
+ * copy of its RunnerConfig, with an Event for each transition (R-4.23, R-4.35). The copy comes with the first index; until then, and while
+ * the API server is down, it waits.
  */
 export function startLocalStatus(parts: LocalStatusParts): LocalStatus {
   const { cluster, clock, random, log, signal } = parts;
   const events = startEventRecorder({ cluster, component: FIELD_MANAGERS.agent, clock, random, log, signal });
-  let waiting: LocalChannel | undefined;
+  const waiting = new Map<"channel" | "auditLog", Update>();
   let draining: Promise<void> | undefined;
   const drain = async (): Promise<void> => {
     let failures = 0;
-    for (let state = waiting; state !== undefined && !signal.aborted; state = waiting) {
+    for (let [next] = waiting; next !== undefined && !signal.aborted; [next] = waiting) {
+      const [topic, update] = next;
       try {
-        const { object, changed } = await write(parts, state);
-        if (changed)
-          events.record(
-            object,
-            state.connected ? "Normal" : "Warning",
-            state.connected ? "FederationChannelRecovered" : DEGRADED,
-            state.connected ? "the hub is reached" : state.reason,
-          );
+        const { object, before } = await write(parts, update.conditions);
+        for (const { type, status, message = "" } of update.conditions) {
+          const was = before.find((condition) => condition.type === type)?.status === "True";
+          if (status === "True" && !was) events.record(object, "Warning", type, message);
+          else if (status !== "True" && was) events.record(object, "Normal", update.recovered, update.recoveredText);
+        }
         failures = 0;
-        if (waiting === state) waiting = undefined;
+        if (waiting.get(topic) === update) waiting.delete(topic);
       } catch (error) {
-        log.debug({ error: errorMessage(error) }, "the tenant's RunnerConfig does not say yet how the channel is");
+        log.debug({ error: errorMessage(error) }, "the tenant's RunnerConfig does not say yet how its agent is");
         await clock.sleep(RETRY.baseMs / 2 + fullJitter(RETRY, failures++, random), signal).catch(() => {
           // the agent stops
         });
@@ -77,28 +91,41 @@ export function startLocalStatus(parts: LocalStatusParts): LocalStatus {
     }
     draining = undefined;
   };
-  const aborted = new Promise<void>((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
+  const put = (topic: "channel" | "auditLog", update: Update): void => {
+    waiting.set(topic, update);
+    draining ??= drain();
+  };
   return {
-    channel(state) {
-      waiting = state;
-      draining ??= drain();
+    channel({ connected, reason }) {
+      const condition: ConditionUpdate = connected
+        ? { type: DEGRADED, status: "False", reason: "Recovered", message: "" }
+        : { type: DEGRADED, status: "True", reason: reasonOf(reason), message: reason };
+      put("channel", {
+        conditions: [condition],
+        recovered: "FederationChannelRecovered",
+        recoveredText: "the hub is reached",
+      });
     },
-    closed: aborted.then(() => Promise.all([draining, events.closed])).then(() => undefined),
+    auditLog(state) {
+      put("auditLog", {
+        conditions: auditLogConditions(state),
+        recovered: "AuditWALRecovered",
+        recoveredText: "the hub has stored what waited; every decision of the policy is logged again",
+      });
+    },
+    closed: aborted(signal)
+      .then(() => Promise.all([draining, events.closed]))
+      .then(() => undefined),
   };
 }
 
 async function write(
   { cluster, clusterId, clock, agent }: LocalStatusParts,
-  state: LocalChannel,
-): Promise<{ readonly object: RunnerConfig; readonly changed: boolean }> {
+  updates: readonly ConditionUpdate[],
+): Promise<{ readonly object: RunnerConfig; readonly before: readonly Condition[] }> {
   const held = await cluster.get(RunnerConfig, { namespace: NAMESPACES.ont, name: clusterId });
   const { conditions = [], ...fields } = held.status ?? {};
-  const before = conditions.find(({ type }) => type === DEGRADED);
-  const status: Condition["status"] = state.connected ? "False" : "True";
-  const reason = state.connected ? "Recovered" : reasonOf(state.reason);
+  const written = new Set(updates.map(({ type }) => type));
   const object = await applyStatus(
     { cluster, clock },
     RunnerConfig,
@@ -111,14 +138,11 @@ async function write(
         capabilities: [...agent.capabilities].sort((a, b) => (a.name < b.name ? -1 : 1)),
         capabilityCount: agent.capabilities.length,
       },
-      conditions: [
-        ...conditions.filter(({ type }) => type !== DEGRADED),
-        { type: DEGRADED, status, reason, message: state.connected ? "" : state.reason },
-      ],
+      conditions: [...conditions.filter(({ type }) => !written.has(type)), ...updates],
     },
     FIELD_MANAGERS.agent,
   );
-  return { object, changed: before?.status !== status };
+  return { object, before: conditions };
 }
 
 /** Reasons of the condition (R-4.22): text for people is in its message. */

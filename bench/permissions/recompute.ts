@@ -2,7 +2,9 @@ import type { PermissionSet } from "../../src/api/kinds/permission-set.ts";
 import type { RBACPolicy } from "../../src/api/kinds/rbac-policy.ts";
 import type { RBACProfile } from "../../src/api/kinds/rbac-profile.ts";
 import type { TalosCluster } from "../../src/api/kinds/talos-cluster.ts";
-import { PermissionEngine, type PermissionWorld } from "../../src/governance/snapshots/permission-engine.ts";
+import { atOnce } from "../../src/base/next-turn.ts";
+import { PermissionEngine } from "../../src/governance/engine/permission-engine.ts";
+import { type PermissionWorld, objectsOf } from "../../src/governance/engine/permission-world.ts";
 import { median } from "../report/statistics.ts";
 
 /** Computation of the effective permission graph, milliseconds. */
@@ -109,10 +111,11 @@ function fleetOf(clusters: number, profilesPerCluster: number): Fleet {
 export function recomputeBench(runs: number, clusters = 1_000, profilesPerCluster = 200): RecomputeFigures {
   const fleet = fleetOf(clusters, profilesPerCluster);
   const world = (): PermissionWorld => ({ ...fleet, providers: [], bindings: [], managementCluster: "management" });
-  const engine = new PermissionEngine();
+  const engine = new PermissionEngine({ managementCluster: "management" });
   const before = heldBytes();
   let started = performance.now();
-  engine.compute(world());
+  for (const object of objectsOf(world())) engine.apply({ type: "put", object });
+  atOnce(engine.settle());
   const fullMs = performance.now() - started;
   const viewBytes = heldBytes() - before;
   const changed = (at: number, made: (generation: number) => RBACProfile) => {
@@ -121,7 +124,10 @@ export function recomputeBench(runs: number, clusters = 1_000, profilesPerCluste
     for (let run = 0; run < runs; run++) {
       fleet.profiles[at] = made(run + 2);
       started = performance.now();
-      touched = engine.compute(world()).recomputed.size;
+      touched = 0;
+      const object = fleet.profiles[at];
+      if (object) engine.apply({ type: "put", object });
+      atOnce(engine.settle({ cluster: () => touched++ }));
       times.push(performance.now() - started);
     }
     return { ms: median(times), touched };

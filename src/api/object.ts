@@ -63,6 +63,12 @@ export function keyText(key: ObjectKey): string {
   return key.namespace ? `${key.namespace}/${key.name}` : key.name;
 }
 
+/** The key that {@link keyText} wrote. */
+export function parseKeyText(text: string): ObjectKey {
+  const slash = text.indexOf("/");
+  return slash < 0 ? { name: text } : { namespace: text.slice(0, slash), name: text.slice(slash + 1) };
+}
+
 /** Key of `object`. */
 export function keyOf(object: KubeObject): ObjectKey {
   const { namespace, name } = object.metadata;

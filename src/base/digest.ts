@@ -1,4 +1,4 @@
-import { hash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
 
 /** Content digest in the OCI form: `sha256:` and 64 lowercase hex digits. */
 export type Digest = `sha256:${string}`;
@@ -14,6 +14,23 @@ export function sha256Hex(data: Uint8Array | string): string {
 /** Digest of `data` in the OCI form. */
 export function digestOf(data: Uint8Array | string): Digest {
   return `sha256:${sha256Hex(data)}`;
+}
+
+/** SHA-256 of data that comes in parts. */
+export interface RunningDigest {
+  /** Takes the next part; text as UTF-8. */
+  update(part: Uint8Array | string): void;
+  /** The digest of all parts; ends it. */
+  end(): Digest;
+}
+
+/** Begins a digest over parts. */
+export function runningDigest(): RunningDigest {
+  const running = createHash("sha256");
+  return {
+    update: (part) => void running.update(part),
+    end: () => `sha256:${running.digest("hex")}`,
+  };
 }
 
 /** True when `text` is a well-formed SHA-256 digest. */

@@ -1,3 +1,5 @@
+import type { Clock } from "./clock.ts";
+
 /** Lets everything that waits in the event loop have its turn first: between the slices of long work. */
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
@@ -9,5 +11,25 @@ export async function inTurns<T>(steps: Generator<void, T>): Promise<T> {
     const step = steps.next();
     if (step.done === true) return step.value;
     await nextTurn();
+  }
+}
+
+/** Does work that yields often, for at most `sliceMs` in a turn. One step is as long as it is: yield after little. */
+export async function inSlices<T>(steps: Generator<void, T>, sliceMs: number, clock: Clock): Promise<T> {
+  let began = clock.monotonic();
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+    if (clock.monotonic() - began < sliceMs) continue;
+    await nextTurn();
+    began = clock.monotonic();
+  }
+}
+
+/** Does all of the work at once, where nobody waits meanwhile. */
+export function atOnce<T>(steps: Generator<void, T>): T {
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
   }
 }

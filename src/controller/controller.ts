@@ -3,8 +3,9 @@ import type { Clock } from "../base/clock.ts";
 import { errorMessage } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { type Metrics, silentMetrics } from "../base/metrics.ts";
+import { nextTurn } from "../base/next-turn.ts";
 import type { Random } from "../base/random.ts";
-import { type ObjectKey, keyText } from "../api/object.ts";
+import { type ObjectKey, keyText, parseKeyText } from "../api/object.ts";
 import { isStatus } from "../cluster/api-status-error.ts";
 import { WorkQueue } from "./queue/work-queue.ts";
 import type { Source } from "./source.ts";
@@ -59,6 +60,8 @@ export interface Controller {
 const DEFAULT_WORKERS = 4;
 /** Failures in a row after which a key's error is logged as an error rather than a warning. */
 const LOUD_AFTER_FAILURES = 5;
+/** A worker that finds everything as it should be never waits for anything: after this long, milliseconds, others have their turn. */
+const TURN_MS = 5;
 
 /** Starts a controller: sources feed the queue, workers reconcile. */
 export function startController(options: ControllerOptions): Controller {
@@ -95,17 +98,21 @@ export function startController(options: ControllerOptions): Controller {
   };
 
   const work = async (): Promise<void> => {
+    let began = options.clock.monotonic();
     for (let text = await queue.next(); text !== undefined; text = await queue.next()) {
       try {
         await reconcileOne(text);
       } finally {
         queue.done(text);
       }
+      if (options.clock.monotonic() - began < TURN_MS) continue;
+      await nextTurn();
+      began = options.clock.monotonic();
     }
   };
 
   const reconcileOne = async (text: string): Promise<void> => {
-    const key = parseKey(text);
+    const key = parseKeyText(text);
     const started = options.clock.monotonic();
     let outcome: Outcome = "success";
     metrics.gauge("workqueue_depth", queue.depth, labels);
@@ -142,9 +149,4 @@ export function startController(options: ControllerOptions): Controller {
     },
     closed: run(),
   };
-}
-
-function parseKey(text: string): ObjectKey {
-  const slash = text.indexOf("/");
-  return slash < 0 ? { name: text } : { namespace: text.slice(0, slash), name: text.slice(slash + 1) };
 }

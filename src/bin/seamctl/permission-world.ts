@@ -7,7 +7,7 @@ import { TalosCluster } from "../../api/kinds/talos-cluster.ts";
 import type { KubeObject } from "../../api/object.ts";
 import type { ResourceType } from "../../api/resource-type.ts";
 import type { Cluster } from "../../cluster/cluster.ts";
-import type { PermissionWorld } from "../../governance/snapshots/permission-engine.ts";
+import type { PermissionWorld } from "../../governance/engine/permission-world.ts";
 
 const PAGE = 500;
 /** Name of the management cluster where no TalosCluster says it (MANAGEMENT_CLUSTER_NAME, permissions §0). */

@@ -5,15 +5,15 @@ import type { Cluster } from "../../cluster/cluster.ts";
 import {
   PERMISSION_KINDS,
   type PermissionObject,
-  type ProposedChange,
+  type PermissionChange,
   isPermissionObject,
-} from "../../governance/simulation/proposed-world.ts";
+} from "../../governance/engine/permission-object.ts";
 import { UsageError } from "./context.ts";
 import type { ObjectInFile } from "./object-files.ts";
 
 /** A proposal as an API server would store it. */
 export interface Proposal {
-  readonly changes: readonly ProposedChange[];
+  readonly changes: readonly PermissionChange[];
   /** Objects that the server would not store, in its words. */
   readonly refused: readonly { readonly object: string; readonly at: string; readonly message: string }[];
   /** Objects of kinds that grant nothing, as `Kind name (file:line)`. */
@@ -22,7 +22,7 @@ export interface Proposal {
 
 /** Shows every object to the API server without writing it: schema, defaults and CEL rules are the server's own. */
 export async function readProposal(cluster: Cluster, files: readonly ObjectInFile[]): Promise<Proposal> {
-  const changes: ProposedChange[] = [];
+  const changes: PermissionChange[] = [];
   const refused: { object: string; at: string; message: string }[] = [];
   const ignored: string[] = [];
   for (const { object, at } of files) {
@@ -72,7 +72,7 @@ async function existing(
 }
 
 /** `Kind namespace/name` as people write it on the command line: `RBACProfile/seam-system/hello`. @throws UsageError */
-export function parseRemoval(text: string): ProposedChange {
+export function parseRemoval(text: string): PermissionChange {
   const [kind = "", namespace = "", name = "", ...rest] = text.split("/");
   const known = PERMISSION_KINDS.find((type) => type.kind.toLowerCase() === kind.toLowerCase());
   if (known === undefined || namespace === "" || name === "" || rest.length > 0)

@@ -25,6 +25,8 @@ export class WorkQueue {
   readonly #onReady: () => void;
   /** Keys to hand out, in order. A Set keeps insertion order and is its own duplicate check. */
   readonly #ready = new Set<string>();
+  /** Where handing out stands: looking for the first key from the start would pass all that were handed out before. */
+  #next = this.#ready.values();
   readonly #processing = new Set<string>();
   /** Added while being processed: ready again at {@link done}. */
   readonly #again = new Set<string>();
@@ -115,12 +117,22 @@ export class WorkQueue {
   /** The next key, when there is one; undefined after {@link close}. Every key must be given back with {@link done}. */
   next(): Promise<string | undefined> {
     if (this.#closed) return Promise.resolve(undefined);
-    for (const key of this.#ready) {
+    const key = this.#first();
+    if (key !== undefined) {
       this.#ready.delete(key);
       this.#processing.add(key);
       return Promise.resolve(key);
     }
     return new Promise((resolve) => this.#waiters.push(resolve));
+  }
+
+  #first(): string | undefined {
+    if (this.#ready.size === 0) return undefined;
+    const next = this.#next.next();
+    if (next.done !== true) return next.value;
+    // It had reached the end, and saw nothing of what came after.
+    this.#next = this.#ready.values();
+    return this.#next.next().value;
   }
 
   /** Gives a key back after work. */

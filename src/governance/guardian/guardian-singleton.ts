@@ -14,7 +14,7 @@ import { type Informer, startInformer } from "../../controller/cache/informer.ts
 import { type Result, startController } from "../../controller/controller.ts";
 import { type Source, ignoreStatusChanges, watchSource } from "../../controller/source.ts";
 import { applyStatus } from "../../controller/status.ts";
-import type { PermissionView } from "../snapshots/permission-engine.ts";
+import type { PermissionView } from "../engine/permission-view.ts";
 import { approvedGroups, discoveredGroups, extensionRule, uncoveredGroups } from "./api-groups.ts";
 
 /** Counts of profiles move with every computation; the status follows them at this pace, milliseconds. */
@@ -122,7 +122,6 @@ async function reconcile(
   }
   const proposed = lacking.filter((group) => !approved.has(group));
   const { generation = 0 } = guardian.metadata;
-  const profiles = [...(view?.profiles.values() ?? [])];
   const conditions: ConditionUpdate[] = [
     {
       type: "CeilingExtensionProposed",
@@ -161,8 +160,8 @@ async function reconcile(
     discoveredAPIGroups: groups,
     ...(proposing && { proposedAPIGroups: proposed }),
     clusters: view?.snapshots.size ?? 0,
-    profiles: profiles.length,
-    provisionedProfiles: profiles.filter(({ verdict }) => verdict.ok).length,
+    profiles: view?.profiles.size ?? 0,
+    provisionedProfiles: view?.provisionedProfiles ?? 0,
   };
   await applyStatus({ cluster, clock }, Guardian, guardian, { fields, conditions }, FIELD_MANAGERS.permissionEngine);
   return { requeueAfterMs: EVERY_MS };

@@ -1,7 +1,7 @@
 import { ServiceAccount, type ServiceAccountObject } from "../../api/builtin.ts";
 import type { AuditTrail } from "../../api/audit-record.ts";
 import { ANNOTATIONS, FIELD_MANAGERS, LABELS } from "../../api/names.ts";
-import type { ObjectKey } from "../../api/object.ts";
+import { type ObjectKey, parseKeyText } from "../../api/object.ts";
 import type { Clock } from "../../base/clock.ts";
 import { errorMessage } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
@@ -12,7 +12,6 @@ import { type Informer, startInformer } from "../../controller/cache/informer.ts
 import { type Controller, type Result, startController } from "../../controller/controller.ts";
 import { type Source, watchSource } from "../../controller/source.ts";
 import { type RbacCaches, liveNamespaces, startRbacCaches } from "../../federation/spoke/rbac/rbac-caches.ts";
-import { clusterContent } from "../../permissions/builder/cluster-content.ts";
 import { GUARDIAN, type MaterialisedObject, materialisedKey } from "../../permissions/materialise/materialised.ts";
 import { planRbac } from "../../permissions/materialise/plan-rbac.ts";
 import { rbacChanges } from "../../permissions/materialise/rbac-changes.ts";
@@ -20,7 +19,7 @@ import { writeRbac } from "../../permissions/materialise/write-rbac.ts";
 import type { SubjectName } from "../../permissions/rules/principal.ts";
 import { subjectOfPrincipal } from "../../permissions/rules/principal.ts";
 import type { SnapshotContent } from "../../permissions/snapshot/content.ts";
-import type { PermissionView } from "../snapshots/permission-engine.ts";
+import type { PermissionView } from "../engine/permission-view.ts";
 
 /** Quiet time after a change of RBAC before it is looked at, milliseconds. */
 const GATHER_MS = 500;
@@ -34,8 +33,8 @@ export interface ManagementRbacParts {
   readonly managementCluster: string;
   /** The newest computation; undefined before the first. */
   readonly view: () => PermissionView | undefined;
-  /** Called with `namespace/name` of profiles whose outcome is another than before. */
-  readonly changed: (profiles: readonly string[]) => void;
+  /** Called with profiles whose outcome is another than before. */
+  readonly changed: (profiles: readonly ObjectKey[]) => void;
   /** Fencing check before leader-only writes (R-3.3). @throws NotLeading */
   readonly assertFenced: () => void;
   readonly trail: AuditTrail;
@@ -153,9 +152,9 @@ class Look {
   }
 
   #say(problems: ReadonlyMap<string, string>): void {
-    const changed: string[] = [];
+    const changed: ObjectKey[] = [];
     for (const profile of new Set([...problems.keys(), ...this.#failures.keys()]))
-      if (problems.get(profile) !== this.#failures.get(profile)) changed.push(profile);
+      if (problems.get(profile) !== this.#failures.get(profile)) changed.push(parseKeyText(profile));
     this.#failures.clear();
     for (const [profile, text] of problems) this.#failures.set(profile, text);
     if (changed.length > 0) this.#parts.changed(changed);
@@ -186,12 +185,11 @@ class Look {
         if (!isStatus(error, "AlreadyExists")) lost(`ServiceAccount ${namespace}/${name}: ${errorMessage(error)}`);
       }
     }
-    const named = new Set(
-      [...view.profiles.values()]
-        .filter(({ contribution }) => contribution.clusters.includes(this.#parts.managementCluster))
-        .map(({ object }) => subjectOfPrincipal(object.spec.principalRef))
-        .map(({ namespace, name }) => `${namespace}/${name}`),
-    );
+    const named = new Set<string>();
+    for (const { object } of view.profilesOn(this.#parts.managementCluster)) {
+      const { namespace, name } = subjectOfPrincipal(object.spec.principalRef);
+      named.add(`${namespace}/${name}`);
+    }
     for (const { metadata } of this.#accounts.list()) {
       const { namespace = "", name, labels, annotations, uid } = metadata;
       const ours = labels?.[LABELS.rbacManagedBy] === GUARDIAN && annotations?.[ANNOTATIONS.rbacOwner] === GUARDIAN;
@@ -221,9 +219,6 @@ function accountOf({ namespace, name }: SubjectName): ServiceAccountObject {
 
 /** What profiles grant service accounts on the management cluster, in the form of a snapshot that nobody signs. */
 export function managementContent(view: PermissionView, managementCluster: string): SnapshotContent {
-  const contributions = [...view.profiles.values()]
-    .map(({ contribution }) => contribution)
-    .filter(({ clusters }) => clusters.includes(managementCluster));
-  const content = clusterContent(managementCluster, contributions, { fleet: undefined, cluster: undefined }, {});
+  const { content } = view.contentWithoutCeilings(managementCluster);
   return { ...content, subjects: content.subjects.filter(({ kind }) => kind === "ServiceAccount") };
 }

@@ -1,64 +1,20 @@
 import { canonicalJson } from "../../base/canonical-json.ts";
 import type { JsonObject } from "../../base/json.ts";
-import { IdentityBinding } from "../../api/kinds/identity-binding.ts";
-import { IdentityProvider } from "../../api/kinds/identity-provider.ts";
-import { PermissionSet } from "../../api/kinds/permission-set.ts";
-import { RBACPolicy } from "../../api/kinds/rbac-policy.ts";
-import { RBACProfile } from "../../api/kinds/rbac-profile.ts";
-import { TalosCluster } from "../../api/kinds/talos-cluster.ts";
+import type { TalosCluster } from "../../api/kinds/talos-cluster.ts";
 import { NAMESPACES, PERMISSION_LAYERS, isClusterName, tenantNamespace } from "../../api/names.ts";
-import { type KubeObject, keyText } from "../../api/object.ts";
-import { type ResourceType, apiVersionOf } from "../../api/resource-type.ts";
+import type { KubeObject } from "../../api/object.ts";
+import { apiVersionOf } from "../../api/resource-type.ts";
 import { clusterLayer } from "../policies/cluster-layer.ts";
-import type { PermissionWorld } from "../snapshots/permission-engine.ts";
-
-/** Objects that permissions are computed from. */
-export type PermissionObject =
-  | PermissionSet
-  | RBACPolicy
-  | RBACProfile
-  | IdentityProvider
-  | IdentityBinding
-  | TalosCluster;
-
-/** Their kinds, in the order in which they rest on each other. */
-export const PERMISSION_KINDS: readonly ResourceType<PermissionObject>[] = [
-  TalosCluster,
-  PermissionSet,
-  RBACPolicy,
-  IdentityProvider,
-  RBACProfile,
-  IdentityBinding,
-];
-
-/** One step of a proposal. */
-export type ProposedChange =
-  | { readonly type: "put"; readonly object: PermissionObject }
-  | {
-      readonly type: "remove";
-      readonly kind: PermissionObject["kind"];
-      readonly namespace: string;
-      readonly name: string;
-    };
-
-/** `Kind namespace/name`. */
-export function objectName({ kind, metadata }: KubeObject): string {
-  return `${kind} ${keyText({ namespace: metadata.namespace ?? "", name: metadata.name })}`;
-}
-
-/** True for an object of a kind that permissions are computed from. */
-export function isPermissionObject(object: KubeObject): object is PermissionObject {
-  return PERMISSION_KINDS.some((type) => type.kind === object.kind && apiVersionOf(type) === object.apiVersion);
-}
+import { type PermissionChange, type PermissionObject, objectName } from "../engine/permission-object.ts";
+import { type PermissionWorld, objectsOf } from "../engine/permission-world.ts";
 
 /**
  * The world after a proposal, pure; after none, the world as it will be when everything that follows by itself has followed. By itself follow a `cluster-maximum` that follows the fleet's ceiling, and the
  * layer of a cluster that is proposed (permissions §3, §4.5).
  */
-export function proposedWorld(world: PermissionWorld, changes: readonly ProposedChange[]): PermissionWorld {
+export function proposedWorld(world: PermissionWorld, changes: readonly PermissionChange[]): PermissionWorld {
   const objects = new Map<string, PermissionObject>();
-  for (const list of [world.clusters, world.sets, world.policies, world.providers, world.profiles, world.bindings])
-    for (const object of list) objects.set(objectName(object), object);
+  for (const object of objectsOf(world)) objects.set(objectName(object), object);
   for (const change of changes)
     if (change.type === "put") put(objects, change.object);
     else

@@ -1,16 +1,13 @@
+import { atOnce } from "../../base/next-turn.ts";
 import { type ContentChanges, compareContents, isUnchanged } from "../../permissions/reach/compare-content.ts";
 import { type EncodedContent, type SnapshotContent, encodeContent } from "../../permissions/snapshot/content.ts";
 import type { ProfileVerdict } from "../../permissions/validation/validate-rbac-profile.ts";
 import type { Verdict } from "../../permissions/validation/verdict.ts";
+import { type PermissionChange, type PermissionObject, objectName } from "../engine/permission-object.ts";
+import type { Judged, PermissionListener, PermissionView } from "../engine/permission-view.ts";
+import { type PermissionWorld, engineOf, objectsOf } from "../engine/permission-world.ts";
 import { managementContent } from "../rbac/management-rbac.ts";
-import { PermissionEngine, type PermissionView, type PermissionWorld } from "../snapshots/permission-engine.ts";
-import {
-  type PermissionObject,
-  type ProposedChange,
-  objectName,
-  proposedWorld,
-  sameDeclaration,
-} from "./proposed-world.ts";
+import { proposedWorld, sameDeclaration } from "./proposed-world.ts";
 
 /** What the plane says of an object. */
 export interface OutcomeVerdict {
@@ -50,30 +47,75 @@ export interface Simulation {
   readonly clustersTotal: number;
 }
 
-/** Judges a proposal (permissions §19 P12), pure: the engine's own computation before and after, and the difference of all decisions. */
-export function simulate(found: PermissionWorld, changes: readonly ProposedChange[], nowMs: number): Simulation {
+/**
+ * Judges a proposal (permissions §19 P12), pure: the engine's own computation, moved on by the proposal, and the difference of all
+ * decisions where something became another.
+ */
+export function simulate(found: PermissionWorld, changes: readonly PermissionChange[], nowMs: number): Simulation {
   // What is under way already is not the proposal's doing.
   const world = proposedWorld(found, []);
-  const next = proposedWorld(world, changes);
-  const before = new PermissionEngine().compute(world);
-  const after = new PermissionEngine().compute(next);
+  const [was, is] = [declared(world), declared(proposedWorld(world, changes))];
   const { managementCluster } = world;
-  const [held, now] = [contentsOf(before, managementCluster), contentsOf(after, managementCluster)];
-  const clusters = [...new Set([...held.keys(), ...now.keys()])].sort();
+  const engine = engineOf(world);
+  const { view } = engine;
+  const names = new Set([...view.snapshots.keys(), managementCluster]);
+  const heldBefore = managementComputed(view, managementCluster);
+  for (const [name, object] of is) if (was.get(name) !== object) engine.apply({ type: "put", object });
+  for (const [name, { kind, metadata }] of was)
+    if (!is.has(name)) engine.apply({ type: "remove", kind, namespace: metadata.namespace ?? "", name: metadata.name });
+  const heard = new Heard();
+  atOnce(engine.settle(heard));
+  for (const name of view.snapshots.keys()) names.add(name);
+  const moved = new Map<string, Moved<Computed>>(heard.clusters);
+  moved.set(managementCluster, { before: heldBefore, after: managementComputed(view, managementCluster) });
   return {
-    objects: objectOutcomes(world, next, before, after, changes),
-    clusters: clusters.flatMap((cluster) => clusterOutcome(cluster, held.get(cluster), now.get(cluster), nowMs)),
-    clustersTotal: clusters.length,
+    objects: objectOutcomes(was, is, heard, view, changes),
+    clusters: [...moved]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .flatMap(([cluster, { before, after }]) => clusterOutcome(cluster, before, after, nowMs)),
+    clustersTotal: names.size,
   };
 }
 
 type Computed = EncodedContent & { readonly content: SnapshotContent };
 
-/** What is granted on each cluster: snapshots, and what is materialised on the management cluster, which has none. */
-function contentsOf(view: PermissionView, managementCluster: string): ReadonlyMap<string, Computed> {
-  const contents = new Map<string, Computed>(view.snapshots);
+/** What became of something; undefined where there was or is none. */
+interface Moved<T> {
+  readonly before: T | undefined;
+  readonly after: T | undefined;
+}
+
+/** What is granted on the management cluster, which has no snapshot. */
+function managementComputed(view: PermissionView, managementCluster: string): Computed {
   const content = managementContent(view, managementCluster);
-  return contents.set(managementCluster, { content, ...encodeContent(content) });
+  return { content, ...encodeContent(content) };
+}
+
+/** Everything that became another, first and last state of each. */
+class Heard implements PermissionListener {
+  readonly clusters = new Map<string, Moved<Computed>>();
+  /** Verdicts by `Kind namespace/name`. */
+  readonly verdicts = new Map<string, Moved<OutcomeVerdict>>();
+
+  readonly set = this.#judged(plainVerdict);
+  readonly policy = this.#judged(plainVerdict);
+  readonly provider = this.#judged(plainVerdict);
+  readonly binding = this.#judged(plainVerdict);
+  readonly profile = this.#judged(profileVerdict);
+
+  cluster(name: string, before: Computed | undefined, after: Computed | undefined): void {
+    this.clusters.set(name, { before: this.clusters.has(name) ? this.clusters.get(name)?.before : before, after });
+  }
+
+  #judged<V extends Verdict>(shown: (verdict: V) => OutcomeVerdict) {
+    return (before: Judged<PermissionObject, V> | undefined, after: Judged<PermissionObject, V> | undefined): void => {
+      const object = (after ?? before)?.object;
+      if (object === undefined) return;
+      const name = objectName(object);
+      const first = this.verdicts.has(name) ? this.verdicts.get(name)?.before : before && shown(before.verdict);
+      this.verdicts.set(name, { before: first, after: after && shown(after.verdict) });
+    };
+  }
 }
 
 /** True when somebody may do more or less, or somebody is suspended or resumed. */
@@ -122,22 +164,22 @@ function clusterOutcome(
 }
 
 function objectOutcomes(
-  world: PermissionWorld,
-  next: PermissionWorld,
-  before: PermissionView,
-  after: PermissionView,
-  changes: readonly ProposedChange[],
+  was: ReadonlyMap<string, PermissionObject>,
+  is: ReadonlyMap<string, PermissionObject>,
+  { verdicts }: Heard,
+  view: PermissionView,
+  changes: readonly PermissionChange[],
 ): readonly ObjectOutcome[] {
-  const [was, is] = [declared(world), declared(next)];
-  const [judgedBefore, judgedAfter] = [verdicts(before), verdicts(after)];
   const proposed = new Set(changes.flatMap((change) => (change.type === "put" ? [objectName(change.object)] : [])));
   const found: ObjectOutcome[] = [];
   for (const object of [...new Set([...was.keys(), ...is.keys()])].sort()) {
     const [held, now] = [was.get(object), is.get(object)];
-    const [verdictBefore, verdictAfter] = [judgedBefore.get(object), judgedAfter.get(object)];
     const change = changeOf(held, now, proposed.has(object));
-    if (change === "affected" && sameVerdict(verdictBefore, verdictAfter)) continue;
-    found.push({ object, change, before: verdictBefore, after: verdictAfter });
+    const moved = verdicts.get(object);
+    if (change === "affected" && (moved === undefined || sameVerdict(moved.before, moved.after))) continue;
+    const standing = now && verdictIn(view, now);
+    const { before, after } = moved ?? { before: standing, after: standing };
+    found.push({ object, change, before, after });
   }
   return found;
 }
@@ -158,16 +200,23 @@ function sameVerdict(a: OutcomeVerdict | undefined, b: OutcomeVerdict | undefine
 }
 
 function declared(world: PermissionWorld): ReadonlyMap<string, PermissionObject> {
-  const lists = [world.clusters, world.sets, world.policies, world.providers, world.profiles, world.bindings];
-  return new Map(lists.flat().map((object) => [objectName(object), object]));
+  return new Map(objectsOf(world).map((object) => [objectName(object), object]));
 }
 
-function verdicts(view: PermissionView): ReadonlyMap<string, OutcomeVerdict> {
-  const found = new Map<string, OutcomeVerdict>();
-  for (const judged of [view.sets, view.policies, view.providers, view.bindings])
-    for (const { object, verdict } of judged.values()) found.set(objectName(object), plainVerdict(verdict));
-  for (const { object, verdict } of view.profiles.values()) found.set(objectName(object), profileVerdict(verdict));
-  return found;
+function verdictIn(view: PermissionView, { kind, metadata }: PermissionObject): OutcomeVerdict | undefined {
+  const judged = {
+    PermissionSet: view.sets,
+    RBACPolicy: view.policies,
+    IdentityProvider: view.providers,
+    IdentityBinding: view.bindings,
+  };
+  if (kind === "TalosCluster") return undefined;
+  if (kind !== "RBACProfile") {
+    const verdict = judged[kind].get(metadata)?.verdict;
+    return verdict && plainVerdict(verdict);
+  }
+  const verdict = view.profiles.get(metadata)?.verdict;
+  return verdict && profileVerdict(verdict);
 }
 
 function plainVerdict({ ok, reason, message, warnings }: Verdict): OutcomeVerdict {

@@ -14,7 +14,7 @@ import { applyStatus } from "../../controller/status.ts";
 import type { ProfileVerdict } from "../../permissions/validation/validate-rbac-profile.ts";
 import { type Verdict, summaryText } from "../../permissions/validation/verdict.ts";
 import { rulesHash } from "../../permissions/algebra/canonical.ts";
-import type { PermissionView } from "./permission-engine.ts";
+import type { PermissionView } from "../engine/permission-view.ts";
 
 /** Most warnings and profile versions shown. */
 const MAX_SHOWN = 20;
@@ -54,15 +54,10 @@ export async function writeSetStatus(
   verdict: Verdict,
   view: PermissionView,
 ): Promise<void> {
-  const { generation = 0, namespace, name } = set.metadata;
-  const references = [...view.profiles.values()].filter(
-    ({ object }) =>
-      object.metadata.namespace === namespace &&
-      object.spec.permissionDeclarations.some(({ permissionSetRef }) => permissionSetRef === name),
-  ).length;
+  const { generation = 0 } = set.metadata;
   const fields = {
     observedGeneration: generation,
-    profileReferenceCount: references,
+    profileReferenceCount: view.profilesDeclaring(set.metadata),
     rulesHash: rulesHash(set.spec.permissions),
     ...(verdict.warnings.length > 0 && { warnings: verdict.warnings.slice(0, MAX_SHOWN) }),
   };
@@ -93,10 +88,8 @@ export async function writePolicyStatus(
   verdict: Verdict,
   view: PermissionView,
 ): Promise<void> {
-  const { generation = 0, namespace, name } = policy.metadata;
-  const profileCount = [...view.profiles.values()].filter(
-    ({ object }) => object.metadata.namespace === namespace && object.spec.rbacPolicyRef === name,
-  ).length;
+  const { generation = 0 } = policy.metadata;
+  const profileCount = view.profilesUnder(policy.metadata);
   const fields = { observedGeneration: generation, validationSummary: summaryText(verdict), profileCount };
   const degraded: ConditionUpdate = {
     type: "RBACPolicyDegraded",

@@ -1,6 +1,6 @@
 import type { Condition } from "../../api/kinds/condition.ts";
 import type { RBACProfile } from "../../api/kinds/rbac-profile.ts";
-import type { KubeObject } from "../../api/object.ts";
+import { type KubeObject, keyText } from "../../api/object.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Cluster } from "../../cluster/cluster.ts";
 import type { Informer } from "../../controller/cache/informer.ts";
@@ -11,7 +11,7 @@ import { applicableClusters } from "../../permissions/builder/applicable-cluster
 import type { ProfileVerdict } from "../../permissions/validation/validate-rbac-profile.ts";
 import { type Verdict, objectText, refused } from "../../permissions/validation/verdict.ts";
 import type { PermissionCaches } from "./permission-caches.ts";
-import { type Judged, type PermissionView, objectKey } from "./permission-engine.ts";
+import type { Judged, Judgements, PermissionView } from "../engine/permission-view.ts";
 import { ceilingRecords, policyRecords, profileRecords } from "./permission-trail.ts";
 import {
   writeBindingStatus,
@@ -33,7 +33,6 @@ export interface PermissionStatusParts {
   readonly view: () => PermissionView | undefined;
   /** Published version per cluster. */
   readonly versions: ReadonlyMap<string, string>;
-  readonly managementCluster: string;
   /** Why a profile's roles and bindings do not stand on the management cluster. */
   readonly materialisationFailure: (profile: string) => string | undefined;
   /** Fencing check before leader-only writes (R-3.3). @throws NotLeading */
@@ -53,16 +52,7 @@ export interface PermissionStatuses {
 
 /** Starts them. */
 export function startPermissionStatuses(parts: PermissionStatusParts): PermissionStatuses {
-  const {
-    caches,
-    controller,
-    view: viewNow,
-    versions,
-    managementCluster,
-    materialisationFailure,
-    assertFenced,
-    trail,
-  } = parts;
+  const { caches, controller, view: viewNow, versions, materialisationFailure, assertFenced, trail } = parts;
   /** The log first: a crash in between tells the same transition again, never not at all. */
   const tell = async (records: readonly AuditRecord[]): Promise<void> => {
     await Promise.all(records.map((record) => trail.record(record)));
@@ -71,12 +61,12 @@ export function startPermissionStatuses(parts: PermissionStatusParts): Permissio
   const statusOf =
     <T extends KubeObject & { readonly status?: { readonly conditions?: readonly Condition[] } }, V extends Verdict>(
       informer: Informer<T>,
-      judgedIn: (view: PermissionView) => ReadonlyMap<string, Judged<T, V>>,
+      judgedIn: (view: PermissionView) => Judgements<Judged<T, V>>,
       write: (object: T, verdict: V, view: PermissionView) => Promise<void>,
     ): Reconciler =>
     async (key) => {
       const now = viewNow();
-      const judged = now && judgedIn(now).get(objectKey(key));
+      const judged = now && judgedIn(now).get(key);
       const object = informer.get(key);
       if (now === undefined || judged === undefined || object === undefined) return;
       const { generation, uid } = judged.object.metadata;
@@ -133,7 +123,7 @@ export function startPermissionStatuses(parts: PermissionStatusParts): Permissio
       caches.profiles,
       (now) => now.profiles,
       async (profile, judged, now) => {
-        const verdict = materialised(profile, judged, materialisationFailure(objectKey(profile.metadata)));
+        const verdict = materialised(profile, judged, materialisationFailure(keyText(profile.metadata)));
         await tell(profileRecords(profile, verdict));
         await writeProfileStatus(parts, profile, verdict, versionsOf(profile, now));
       },
@@ -142,12 +132,10 @@ export function startPermissionStatuses(parts: PermissionStatusParts): Permissio
   );
 
   function versionsOf(profile: RBACProfile, now: PermissionView): ReadonlyMap<string, string> {
-    const policy = now.policies.get(`${profile.metadata.namespace ?? ""}/${profile.spec.rbacPolicyRef ?? ""}`)?.object;
+    const { namespace = "" } = profile.metadata;
+    const policy = now.policies.get({ namespace, name: profile.spec.rbacPolicyRef ?? "" })?.object;
     if (policy === undefined) return new Map();
-    const registered = new Set(caches.clusters.list().map(({ metadata }) => metadata.name));
-    const clusters = profile.spec.permissionDeclarations.flatMap((declaration) =>
-      applicableClusters(profile, declaration, policy, { registered, managementCluster }),
-    );
+    const clusters = applicableClusters(profile, policy, now.registry);
     const found = new Map<string, string>();
     for (const name of clusters) {
       const version = versions.get(name);

@@ -6,16 +6,16 @@ import { sha256Hex } from "../../base/digest.ts";
 import type { JsonObject } from "../../base/json.ts";
 import type { Cluster } from "../../cluster/cluster.ts";
 import { applyStatus } from "../../controller/status.ts";
+import type { ComputedContent } from "../../permissions/builder/computed-content.ts";
 import type { ContentChunk } from "../../permissions/snapshot/content-chunks.ts";
-import { contentToJson } from "../../permissions/snapshot/content.ts";
+import { SNAPSHOT_SCHEMA_VERSION } from "../../permissions/snapshot/limits.ts";
 import type { SnapshotStatement } from "../../permissions/snapshot/statement.ts";
 import { type SignedEnvelope, shortKeyId } from "../../trust/dsse.ts";
 import { deliveryState } from "./delivery-overdue.ts";
-import type { ComputedSnapshot } from "./permission-engine.ts";
 
 /** A statement with everything that the object shows of it. */
 export interface PublishedSnapshot {
-  readonly computed: ComputedSnapshot;
+  readonly computed: ComputedContent;
   readonly statement: SnapshotStatement;
   readonly envelope: SignedEnvelope;
   /** Empty when the content stands inline. */
@@ -23,22 +23,22 @@ export interface PublishedSnapshot {
 }
 
 function specOf({ computed, statement, chunks }: PublishedSnapshot, generatedAt: string): JsonObject {
-  const { content, contentHash } = computed;
+  const { cluster: targetCluster, contentHash, freshnessWindowSeconds, maxOfflineSeconds } = computed;
   const header = {
-    targetCluster: content.targetCluster,
+    targetCluster,
     version: statement.version,
     epoch: statement.epoch,
     sequence: statement.sequence,
     contentHash,
-    schemaVersion: content.schemaVersion,
+    schemaVersion: SNAPSHOT_SCHEMA_VERSION,
     generatedAt,
     snapshotTimestamp: generatedAt,
-    freshnessWindowSeconds: content.freshnessWindowSeconds,
-    maxOfflineSeconds: content.maxOfflineSeconds,
+    freshnessWindowSeconds,
+    maxOfflineSeconds,
     minSequence: statement.minSequence,
   };
   if (chunks.length > 0) return { ...header, contentRef: { chunks: chunks.map((chunk) => ({ ...chunk })) } };
-  return { ...header, ...contentToJson(content) };
+  return { ...header, ...(JSON.parse(computed.text) as JsonObject) };
 }
 
 /** Annotations of: they show the signature, and nobody trusts them. */
@@ -63,7 +63,7 @@ export async function writeSnapshotObject(
   published: PublishedSnapshot,
 ): Promise<PermissionSnapshot> {
   const { statement, computed } = published;
-  const tenant = computed.content.targetCluster;
+  const tenant = computed.cluster;
   const key = { namespace: NAMESPACES.seam, name: snapshotName(tenant) };
   const sameVersion =
     existing?.spec.version === statement.version && existing.spec.contentHash === computed.contentHash;

@@ -15,6 +15,7 @@ import type { Random } from "../../base/random.ts";
 import { isStatus } from "../../cluster/api-status-error.ts";
 import type { Cluster } from "../../cluster/cluster.ts";
 import type { Result } from "../../controller/controller.ts";
+import type { ComputedContent } from "../../permissions/builder/computed-content.ts";
 import {
   type SnapshotPosition,
   comparePositions,
@@ -24,7 +25,6 @@ import { type SnapshotStatement, parseStatement, signStatement } from "../../per
 import { type KeyLookup, type Signer, decodeEnvelope } from "../../trust/dsse.ts";
 import type { PermissionCaches } from "./permission-caches.ts";
 import { deliveryState } from "./delivery-overdue.ts";
-import type { ComputedSnapshot } from "./permission-engine.ts";
 import { type LedgerEntry, type StoredLedger, readLedger, writeLedger } from "./snapshot-ledger.ts";
 import {
   type StoredSnapshot,
@@ -54,7 +54,7 @@ export interface SnapshotSignerParts {
     readonly secrets: Pick<PermissionCaches["secrets"], "get">;
   };
   /** Content that was computed in this process; undefined for a cluster that gets none. The only content that is ever signed. */
-  readonly computed: (cluster: string) => ComputedSnapshot | undefined;
+  readonly computed: (cluster: string) => ComputedContent | undefined;
   /** Revocation floor of a cluster; 0 when nothing was revoked. */
   readonly minSequence: (cluster: string) => number;
   /** Fencing check before leader-only writes (R-3.3). @throws NotLeading */
@@ -102,8 +102,9 @@ export class SnapshotSigner {
     }
     const minSequence = this.#parts.minSequence(tenant);
     const entry = await this.#position(tenant, computed, ledger, stored, minSequence);
-    const held = this.#held(stored, entry, computed, minSequence);
-    const published = held ?? this.#sign(tenant, computed, entry, minSequence);
+    const { bytes } = computed;
+    const held = this.#held(stored, entry, computed, bytes, minSequence);
+    const published = held ?? this.#sign(tenant, computed, bytes, entry, minSequence);
     if (held === undefined) {
       assertFenced();
       // Renewals of a version are no news (permissions §9.5).
@@ -113,8 +114,9 @@ export class SnapshotSigner {
     const existing = caches.snapshots.get({ namespace: NAMESPACES.seam, name: snapshotName(tenant) });
     const object = await writeSnapshotObject(cluster, existing, published);
     if (held === undefined) {
-      const { bytes: content, contentHash } = computed;
-      await writeSignedSnapshot(cluster, tenant, stored, { envelope: published.envelope, content, contentHash });
+      const { envelope } = published;
+      const { contentHash } = computed;
+      await writeSignedSnapshot(cluster, tenant, stored, { envelope, content: bytes, contentHash });
     }
     await writeSnapshotStatus({ cluster, clock }, object, published);
     this.#parts.published(tenant, published.statement.version);
@@ -126,7 +128,7 @@ export class SnapshotSigner {
   /** The position of this content: the one it already has, or the next one, made durable first. */
   async #position(
     tenant: string,
-    computed: ComputedSnapshot,
+    computed: ComputedContent,
     ledger: StoredLedger,
     stored: StoredSnapshot,
     minSequence: number,
@@ -181,7 +183,8 @@ export class SnapshotSigner {
   #held(
     stored: StoredSnapshot,
     entry: LedgerEntry,
-    computed: ComputedSnapshot,
+    computed: ComputedContent,
+    bytes: Uint8Array,
     minSequence: number,
   ): PublishedSnapshot | undefined {
     const { statement, secret } = stored;
@@ -193,15 +196,21 @@ export class SnapshotSigner {
       statement.minSequence === minSequence &&
       statement.keyId === signer.keyId &&
       statement.issuedAtMs <= clock.now() &&
-      carriesContent(secret, computed.bytes, computed.contentHash);
+      carriesContent(secret, bytes, computed.contentHash);
     if (!current || clock.now() >= this.#renewAtMs(statement, computed) - MIN_REQUEUE_MS) return undefined;
     const envelope = decodeEnvelope(Buffer.from(secret.data?.["envelope"] ?? "", "base64"));
     return envelope && { computed, statement, envelope, chunks: chunksNamedBy(secret) };
   }
 
-  #sign(tenant: string, computed: ComputedSnapshot, entry: LedgerEntry, minSequence: number): PublishedSnapshot {
+  #sign(
+    tenant: string,
+    computed: ComputedContent,
+    bytes: Uint8Array,
+    entry: LedgerEntry,
+    minSequence: number,
+  ): PublishedSnapshot {
     const { signer, clock, log } = this.#parts;
-    const { content, bytes, contentHash } = computed;
+    const { contentHash, freshnessWindowSeconds, maxOfflineSeconds } = computed;
     const envelope = signStatement(
       {
         cluster: tenant,
@@ -209,8 +218,8 @@ export class SnapshotSigner {
         sequence: entry.sequence,
         contentHash,
         issuedAtMs: clock.now(),
-        freshnessWindowSeconds: content.freshnessWindowSeconds,
-        maxOfflineSeconds: content.maxOfflineSeconds,
+        freshnessWindowSeconds,
+        maxOfflineSeconds,
         minSequence,
       },
       signer,
@@ -220,8 +229,8 @@ export class SnapshotSigner {
     return { computed, statement, envelope, chunks: chunksFor(tenant, bytes, contentHash) };
   }
 
-  #renewAtMs(statement: SnapshotStatement, { content }: ComputedSnapshot): number {
-    const windowMs = content.freshnessWindowSeconds * 1000;
+  #renewAtMs(statement: SnapshotStatement, { freshnessWindowSeconds }: ComputedContent): number {
+    const windowMs = freshnessWindowSeconds * 1000;
     // The spread follows from the content, so that one cluster's renewals keep their distance and a fleet's do not meet.
     const spread = (Number.parseInt(statement.contentHash.slice(-4), 16) + hashOf(statement.cluster)) % 1000;
     return statement.issuedAtMs + windowMs * (RENEW_AT - (RENEW_SPREAD * spread) / 1000);

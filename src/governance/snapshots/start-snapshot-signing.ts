@@ -2,38 +2,34 @@ import { type AuditTrail, silentTrail } from "../../api/audit-record.ts";
 import type { PermissionSnapshot } from "../../api/kinds/permission-snapshot.ts";
 import type { RBACProfile } from "../../api/kinds/rbac-profile.ts";
 import { FIELD_MANAGERS, LABELS } from "../../api/names.ts";
-import type { KubeObject, ObjectKey } from "../../api/object.ts";
+import { type ObjectKey, keyOf, keyText } from "../../api/object.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import { type Metrics, silentMetrics } from "../../base/metrics.ts";
+import { inSlices } from "../../base/next-turn.ts";
 import type { Random } from "../../base/random.ts";
 import type { Cluster } from "../../cluster/cluster.ts";
 import type { CacheEvent } from "../../controller/cache/indexed-store.ts";
-import type { Informer } from "../../controller/cache/informer.ts";
 import { type Controller, type Reconciler, startController } from "../../controller/controller.ts";
 import { startEventRecorder } from "../../controller/events.ts";
 import { type Source, ignoreStatusChanges, watchSource } from "../../controller/source.ts";
 import { type Contribution, DECLARATION_FULLY_TRIMMED } from "../../permissions/builder/contribution.ts";
 import type { KeyLookup, Signer } from "../../trust/dsse.ts";
-import { Debounce } from "../index/debounce.ts";
+import { type PermissionListener, type PermissionView, changedKey } from "../engine/permission-view.ts";
+import { startPermissionEngine } from "../engine/running-engine.ts";
 import { providerReachability } from "../identity/provider-reachability.ts";
 import { ClusterPolicies } from "../policies/cluster-policies.ts";
 import { startPermissionCaches } from "./permission-caches.ts";
 import { startGuardian } from "../guardian/guardian-singleton.ts";
 import { startMemberships } from "../membership/memberships.ts";
 import { startManagementRbac } from "../rbac/management-rbac.ts";
-import { type PermissionView, PermissionEngine, objectKey } from "./permission-engine.ts";
 import { startPermissionStatuses } from "./permission-statuses.ts";
 import { deletedProfileRecord } from "./permission-trail.ts";
 import { recordTransition } from "./snapshot-events.ts";
 import { SnapshotSigner } from "./snapshot-signer.ts";
 
-/** Quiet time before changes are computed, milliseconds (permissions §8.1). */
-const QUIET_MS = 200;
-/** Longest a change waits, milliseconds. */
-const MAX_WAIT_MS = 2_000;
-/** How often everything is computed anew and every status looked at again, milliseconds (permissions §8.1). */
-const FULL_RECONCILE_MS = 10 * 60_000;
+/** Keys that are handed to the controllers at once. */
+const SLICE_MS = 5;
 /** Name of the management cluster when nothing else is said (permissions §0). */
 const DEFAULT_MANAGEMENT_CLUSTER = "ccs-mgmt";
 
@@ -91,8 +87,6 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
   const managementCluster = options.managementCluster ?? DEFAULT_MANAGEMENT_CLUSTER;
   const trail = options.trail ?? silentTrail;
   const leader = { cluster, assertFenced: options.assertFenced ?? (() => {}), trail, clock, random, log, signal };
-  let engine = new PermissionEngine();
-  let view: PermissionView | undefined;
   /** Published version per cluster; bounded by the number of clusters. */
   const versions = new Map<string, string>();
   const quiet: Source = { synced: caches.synced, subscribe: () => () => {} };
@@ -113,14 +107,13 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
     signer: options.signer,
     keys: options.keys,
     caches,
-    computed: (name) => view?.snapshots.get(name),
+    computed: (name) => engine.view()?.snapshots.get(name),
     minSequence: (name) => options.revocations?.minSequence(name) ?? 0,
     assertFenced: options.assertFenced ?? (() => {}),
     published: (name, version) => {
       if (versions.get(name) === version) return;
       versions.set(name, version);
-      for (const { object, contribution } of view?.profiles.values() ?? [])
-        if (contribution.clusters.includes(name)) statuses.profiles.enqueue(keyOfObject(object));
+      for (const { object } of engine.view()?.profilesOn(name) ?? []) statuses.profiles.enqueue(keyOf(object));
     },
     trail,
     clock,
@@ -129,7 +122,7 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
   });
   const snapshots = controller(
     "permission-snapshot",
-    async (key) => (view === undefined ? undefined : signing.reconcile(key)),
+    async (key) => (engine.view() === undefined ? undefined : signing.reconcile(key)),
     [
       // A Secret or object that somebody changed or removed is put right at once, not at the next renewal.
       watchSource(caches.secrets, { map: ({ metadata }) => clusterKey(metadata.labels?.[LABELS.cluster]) }),
@@ -142,147 +135,149 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
   const managementRbac = startManagementRbac({
     ...leader,
     managementCluster,
-    view: () => view,
+    view: () => engine.view(),
     changed: (keys) => {
-      for (const key of keys) {
-        const judged = view?.profiles.get(key);
-        if (judged !== undefined) statuses.profiles.enqueue(keyOfObject(judged.object));
-      }
+      for (const key of keys) statuses.profiles.enqueue(key);
     },
   });
   const statuses = startPermissionStatuses({
     ...leader,
     caches,
     controller,
-    view: () => view,
+    view: () => engine.view(),
     versions,
-    managementCluster,
     materialisationFailure: managementRbac.failure,
   });
   const { sets, policies, providers, bindings, profiles } = statuses;
 
   const warnOf = (profile: RBACProfile, { problem, fullyTrimmed }: Contribution): void => {
-    const name = objectKey(profile.metadata);
+    const name = keyText(profile.metadata);
     if (problem !== undefined) log.warn({ profile: name, problem }, "profile excluded; the others go on");
     for (const declaration of fullyTrimmed)
       log.warn({ profile: name, declaration, warning: DECLARATION_FULLY_TRIMMED }, "its ceilings leave nothing of it");
   };
 
-  const compute = (): void => {
-    const before = view;
-    const started = clock.monotonic();
-    const now = engine.compute({
-      clusters: caches.clusters.list(),
-      profiles: caches.profiles.list(),
-      policies: caches.policies.list(),
-      sets: caches.sets.list(),
-      providers: caches.providers.list(),
-      bindings: caches.bindings.list(),
+  /** Counts in the status of sets and policies follow the profiles that name them. */
+  const counted = ({ metadata: { namespace = "" }, spec }: RBACProfile): void => {
+    for (const { permissionSetRef: name } of spec.permissionDeclarations) sets.enqueue({ namespace, name });
+    if (spec.rbacPolicyRef) policies.enqueue({ namespace, name: spec.rbacPolicyRef });
+  };
+  const listener: PermissionListener = {
+    set: (before, after) => sets.enqueue(changedKey(before, after)),
+    policy: (before, after) => policies.enqueue(changedKey(before, after)),
+    provider: (before, after) => providers.enqueue(changedKey(before, after)),
+    binding: (before, after) => bindings.enqueue(changedKey(before, after)),
+    profile: (before, after) => {
+      profiles.enqueue(changedKey(before, after));
+      if (before?.object !== after?.object) for (const each of [before, after]) if (each) counted(each.object);
+      if (after !== undefined) warnOf(after.object, after.contribution);
+      else if (before?.verdict.ok === true) void trail.record(deletedProfileRecord(before.object));
+    },
+    cluster: (name, before, after) => {
+      if (before !== after) snapshots.enqueue({ name });
+      if (after === undefined) versions.delete(name);
+      if (name === managementCluster) managementRbac.wake();
+    },
+  };
+
+  /** Every status and every snapshot is looked at, whatever was heard of them. */
+  function* everything(view: PermissionView): Generator<void, void> {
+    for (const { spec, status } of caches.snapshots.list()) {
+      const { targetCluster: name, version } = spec;
+      if (!versions.has(name) && view.snapshots.has(name) && status?.signedVersion === version)
+        versions.set(name, version);
+      // Also those of clusters that went away while nobody watched.
+      snapshots.enqueue({ name });
+      yield;
+    }
+    for (const name of view.snapshots.keys()) {
+      snapshots.enqueue({ name });
+      yield;
+    }
+    for (const { object, contribution } of view.profiles.values()) {
+      profiles.enqueue(keyOf(object));
+      warnOf(object, contribution);
+      yield;
+    }
+    const kinds = [
+      [view.sets, sets],
+      [view.policies, policies],
+      [view.providers, providers],
+      [view.bindings, bindings],
+    ] as const;
+    for (const [judged, statuses] of kinds)
+      for (const { object } of judged.values()) {
+        statuses.enqueue(keyOf(object));
+        yield;
+      }
+  }
+
+  const engine = startPermissionEngine({
+    settings: {
       managementCluster,
       ...(options.freshnessWindowSeconds !== undefined && { freshnessWindowSeconds: options.freshnessWindowSeconds }),
       ...(options.maxOfflineSeconds !== undefined && { maxOfflineSeconds: options.maxOfflineSeconds }),
-    });
-    view = now;
-    for (const name of new Set([...now.snapshots.keys(), ...(before?.snapshots.keys() ?? [])]))
-      if (before?.snapshots.get(name) !== now.snapshots.get(name)) snapshots.enqueue({ name });
-    for (const name of versions.keys()) if (!now.snapshots.has(name)) versions.delete(name);
-    // Counts in the status of sets and policies follow the profiles that name them.
-    const counted = new Set<string>();
-    for (const [key, { object, contribution }] of now.profiles) {
-      const held = before?.profiles.get(key);
-      if (held === now.profiles.get(key)) continue;
-      profiles.enqueue(keyOfObject(object));
-      for (const name of namedBy(object)) counted.add(name);
-      if (held !== undefined) for (const name of namedBy(held.object)) counted.add(name);
-      warnOf(object, contribution);
-    }
-    for (const [key, { object, verdict }] of before?.profiles ?? []) {
-      if (now.profiles.has(key)) continue;
-      for (const name of namedBy(object)) counted.add(name);
-      if (verdict.ok) void trail.record(deletedProfileRecord(object));
-    }
-    for (const [key, entry] of now.sets)
-      if (before?.sets.get(key) !== entry || counted.has(key)) sets.enqueue(keyOfObject(entry.object));
-    for (const [key, entry] of now.policies)
-      if (before?.policies.get(key) !== entry || counted.has(key)) policies.enqueue(keyOfObject(entry.object));
-    for (const [key, entry] of now.providers)
-      if (before?.providers.get(key) !== entry) providers.enqueue(keyOfObject(entry.object));
-    for (const [key, entry] of now.bindings)
-      if (before?.bindings.get(key) !== entry) bindings.enqueue(keyOfObject(entry.object));
-    managementRbac.wake();
-    guardian.wake();
-    const durationMs = clock.monotonic() - started;
-    if (now.recomputed.size > 0)
+    },
+    informers: {
+      TalosCluster: caches.clusters,
+      PermissionSet: caches.sets,
+      RBACPolicy: caches.policies,
+      RBACProfile: caches.profiles,
+      IdentityProvider: caches.providers,
+      IdentityBinding: caches.bindings,
+    },
+    listener,
+    computedAnew: async () => {
+      const view = engine.view();
+      if (view === undefined) return;
+      managementRbac.wake();
+      await inSlices(everything(view), SLICE_MS, clock);
+    },
+    computed: ({ recomputed, durationMs }) => {
+      guardian.wake();
+      const view = engine.view();
+      if (view === undefined || recomputed === 0) return;
       void trail.record({
         action: "epg.computation_complete",
         decision: "system",
         subject: FIELD_MANAGERS.permissionEngine,
         resource: "effective permission graph",
         details: {
-          clusters: now.snapshots.size,
-          recomputed: now.recomputed.size,
-          profiles: now.profiles.size,
+          clusters: view.snapshots.size,
+          recomputed,
+          profiles: view.profiles.size,
           durationMs: Math.round(durationMs),
         },
       });
-    log.debug({ clusters: now.snapshots.size, recomputed: now.recomputed.size, durationMs }, "permissions computed");
-  };
-
-  const guardian = startGuardian({ ...leader, sets: caches.sets, view: () => view });
+    },
+    clock,
+    log,
+    signal,
+  });
+  const guardian = startGuardian({ ...leader, sets: caches.sets, view: () => engine.view() });
   const events = startEventRecorder({ component: FIELD_MANAGERS.signer, ...leader });
   caches.snapshots.subscribe((event) => recordTransition(events, trail, event));
   const memberships = startMemberships({ ...leader, profiles: caches.profiles });
   const unsubscribe = options.revocations?.subscribe((name) => snapshots.enqueue({ name }));
   if (unsubscribe !== undefined) signal.addEventListener("abort", unsubscribe, { once: true });
-  const debounce = new Debounce({ quietMs: QUIET_MS, maxMs: MAX_WAIT_MS, clock, signal, fire: compute });
   const layers = new ClusterPolicies({ cluster, caches, assertFenced: options.assertFenced ?? (() => {}), log });
   const clusterPolicies = controller("cluster-policy", layers.reconcile, layers.sources());
-  const ready = caches.synced.then(() => {
-    compute();
-    // Snapshots of clusters that went away while nobody watched.
-    for (const { spec } of caches.snapshots.list()) snapshots.enqueue({ name: spec.targetCluster });
-    const changed = (event: { readonly relevant: boolean }): void => {
-      if (event.relevant) debounce.touch("permissions");
-    };
-    const follow = <T extends KubeObject>(informer: Informer<T>): void => {
-      informer.subscribe((event) => changed({ relevant: ignoreStatusChanges(event) }));
-    };
-    follow(caches.clusters);
-    follow(caches.profiles);
-    follow(caches.policies);
-    follow(caches.sets);
-    follow(caches.providers);
-    follow(caches.bindings);
-  });
   const assertFenced = options.assertFenced ?? (() => {});
   const reachability = controller(
     "identity-provider-reachability",
     providerReachability({ cluster, providers: caches.providers, assertFenced, clock, random }),
     [watchSource(caches.providers, { predicate: ignoreStatusChanges })],
   );
-  const safetyNet = async (): Promise<void> => {
-    try {
-      await caches.synced;
-      for (;;) {
-        await clock.sleep(FULL_RECONCILE_MS, signal);
-        engine = new PermissionEngine();
-        compute();
-      }
-    } catch (error) {
-      if (!signal.aborted) throw error;
-    }
-  };
-  const reconciling = safetyNet();
   // A stop before the first sync ends `ready` with the signal's reason; `closed` is what a stopping owner waits for.
-  ready.catch(() => {});
+  engine.ready.catch(() => {});
   return {
-    ready,
+    ready: engine.ready,
     closed: Promise.all([
       caches.closed,
       ...[snapshots, sets, policies, profiles, providers, bindings, clusterPolicies, reachability].map(
         (each) => each.closed,
       ),
-      reconciling,
+      engine.closed,
       managementRbac.closed,
       guardian.closed,
       memberships.closed,
@@ -296,16 +291,6 @@ function acknowledgementMoved(event: CacheEvent<PermissionSnapshot>): boolean {
   return event.type === "MODIFIED" && event.object.status?.lastAckedVersion !== event.old.status?.lastAckedVersion;
 }
 
-/** `namespace/name` of the policy and the sets that a profile names. */
-function namedBy({ metadata: { namespace = "" }, spec }: RBACProfile): readonly string[] {
-  const sets = spec.permissionDeclarations.map(({ permissionSetRef }) => permissionSetRef);
-  return [spec.rbacPolicyRef ?? "", ...sets].map((name) => objectKey({ namespace, name }));
-}
-
 function clusterKey(name: string | undefined): readonly ObjectKey[] {
   return name === undefined || name === "" ? [] : [{ name }];
-}
-
-function keyOfObject({ metadata }: KubeObject): ObjectKey {
-  return { namespace: metadata.namespace ?? "", name: metadata.name };
 }

@@ -1,6 +1,6 @@
 import { NAMESPACES, clusterOfNamespace } from "../../api/names.ts";
 import type { RBACPolicy } from "../../api/kinds/rbac-policy.ts";
-import type { PermissionDeclaration, RBACProfile } from "../../api/kinds/rbac-profile.ts";
+import type { RBACProfile } from "../../api/kinds/rbac-profile.ts";
 
 /** The clusters there are, and which of them is the management cluster. */
 export interface ClusterRegistry {
@@ -37,20 +37,32 @@ export function namespaceAllows(namespace: string | undefined, cluster: string):
   return namespace === NAMESPACES.seam || clusterOfNamespace(namespace) === cluster;
 }
 
-/** Clusters on which a declaration grants (permissions §4.3), in both enforcement modes. */
+/** Clusters whose snapshot records a profile: those it aims at and may speak about, registered or not. */
+export function standingClusters({ metadata, spec }: RBACProfile, registry: ClusterRegistry): readonly string[] {
+  const { targetClusters } = spec;
+  const [first] = targetClusters;
+  if (targetClusters.length === 1 && first !== undefined) {
+    const name = clusterName(first, registry);
+    if (!namespaceAllows(metadata.namespace, name)) return NOWHERE;
+    return name === first ? targetClusters : [name];
+  }
+  const names = new Set(targetClusters.map((written) => clusterName(written, registry)));
+  return [...names].filter((name) => namespaceAllows(metadata.namespace, name));
+}
+
+const NOWHERE: readonly string[] = [];
+
+/** Clusters on which a declaration of a profile may grant (permissions §4.3), in both enforcement modes. */
 export function applicableClusters(
   profile: RBACProfile,
-  declaration: PermissionDeclaration,
   policy: RBACPolicy,
   registry: ClusterRegistry,
 ): readonly string[] {
   const allowed = allowedClusters(policy, registry);
-  const own = declaration.clusters ?? [];
-  const restricted = new Set(own.map((name) => clusterName(name, registry)));
-  return [...new Set(profile.spec.targetClusters.map((name) => clusterName(name, registry)))].filter(
-    (cluster) =>
-      (restricted.size === 0 || restricted.has(cluster)) &&
-      allowed.has(cluster) &&
-      namespaceAllows(profile.metadata.namespace, cluster),
-  );
+  const standing = standingClusters(profile, registry).filter((cluster) => allowed.has(cluster));
+  const { permissionDeclarations } = profile.spec;
+  if (permissionDeclarations.some(({ clusters = [] }) => clusters.length === 0)) return standing;
+  const named = permissionDeclarations.flatMap(({ clusters = [] }) => clusters);
+  const restricted = new Set(named.map((name) => clusterName(name, registry)));
+  return standing.filter((cluster) => restricted.has(cluster));
 }

@@ -1,50 +1,114 @@
-import type { PermissionSet } from "../../api/kinds/permission-set.ts";
+import { digestOf } from "../../base/digest.ts";
 import { RuleBudgetExceeded } from "../algebra/budget.ts";
-import { canonicalRules, ruleSetId } from "../algebra/canonical.ts";
+import { canonicalRules, ruleSetId, rulesText } from "../algebra/canonical.ts";
 import { intersectRules } from "../algebra/intersect.ts";
+import { excessOver } from "../ceilings/excess.ts";
 import type { Rule, RuleInput } from "../rules/rule.ts";
 import type { RuleSet } from "../snapshot/content.ts";
 
-/** Most remembered intersections; beyond it the memory starts anew. */
+/** Most remembered results, and rules in them; beyond it a memory starts anew. */
 const MAX_REMEMBERED = 50_000;
+const MAX_REMEMBERED_RULES = 500_000;
+
+/** A rule set with the text it has in a snapshot. */
+export interface SharedRuleSet extends RuleSet {
+  /** Canonical JSON of id and rules. */
+  readonly text: string;
+}
 
 /**
- * Rule sets by content, and what they have in common: a fleet has tens of distinct sets and ceilings, so nearly every declaration is
- * trimmed from memory (permissions §8.2 step 2). Results depend on content alone, so a memory may outlive the objects.
+ * Rule sets by content, what they have in common and by how much one exceeds another: a fleet has tens of distinct sets and ceilings, so
+ * nearly every set is read and nearly every declaration is trimmed from memory (permissions §8.2 step 2, §17). Results depend on content
+ * alone, so a memory may outlive the objects; two results are told apart by their id, never as JavaScript objects.
  */
 export class RuleMemo {
-  readonly #sets = new WeakMap<PermissionSet, RuleSet>();
-  readonly #intersections = new Map<string, RuleSet | RuleBudgetExceeded>();
+  readonly #sets = new Remembered<SharedRuleSet>();
+  readonly #intersections = new RememberedPairs<SharedRuleSet | RuleBudgetExceeded>();
+  readonly #excess = new RememberedPairs<readonly string[]>();
 
-  /** The rules of a PermissionSet, canonical. */
-  ofSet(set: PermissionSet): RuleSet {
-    let found = this.#sets.get(set);
+  /** The rules as a PermissionSet writes them, canonical. */
+  ofRules(rules: readonly RuleInput[]): SharedRuleSet {
+    const key = digestOf(JSON.stringify(rules));
+    let found = this.#sets.get(key);
     if (found === undefined) {
-      found = ruleSetOf(canonicalRules(set.spec.permissions));
-      this.#sets.set(set, found);
+      found = ruleSetOf(canonicalRules(rules));
+      this.#sets.set(key, found, found.rules.length);
     }
     return found;
   }
 
   /** What both allow. @throws RuleBudgetExceeded the same for the same two sets */
-  intersection(a: RuleSet, b: RuleSet): RuleSet {
-    const key = a.id < b.id ? `${a.id}${b.id}` : `${b.id}${a.id}`;
-    let found = this.#intersections.get(key);
+  intersection(a: RuleSet, b: RuleSet): SharedRuleSet {
+    const [one, other] = a.id < b.id ? [a.id, b.id] : [b.id, a.id];
+    let found = this.#intersections.get(one, other);
     if (found === undefined) {
       found = intersect(a.rules, b.rules);
-      if (this.#intersections.size >= MAX_REMEMBERED) this.#intersections.clear();
-      this.#intersections.set(key, found);
+      this.#intersections.set(one, other, found, found instanceof RuleBudgetExceeded ? 0 : found.rules.length);
     }
     if (found instanceof RuleBudgetExceeded) throw found;
     return found;
   }
+
+  /** What `rules` allow beyond `ceiling`, in words; see {@link excessOver}. */
+  excess(ceiling: RuleSet, rules: RuleSet): readonly string[] {
+    let found = this.#excess.get(ceiling.id, rules.id);
+    if (found === undefined) {
+      found = excessOver(ceiling.rules, rules.rules);
+      this.#excess.set(ceiling.id, rules.id, found, found.length);
+    }
+    return found;
+  }
 }
 
-function ruleSetOf(canonical: readonly Rule[]): RuleSet {
-  return { id: ruleSetId(canonical), rules: canonical };
+/** A memory with an end: too much in it, and it is empty again. */
+class Remembered<T> {
+  readonly #byKey = new Map<string, T>();
+  #weight = 0;
+
+  get(key: string): T | undefined {
+    return this.#byKey.get(key);
+  }
+
+  set(key: string, value: T, weight: number): void {
+    if (this.#byKey.size >= MAX_REMEMBERED || this.#weight + weight > MAX_REMEMBERED_RULES) {
+      this.#byKey.clear();
+      this.#weight = 0;
+    }
+    this.#byKey.set(key, value);
+    this.#weight += weight;
+  }
 }
 
-function intersect(a: readonly RuleInput[], b: readonly RuleInput[]): RuleSet | RuleBudgetExceeded {
+/** The same for what is known by two keys; neither is joined with the other, since looking up is all that happens most of the time. */
+class RememberedPairs<T> {
+  readonly #byKeys = new Map<string, Map<string, T>>();
+  #size = 0;
+  #weight = 0;
+
+  get(one: string, other: string): T | undefined {
+    return this.#byKeys.get(one)?.get(other);
+  }
+
+  set(one: string, other: string, value: T, weight: number): void {
+    if (this.#size >= MAX_REMEMBERED || this.#weight + weight > MAX_REMEMBERED_RULES) {
+      this.#byKeys.clear();
+      this.#size = 0;
+      this.#weight = 0;
+    }
+    const held = this.#byKeys.get(one);
+    if (held === undefined) this.#byKeys.set(one, new Map([[other, value]]));
+    else held.set(other, value);
+    this.#size++;
+    this.#weight += weight;
+  }
+}
+
+function ruleSetOf(canonical: readonly Rule[]): SharedRuleSet {
+  const id = ruleSetId(canonical);
+  return { id, rules: canonical, text: `{"id":"${id}","rules":${rulesText(canonical)}}` };
+}
+
+function intersect(a: readonly RuleInput[], b: readonly RuleInput[]): SharedRuleSet | RuleBudgetExceeded {
   try {
     return ruleSetOf(intersectRules(a, b));
   } catch (error) {

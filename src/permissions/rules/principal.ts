@@ -23,9 +23,11 @@ export function parseServiceAccountUser(
   user: string,
 ): { readonly namespace: string; readonly name: string } | undefined {
   if (!user.startsWith(SERVICE_ACCOUNT_PREFIX)) return undefined;
-  const rest = user.slice(SERVICE_ACCOUNT_PREFIX.length).split(":");
-  const [namespace, name] = rest;
-  return rest.length === 2 && namespace && name ? { namespace, name } : undefined;
+  const start = SERVICE_ACCOUNT_PREFIX.length;
+  const colon = user.indexOf(":", start);
+  // Exactly one more colon, with something on either side.
+  if (colon <= start || colon === user.length - 1 || user.includes(":", colon + 1)) return undefined;
+  return { namespace: user.slice(start, colon), name: user.slice(colon + 1) };
 }
 
 /** Subject of a principal reference: the service-account form names a ServiceAccount, anything else a User. */

@@ -80,19 +80,23 @@ export interface SnapshotProfile {
   readonly provisioned: boolean;
 }
 
-function bindingToJson(binding: SnapshotBinding): JsonObject {
+/** JSON form of a binding. Names are in order, so that writing it is quick. */
+export function bindingToJson({ expiresAt, namespaces, ruleSet, scope, source: from }: SnapshotBinding): JsonObject {
+  const { declaration, permissionSet, policy, profileName, profileNamespace } = from;
+  const source = { declaration, permissionSet, policy, profileName, profileNamespace };
+  if (expiresAt === "" && namespaces.length === 0) return { ruleSet, scope, source };
   return {
-    ...(binding.expiresAt !== "" && { expiresAt: binding.expiresAt }),
-    ...(binding.namespaces.length > 0 && { namespaces: binding.namespaces }),
-    ruleSet: binding.ruleSet,
-    scope: binding.scope,
-    source: { ...binding.source },
+    ...(expiresAt !== "" && { expiresAt }),
+    ...(namespaces.length > 0 && { namespaces }),
+    ruleSet,
+    scope,
+    source,
   };
 }
 
-function subjectToJson(subject: SnapshotSubject): JsonObject {
+/** JSON form of a subject but for its bindings, which stand first. */
+export function subjectToJson(subject: Omit<SnapshotSubject, "bindings">): JsonObject {
   return {
-    bindings: subject.bindings.map(bindingToJson),
     ...(subject.namespace !== "" && { namespace: subject.namespace }),
     principalRef: subject.principalRef,
     subjectKind: subject.kind,
@@ -100,16 +104,29 @@ function subjectToJson(subject: SnapshotSubject): JsonObject {
   };
 }
 
+/** JSON form of a profile's record. */
+export function profileToJson({ generation, name, namespace, principalRef, provisioned }: SnapshotProfile): JsonObject {
+  return { generation, name, namespace, principalRef, provisioned };
+}
+
+/** JSON form of the ceilings. */
+export function ceilingsToJson({ cluster, fleet }: SnapshotCeilings): JsonObject {
+  return { ...(cluster !== undefined && { cluster }), ...(fleet !== undefined && { fleet }) };
+}
+
 /** JSON form, as in `PermissionSnapshot.spec`: empty optional fields do not exist. */
 export function contentToJson(content: SnapshotContent): JsonObject {
   return {
-    ceilings: { ...content.ceilings },
+    ceilings: ceilingsToJson(content.ceilings),
     freshnessWindowSeconds: content.freshnessWindowSeconds,
     maxOfflineSeconds: content.maxOfflineSeconds,
-    profiles: content.profiles.map((profile) => ({ ...profile })),
+    profiles: content.profiles.map(profileToJson),
     ruleSets: content.ruleSets.map(({ id, rules }) => ({ id, rules: rules.map(ruleToJson) })),
     schemaVersion: content.schemaVersion,
-    subjects: content.subjects.map(subjectToJson),
+    subjects: content.subjects.map((subject) => ({
+      bindings: subject.bindings.map(bindingToJson),
+      ...subjectToJson(subject),
+    })),
     suspendedPrincipals: content.suspendedPrincipals,
     targetCluster: content.targetCluster,
   };
@@ -147,5 +164,6 @@ export function bindingSortKey(binding: SnapshotBinding): string {
 
 /** Sort key of a subject. NUL separates, since no field may hold it. */
 export function subjectSortKey(subject: Pick<SnapshotSubject, "kind" | "namespace" | "name">): string {
-  return `${subject.kind}\0${subject.namespace}\0${subject.name}`;
+  // Joined into one text: a key is kept, and pieces of it would be kept with it.
+  return [subject.kind, subject.namespace, subject.name].join("\0");
 }

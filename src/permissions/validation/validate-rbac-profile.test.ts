@@ -6,6 +6,7 @@ import { isUsableSet, validatePermissionSet } from "./validate-permission-set.ts
 import { validateRbacPolicy } from "./validate-rbac-policy.ts";
 import { validateRbacProfile } from "./validate-rbac-profile.ts";
 import { ceilingChain } from "../ceilings/ceiling-chain.ts";
+import { allowedClusters } from "../builder/applicable-clusters.ts";
 import { RuleMemo } from "../builder/rule-memo.ts";
 import { type Verdict, passed, refused, summaryText } from "./verdict.ts";
 
@@ -77,13 +78,23 @@ function judge(
   const maximum = SETS[rule === "none" ? "reader" : rule.spec.maximumPermissionSetRef] ?? set("", []);
   const verdict = rule === "none" ? passed("", "") : validateRbacPolicy(rule, ceilings(validatePermissionSet(maximum)));
   return validateRbacProfile(profile, {
-    policy: rule === "none" ? undefined : { object: rule, verdict, ceiling: memo.ofSet(maximum) },
+    policy:
+      rule === "none"
+        ? undefined
+        : {
+            object: rule,
+            verdict,
+            ceiling: memo.ofRules(maximum.spec.permissions),
+            allowed: allowedClusters(rule, clusters),
+          },
     claimedBy,
     memo,
     permissionSet: (name) => {
       const object = SETS[name];
       // The budget of a set is not what this step looks at.
-      return object && { object, verdict: name === "wide" ? passed("Valid", "") : validatePermissionSet(object) };
+      if (object === undefined) return undefined;
+      const verdict = name === "wide" ? passed("Valid", "") : validatePermissionSet(object);
+      return { rules: memo.ofRules(object.spec.permissions), verdict };
     },
     clusters,
   });

@@ -1,10 +1,8 @@
 import { NAMESPACES, PERMISSION_LAYERS, TENANT_NAMESPACE_PREFIX } from "../../api/names.ts";
-import type { PermissionSet } from "../../api/kinds/permission-set.ts";
 import type { RBACPolicy } from "../../api/kinds/rbac-policy.ts";
 import type { RBACProfile } from "../../api/kinds/rbac-profile.ts";
 import {
   type ClusterRegistry,
-  allowedClusters,
   clusterName,
   isGrantNamespace,
   namespaceAllows,
@@ -12,7 +10,6 @@ import {
 import type { RuleMemo } from "../builder/rule-memo.ts";
 import { DECLARATION_FULLY_TRIMMED } from "../builder/contribution.ts";
 import { RuleBudgetExceeded } from "../algebra/budget.ts";
-import { excessOver } from "../ceilings/excess.ts";
 import type { RuleSet } from "../snapshot/content.ts";
 import { isUsableSet } from "./validate-permission-set.ts";
 import { isPlainText } from "../rules/plain-text.ts";
@@ -28,9 +25,11 @@ export interface ProfileSurroundings {
         readonly verdict: Verdict;
         /** Intersection of every ceiling over the policy; undefined while one of them is missing, invalid or over budget. */
         readonly ceiling: RuleSet | undefined;
+        /** Clusters that it allows (`allowedClusters`). */
+        readonly allowed: ReadonlySet<string>;
       }
     | undefined;
-  permissionSet(name: string): { readonly object: PermissionSet; readonly verdict: Verdict } | undefined;
+  permissionSet(name: string): { readonly rules: RuleSet; readonly verdict: Verdict } | undefined;
   /** Older profile in another tenant's namespace with the same fleet-wide principal, as `namespace/name`. */
   readonly claimedBy: string | undefined;
   readonly clusters: ClusterRegistry;
@@ -107,8 +106,8 @@ function checkForm(profile: RBACProfile, around: ProfileSurroundings, fail: Fail
         );
     if (expiresAt !== "" && (!RFC3339.test(expiresAt) || Number.isNaN(Date.parse(expiresAt))))
       fail(`ExpiresAtValid[${i}]`, `${at}.expiresAt`, `an RFC 3339 time, found "${expiresAt}"`, "correct the time");
-    const rules = scope === "namespaced" ? around.permissionSet(permissionSetRef)?.object.spec.permissions : undefined;
-    if (rules?.some(({ nonResourceURLs = [] }) => nonResourceURLs.length > 0) === true)
+    const rules = scope === "namespaced" ? around.permissionSet(permissionSetRef)?.rules.rules : undefined;
+    if (rules?.some(({ nonResourceURLs }) => nonResourceURLs.length > 0) === true)
       fail(
         `URLRuleNamespaced[${i}]`,
         `${at}.permissionSetRef`,
@@ -144,6 +143,7 @@ function subjectScopeOf(principalRef: string): "platform" | "tenant" {
 function checkPolicy(
   profile: RBACProfile,
   policy: RBACPolicy,
+  allowed: ReadonlySet<string>,
   clusters: ClusterRegistry,
   fail: Fail,
 ): readonly string[] {
@@ -157,7 +157,6 @@ function checkPolicy(
       `a ${subjectScope} principal under RBACPolicy ${policy.metadata.name}, found ${scope} principal ${principalRef}`,
       "use a policy for this class of principals",
     );
-  const allowed = allowedClusters(policy, clusters);
   const trimmed: string[] = [];
   for (const [i, written] of targetClusters.entries()) {
     const cluster = clusterName(written, clusters);
@@ -184,10 +183,9 @@ function checkCeiling(
 ): readonly string[] {
   const trimmed: string[] = [];
   for (const [i, { permissionSetRef }] of profile.spec.permissionDeclarations.entries()) {
-    const set = around.permissionSet(permissionSetRef)?.object;
-    const rules = set && around.memo.ofSet(set);
+    const rules = around.permissionSet(permissionSetRef)?.rules;
     if (rules === undefined || rules.id === ceiling.id) continue;
-    const excess = excessOver(ceiling.rules, rules.rules);
+    const excess = around.memo.excess(ceiling, rules);
     if (excess.length === 0) continue;
     if (policy.spec.enforcementMode === "strict")
       fail(
@@ -209,15 +207,18 @@ function checkBudget(
   fail: Fail,
 ): readonly number[] {
   const field = "spec.permissionDeclarations";
-  const granted = new Map<string, number>();
+  const { permissionDeclarations } = profile.spec;
   const empty: number[] = [];
-  for (const [i, { permissionSetRef }] of profile.spec.permissionDeclarations.entries()) {
-    const set = around.permissionSet(permissionSetRef)?.object;
+  let effective = 0;
+  for (const [i, { permissionSetRef }] of permissionDeclarations.entries()) {
+    const set = around.permissionSet(permissionSetRef);
     if (set === undefined) continue;
     try {
-      const { rules } = around.memo.intersection(around.memo.ofSet(set), ceiling);
-      granted.set(permissionSetRef, rules.length);
+      const { rules } = around.memo.intersection(set.rules, ceiling);
       if (rules.length === 0) empty.push(i);
+      // A set counts once, however often it is declared.
+      if (permissionDeclarations.findIndex((other) => other.permissionSetRef === permissionSetRef) === i)
+        effective += rules.length;
     } catch (error) {
       if (!(error instanceof RuleBudgetExceeded)) throw error;
       fail(
@@ -228,23 +229,23 @@ function checkBudget(
       );
     }
   }
-  const rules = [...granted.values()].reduce((sum, count) => sum + count, 0);
-  if (rules > MAX_RULES_PER_RULE_SET)
+  if (effective > MAX_RULES_PER_RULE_SET)
     fail(
       "EffectiveRuleBudget",
       field,
-      `at most ${MAX_RULES_PER_RULE_SET} effective rules per cluster, found ${rules}`,
+      `at most ${MAX_RULES_PER_RULE_SET} effective rules per cluster, found ${effective}`,
       "split the profile",
     );
   return empty;
 }
 
+const LAYERS: ReadonlySet<string> = new Set([PERMISSION_LAYERS.cluster.maximum, PERMISSION_LAYERS.fleet.maximum]);
+
 /** Text of PolicyCompliant for a profile without violations. */
 function complianceOf(profile: RBACProfile, policy: string, trimmed: readonly string[], empty: readonly number[]) {
   const { permissionDeclarations } = profile.spec;
-  const layers = new Set<string>([PERMISSION_LAYERS.cluster.maximum, PERMISSION_LAYERS.fleet.maximum]);
   const notes = [
-    ...(permissionDeclarations.some(({ permissionSetRef }) => layers.has(permissionSetRef))
+    ...(permissionDeclarations.some(({ permissionSetRef }) => LAYERS.has(permissionSetRef))
       ? ["declares the full ceiling"]
       : []),
     ...empty.map(
@@ -301,7 +302,9 @@ export function validateRbacProfile(profile: RBACProfile, around: ProfileSurroun
     );
     return no("PolicyNotReady");
   }
-  const clusters = checkPolicy(profile, policy.object, around.clusters, fail).map((cluster) => `on ${cluster}`);
+  const clusters = checkPolicy(profile, policy.object, policy.allowed, around.clusters, fail).map(
+    (cluster) => `on ${cluster}`,
+  );
   // Rules first: a long list of clusters must not hide them.
   const trimmed = [...checkCeiling(profile, policy.object, ceiling, around, fail), ...clusters];
   if (failed.length > 0) {

@@ -3,9 +3,9 @@ import type { Cluster } from "../../../cluster/cluster.ts";
 import {
   PERMISSION_KINDS,
   type PermissionObject,
-  type ProposedChange,
+  type PermissionChange,
   isPermissionObject,
-} from "../../../governance/simulation/proposed-world.ts";
+} from "../../../governance/engine/permission-object.ts";
 import {
   type Simulation,
   changesDecisions,
@@ -92,7 +92,7 @@ interface Judged {
 async function simulateOn(
   cluster: Cluster,
   files: readonly ObjectInFile[],
-  removals: readonly ProposedChange[],
+  removals: readonly PermissionChange[],
   context: CommandContext,
 ): Promise<Judged> {
   const [world, proposal] = await Promise.all([readPermissionWorld(cluster), readProposal(cluster, files)]);
@@ -103,7 +103,7 @@ async function simulateOn(
 async function simulateOnFiles(
   options: SimulateOptions,
   files: readonly ObjectInFile[],
-  removals: readonly ProposedChange[],
+  removals: readonly PermissionChange[],
   context: CommandContext,
 ): Promise<Judged> {
   const base: PermissionObject[] = [];

@@ -4,14 +4,15 @@ import type { RBACPolicy } from "../../api/kinds/rbac-policy.ts";
 import type { RBACProfile, RBACProfileSpec } from "../../api/kinds/rbac-profile.ts";
 import { SeededRandom } from "../../base/random.ts";
 import { encodeContent } from "../snapshot/content.ts";
-import { parseContent } from "../snapshot/parse-content.ts";
-import { buildSnapshots } from "./build-snapshots.ts";
-import type { ClusterCeilings } from "./cluster-content.ts";
-import type { ProfileInput } from "./contribution.ts";
-import { RuleMemo } from "./rule-memo.ts";
+import { atOnce } from "../../base/next-turn.ts";
+import { allowedClusters, standingClusters } from "./applicable-clusters.ts";
+import { type ClusterCeilings, clusterContent } from "./cluster-content.ts";
+import { type ProfileInput, contributionOf } from "./contribution.ts";
+import { RuleMemo, type SharedRuleSet } from "./rule-memo.ts";
 
 const memo = new RuleMemo();
-const WIDE = memo.ofSet(ceilingSet([{ verbs: ["*"], apiGroups: ["*"], resources: ["*"] }]));
+const rulesIn = ({ spec }: PermissionSet) => memo.ofRules(spec.permissions);
+const WIDE = rulesIn(ceilingSet([{ verbs: ["*"], apiGroups: ["*"], resources: ["*"] }]));
 const NO_CEILINGS: ClusterCeilings = { fleet: undefined, cluster: undefined };
 const registry = { registered: new Set(["m", "tenant-1", "tenant-2"]), managementCluster: "m" };
 
@@ -45,6 +46,12 @@ const policy: RBACPolicy = {
   },
 };
 
+const under = (ceiling: SharedRuleSet | undefined, object = policy) => ({
+  object,
+  ceiling,
+  allowed: allowedClusters(object, registry),
+});
+
 const SETS: Readonly<Record<string, PermissionSet>> = {
   reader: set("reader", ["get", "list"]),
   reader2: set("reader2", ["list", "get", "get"]),
@@ -68,10 +75,12 @@ function input(name: string, spec: Partial<RBACProfileSpec>, more: Partial<Profi
   return {
     profile,
     provisioned: true,
-    policy,
-    ceiling: WIDE,
+    policy: under(WIDE),
     identities: [],
-    permissionSet: (wanted) => SETS[wanted],
+    rulesOf: (wanted) => {
+      const found = SETS[wanted];
+      return found && rulesIn(found);
+    },
     ...more,
   };
 }
@@ -94,17 +103,29 @@ const PROFILES = [
   input("dave", { permissionDeclarations: [{ permissionSetRef: "gone", scope: "cluster" }] }),
 ];
 
-const build = (profiles: readonly ProfileInput[], ceilings = NO_CEILINGS) =>
-  buildSnapshots({
-    clusters: ["tenant-1", "tenant-2", "tenant-3"],
-    registry,
-    profiles,
-    memo,
-    ceilings: () => ceilings,
-  });
+const LIFETIMES = { freshnessWindowSeconds: 300, maxOfflineSeconds: 86_400 };
 
-describe("buildSnapshots", () => {
-  const { contents, contributions } = build(PROFILES);
+/** Every cluster's content, of profiles that all stand where they aim. */
+function build(profiles: readonly ProfileInput[], ceilings = NO_CEILINGS) {
+  const contributions = profiles.map((each) => contributionOf(each, registry, memo));
+  const computed = ["tenant-1", "tenant-2", "tenant-3"].map((cluster) => {
+    const standing = profiles.flatMap(({ profile }, i) => {
+      const { namespace = "", name } = profile.metadata;
+      const contribution = contributions[i];
+      const here = contribution !== undefined && standingClusters(profile, registry).includes(cluster);
+      return here ? [{ namespace, name, contribution }] : [];
+    });
+    return atOnce(clusterContent(cluster, standing, ceilings, LIFETIMES));
+  });
+  return {
+    contributions,
+    hashes: new Map(computed.map(({ cluster, contentHash }) => [cluster, contentHash])),
+    contents: new Map(computed.map(({ cluster, content }) => [cluster, content])),
+  };
+}
+
+describe("clusterContent", () => {
+  const { contents, contributions, hashes } = build(PROFILES);
 
   it("joins what provisioned profiles declare on a cluster, sharing equal rule sets", () => {
     const content = contents.get("tenant-1");
@@ -143,11 +164,11 @@ describe("buildSnapshots", () => {
   it("W4, W5: trims every declaration to the ceiling, keeps names, and warns of one that is trimmed away", () => {
     const named = ceilingSet([{ apiGroups: [""], resources: ["pods"], verbs: ["get"], resourceNames: ["web"] }]);
     const trimmed = build([
-      input("alice", {}, { ceiling: memo.ofSet(named) }),
+      input("alice", {}, { policy: under(rulesIn(named)) }),
       input(
         "bob",
         { permissionDeclarations: [{ permissionSetRef: "writer", scope: "cluster" }] },
-        { ceiling: memo.ofSet(named) },
+        { policy: under(rulesIn(named)) },
       ),
     ]);
     const content = trimmed.contents.get("tenant-1");
@@ -160,17 +181,16 @@ describe("buildSnapshots", () => {
   });
 
   it("grants nothing without a ceiling", () => {
-    const { contents: none, contributions: left } = build([input("alice", {}, { ceiling: undefined })]);
+    const { contents: none, contributions: left } = build([input("alice", {}, { policy: under(undefined) })]);
     expect(none.get("tenant-1")?.subjects).toEqual([]);
     expect(left[0]?.problem).toBe("a ceiling over its RBACPolicy is missing");
   });
 
   it("carries the ceilings as rule sets", () => {
-    const cluster = memo.ofSet(ceilingSet([{ apiGroups: [""], resources: ["pods"], verbs: ["get"] }]));
+    const cluster = rulesIn(ceilingSet([{ apiGroups: [""], resources: ["pods"], verbs: ["get"] }]));
     const content = build(PROFILES, { fleet: WIDE, cluster }).contents.get("tenant-3");
     expect(content?.ceilings).toEqual({ fleet: WIDE.id, cluster: cluster.id });
     expect(content?.ruleSets.map(({ id }) => id).sort()).toEqual([WIDE.id, cluster.id].sort());
-    expect(content && parseContent(encodeContent(content).bytes)).toEqual(content);
   });
 
   it("gives a cluster without grants an empty snapshot", () => {
@@ -183,17 +203,17 @@ describe("buildSnapshots", () => {
     const bound = build([{ ...tenants, profile: own }]).contents;
     expect([bound.get("tenant-1")?.subjects.length, bound.get("tenant-2")?.subjects.length]).toEqual([0, 1]);
     const narrow = { ...policy, spec: { ...policy.spec, allowedClusters: ["tenant-1"] } };
-    const allowed = build([{ ...tenants, policy: narrow }]).contents;
+    const allowed = build([{ ...tenants, policy: under(WIDE, narrow) }]).contents;
     expect([allowed.get("tenant-1")?.subjects.length, allowed.get("tenant-2")?.subjects.length]).toEqual([1, 0]);
     const management = { ...policy, spec: { ...policy.spec, allowedClusters: [] } };
-    expect(build([{ ...tenants, policy: management }]).contents.get("tenant-1")?.subjects).toEqual([]);
+    expect(build([{ ...tenants, policy: under(WIDE, management) }]).contents.get("tenant-1")?.subjects).toEqual([]);
   });
 
   it("has one content hash, whatever the order of its inputs", () => {
+    const contentHash = hashes.get("tenant-1");
     const content = contents.get("tenant-1");
-    if (content === undefined) throw new Error("no content");
-    const { bytes, contentHash } = encodeContent(content);
-    expect(parseContent(bytes)).toEqual(content);
+    // The texts that it is put together of are what the whole would be written as.
+    expect(content && encodeContent(content).contentHash).toBe(contentHash);
     // The golden value: a change here is a new version of every snapshot in every fleet.
     expect(contentHash).toBe("sha256:b6d14e2c386c7f3fb359bcd678ac722228603f98bf6af2b0b22fd3abeafe9b2d");
     const random = new SeededRandom(5);
@@ -201,8 +221,7 @@ describe("buildSnapshots", () => {
       const shuffled = PROFILES.map((profile) => ({ profile, at: random.next() }))
         .sort((a, b) => a.at - b.at)
         .map(({ profile }) => profile);
-      const again = build(shuffled).contents.get("tenant-1");
-      expect(again && encodeContent(again).contentHash).toBe(contentHash);
+      expect(build(shuffled).hashes.get("tenant-1")).toBe(contentHash);
     }
   });
 });

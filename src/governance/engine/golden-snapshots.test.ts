@@ -4,8 +4,8 @@ import { describe, expect, it } from "vitest";
 import { type Random, SeededRandom } from "../../base/random.ts";
 import { parseYaml } from "../../packs/artifact/yaml-documents.ts";
 import { contentToJson } from "../../permissions/snapshot/content.ts";
-import type { PermissionObject } from "../simulation/proposed-world.ts";
-import { PermissionEngine, type PermissionWorld } from "./permission-engine.ts";
+import type { PermissionObject } from "./permission-object.ts";
+import { type PermissionWorld, engineOf } from "./permission-world.ts";
 
 /**
  * Golden files of contents and their hashes (permissions §8.3, §20). A difference is a new version of every snapshot in every fleet and
@@ -29,7 +29,7 @@ function worldOf(objects: readonly PermissionObject[]): PermissionWorld {
 }
 
 function goldenOf(objects: readonly PermissionObject[]): string {
-  const { snapshots } = new PermissionEngine().compute(worldOf(objects));
+  const { snapshots } = engineOf(worldOf(objects)).view;
   const clusters = [...snapshots].sort(([a], [b]) => (a < b ? -1 : 1));
   const golden = clusters.map(([cluster, { content, contentHash }]) => [
     cluster,

@@ -40,6 +40,8 @@ export const AUDIT_ACTIONS = [
   "drift.resolved",
   "surface.drift",
   "governance.reverted",
+  "audit_batch.processed",
+  "audit_batch.malformed",
   "audit.conflict",
   "audit.quarantine_resolved",
   "audit.removed",

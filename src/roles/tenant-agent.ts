@@ -6,6 +6,8 @@ import type { AuditTrail } from "../api/audit-record.ts";
 import { SeamError } from "../base/errors.ts";
 import { startEventRecorder } from "../controller/events.ts";
 import { startAuditTrail } from "../federation/audit/audit-trail.ts";
+import { startStagedBatches } from "../federation/spoke/audit/staged-batches.ts";
+import { startAuditSpill } from "../federation/spoke/audit/audit-spill.ts";
 import { auditedHandler } from "../federation/spoke/items/audited-handler.ts";
 import { HeldPacks } from "../federation/spoke/items/pack/held-packs.ts";
 import { GovernanceHandler } from "../federation/spoke/items/governance/governance-handler.ts";
@@ -110,6 +112,7 @@ export async function startTenantAgent(options: TenantAgentOptions, closing: Clo
   closing.add(drift.closed);
   const revocations = startTenantRevocations({ packs, snapshots: snapshotHandler, trail, signal: agent });
   closing.add(revocations.closed);
+  closing.add(startStagedBatches({ cluster, facts, trail, clock, random, log, signal: agent }).closed);
   const mirror = await openGovernanceMirror({
     clusterId,
     cluster,
@@ -160,6 +163,11 @@ export async function startTenantAgent(options: TenantAgentOptions, closing: Clo
     signal: agent,
   });
   facts.open(spoke.outbox);
+  if (spills(options))
+    closing.add(
+      startAuditSpill({ clusterId, cluster, outbox: spoke.auditLog, facts, clock, random, log, metrics, signal: agent })
+        .closed,
+    );
   closing.add(spoke.closed);
   await declare(facts, options, simulatedNodes);
 
@@ -224,6 +232,19 @@ function materialises({ env }: AgentOptions): boolean {
     object: "environment variable RBAC_MATERIALIZATION",
     expected: `must be enforce or off, found ${JSON.stringify(text)}`,
     remedy: "off leaves the cluster's own RBAC alone and only reports how it differs",
+  });
+}
+
+/** Whether audit events that wait for the hub are copied to the cluster (R-4.39). @throws SeamError `EnvironmentInvalid` */
+function spills({ env }: AgentOptions): boolean {
+  const text = env["AUDIT_SPILL"] || "on";
+  if (text === "on" || text === "off") return text === "on";
+  throw new SeamError({
+    reason: "EnvironmentInvalid",
+    object: "environment variable AUDIT_SPILL",
+    expected: `must be on or off, found ${JSON.stringify(text)}`,
+    remedy:
+      "off keeps audit events that wait for the hub on the agent's disk alone; right for a disk that outlives its pod",
   });
 }
 

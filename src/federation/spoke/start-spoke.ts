@@ -16,6 +16,8 @@ import type { SpokeOptions } from "./spoke-options.ts";
 export interface Spoke {
   /** The tenant's durable way up. */
   readonly outbox: FactOutbox;
+  /** The tenant's audit log, to be read. */
+  readonly auditLog: Pick<Outbox, "auditCursor" | "loadAudit">;
   status(): SpokeStatus;
   /** Progress of one item (`kind/name`). */
   item(key: string): ItemView | undefined;
@@ -142,6 +144,7 @@ export async function startSpoke(options: SpokeOptions): Promise<Spoke> {
 
   return {
     outbox: facts,
+    auditLog: outbox,
     closed,
     status: () => ({ ...channel, session: run?.machine.view(clock.monotonic(), clock.now()) }),
     item: (key) => run?.machine.item(key),

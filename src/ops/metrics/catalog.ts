@@ -54,6 +54,7 @@ export const METRICS: ReadonlyMap<string, MetricDefinition> = new Map<string, Me
   ["wal_unacked_events", { help: "Audit records that no hub has stored, by cluster." }],
   ["wal_near_full", { help: "1 from 90 % of the audit log's cap until it is below 80 %: allows are sampled down." }],
   ["wal_full", { help: "1 from the audit log's cap until it is below 80 %: the oldest allows are dropped." }],
+  ["wal_spill_objects", { help: "ConfigMaps with copies of audit events that wait for the hub." }],
   ["wal_dropped_total", { help: "Audit records dropped at the cap." }],
   ["audit_records_waiting", { help: "Audit records kept in memory because the log takes none." }],
   ["audit_records_missed_total", { help: "Audit records that found no place; the log counts them as audit.missed." }],

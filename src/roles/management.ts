@@ -27,7 +27,9 @@ import { createPrometheusMetrics } from "../ops/metrics/prometheus-metrics.ts";
 import { startOps } from "../ops/start-ops.ts";
 import { openOciLayout } from "../packs/store/oci-layout.ts";
 import { DEFAULT_FRESHNESS_WINDOW_SECONDS, DEFAULT_MAX_OFFLINE_SECONDS } from "../permissions/snapshot/limits.ts";
+import { shortKeyId } from "../trust/dsse.ts";
 import { startKeyRingDirectory } from "../trust/keyring/key-ring-directory.ts";
+import { trustingOwnKey } from "../trust/keyring/own-key.ts";
 import { loadSigner } from "../trust/keyring/signing-key.ts";
 import { watchTlsFiles } from "../trust/tls/tls-material.ts";
 import { auditSinkReadiness, auditSinkSettings, ownAuditDirectory } from "./audit-sink.ts";
@@ -84,7 +86,12 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     signal: data,
   });
   closing.add(keyRing.closed);
-  const keys = keyRing.ring;
+  const keys = trustingOwnKey(keyRing.ring, signer);
+  if (keyRing.ring.key(signer.keyId) === undefined)
+    log.error(
+      { keyId: shortKeyId(signer.keyId), folder: env["SIGNING_KEYS_DIR"] },
+      "the signing key is not among the trusted keys: tenants with the same keys refuse what is signed; install its public half",
+    );
   const packs = await openOciLayout(required(env, "PACK_STORE_DIR", "OCI image layout of packs"), clock);
   const audit = await openAuditSink(auditSinkSettings(env), clock);
   for (const warning of audit.warnings) log.warn({ component: "audit-sink" }, warning);

@@ -42,6 +42,11 @@ export interface Signer {
   sign(message: Uint8Array): Uint8Array;
 }
 
+/** A signer that knows its public half. */
+export interface OwnSigner extends Signer {
+  readonly publicKey: KeyObject;
+}
+
 /** Looks up trusted public keys by id. */
 export interface KeyLookup {
   key(keyId: string): KeyObject | undefined;
@@ -140,7 +145,7 @@ export function shortKeyId(keyId: string): string {
 }
 
 /** Signer over an in-memory Ed25519 private key. */
-export function ed25519Signer(privateKey: KeyObject): Signer {
-  const keyId = keyIdOf(createPublicKey(privateKey));
-  return { keyId, sign: (message) => sign(null, message, privateKey) };
+export function ed25519Signer(privateKey: KeyObject): OwnSigner {
+  const publicKey = createPublicKey(privateKey);
+  return { keyId: keyIdOf(publicKey), publicKey, sign: (message) => sign(null, message, privateKey) };
 }

@@ -1,12 +1,12 @@
 import { type KeyObject, generateKeyPairSync } from "node:crypto";
 import { type SnapshotContent, encodeContent } from "../../src/permissions/snapshot/content.ts";
 import { type StatementInput, signStatement } from "../../src/permissions/snapshot/statement.ts";
-import { type Signer, ed25519Signer, encodeEnvelope } from "../../src/trust/dsse.ts";
+import { type OwnSigner, ed25519Signer, encodeEnvelope } from "../../src/trust/dsse.ts";
 import { KeyRing } from "../../src/trust/keyring/key-ring.ts";
 
 /** A signing key with the ring that trusts it. */
 export interface TestKey {
-  readonly signer: Signer;
+  readonly signer: OwnSigner;
   readonly publicKey: KeyObject;
   readonly ring: KeyRing;
 }

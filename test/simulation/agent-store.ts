@@ -39,7 +39,7 @@ interface StoredFact {
 export type SnapshotReceiptContent = Omit<SnapshotReceiptReport, "$typeName" | "reportVersion">;
 
 /** Key of the report about the permission snapshot. */
-export const SNAPSHOT_RECEIPT = "snapshotReceiptReport/snapshot";
+export const SNAPSHOT_RECEIPT = "snapshotReceiptReport";
 
 /** Everything an agent's store holds. */
 export interface AgentStoreCopy {

@@ -351,10 +351,12 @@ export class Agent {
   }
 
   #perform(batch: readonly SpokeReady[]): void {
-    this.#shared = batch.length > 1;
     const { incarnation } = this.#process;
     for (const ready of batch) {
-      for (const effect of ready.afterPersist) {
+      const takes = ready.afterPersist.findIndex((effect) => effect.type === "IndexJudged" && effect.accepted);
+      for (const [at, effect] of ready.afterPersist.entries()) {
+        // What a step did before it took the next index came of the one before, too.
+        this.#shared = batch.length > 1 || at < takes;
         this.#effect(effect);
         if (incarnation !== this.#process.incarnation || this.#boundary()) return;
       }
@@ -432,7 +434,10 @@ export class Agent {
         const { token, floors } = effect;
         const ok = !world.chance(0.1);
         const done = (): void => {
-          if (ok) for (const floor of floors) this.tenant.raiseFloor(floor);
+          for (const floor of ok ? floors : []) {
+            this.tenant.raiseFloor(floor);
+            for (const serial of this.#hub.store(this.cluster).coveredBy(floor)) this.tenant.revoked.add(serial);
+          }
           this.#step({ type: "FloorsEnforced", token, ok });
         };
         const { room } = this;
@@ -571,7 +576,8 @@ export class Agent {
 
   #heldBody(digest: string): Uint8Array {
     const blob = this.store.blobs.get(digest);
-    must(blob?.checked === true, `${this.cluster}: body ${digest} is read and not held`);
+    // A handler that outlived its item: superseded, and its bodies are gone.
+    if (blob?.checked !== true) throw new Error(`${digest} is not held`);
     return blob.data;
   }
 

@@ -48,6 +48,7 @@ export class HubStore {
   forked = false;
   term = 0n;
   pending: RevocationPush[] = [];
+  readonly #issued: IndexRevocation[] = [];
   /** Newest state of each drift signal of this tenant. */
   readonly drifts: Map<string, number> = new Map();
   /** Items that an operator had tried again. */
@@ -64,8 +65,16 @@ export class HubStore {
     this.cluster = cluster;
   }
 
+  /** Serials of all revocations that a floor puts in force. */
+  coveredBy({ target, name, floor }: IndexRevocation): readonly bigint[] {
+    const covered = this.#issued.filter((each) => each.target === target && each.name === name && each.floor <= floor);
+    return covered.map(({ serial }) => BigInt(serial));
+  }
+
   /** A revocation enters the outbox. */
-  revoke({ target, name, floor, serial }: IndexRevocation): void {
+  revoke(revocation: IndexRevocation): void {
+    const { target, name, floor, serial } = revocation;
+    this.#issued.push(revocation);
     this.#serial = BigInt(serial);
     const revocationId = `${this.cluster}/${serial}`;
     const bound = target === "PackInstalled" ? { minSerial: BigInt(floor) } : { minSequence: BigInt(floor) };

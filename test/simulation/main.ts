@@ -1,5 +1,7 @@
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
+import { permissionReport } from "./permissions/permission-report.ts";
+import { simulatePermissions } from "./permissions/simulate-permissions.ts";
 import { runSeeds, type SeedTotals } from "./run-seeds.ts";
 import type { ScheduleSize } from "./schedule.ts";
 import { play } from "./scenarios/scenario.ts";
@@ -16,6 +18,7 @@ const USAGE = `npm run simulate -- [--seeds N] [--seed K] [--threads T] [--agent
   --actions M   actions in every run, instead of a number by the seed
   --replicas R  hub replicas                                   (1)
   --scenarios   plays the directed scenarios and nothing else
+  --permissions with the permission plane: signers, signed snapshots and what tenants answer from them
   --trace       prints the transcript of the seed --seed and nothing else
 
 A seed that fails prints the smallest schedule that still fails, and its transcript. The same seed always does the same.`;
@@ -29,6 +32,7 @@ const { values } = parseArgs({
     actions: { type: "string" },
     replicas: { type: "string", default: "1" },
     scenarios: { type: "boolean", default: false },
+    permissions: { type: "boolean", default: false },
     trace: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
@@ -44,7 +48,7 @@ const PROGRESS_MS = 10_000;
 
 if (values.help) console.log(USAGE);
 else if (values.scenarios) playAll();
-else if (values.trace) trace();
+else if (values.trace) await trace();
 else await run(Number(values.seeds));
 
 function playAll(): void {
@@ -59,10 +63,12 @@ function playAll(): void {
   }
 }
 
-function trace(): void {
-  const result = simulate(first, { ...options, traced: true });
+async function trace(): Promise<void> {
+  const traced = { ...options, traced: true };
+  const result = values.permissions ? await simulatePermissions(first, traced) : simulate(first, traced);
   console.log(result.transcript);
-  console.log(result.failure === undefined ? `seed ${first} holds` : seedReport(result, options));
+  if (result.failure === undefined) console.log(`seed ${first} holds`);
+  else console.log(values.permissions ? await permissionReport(result, options) : seedReport(result, options));
   process.exitCode = result.failure === undefined ? 0 : 1;
 }
 
@@ -76,7 +82,14 @@ async function run(count: number): Promise<void> {
     const left = ((count - seeds) / seeds) * seconds();
     console.log(`${seeds} of ${count} seeds, ${reports.length} failed, about ${Math.ceil(left)} s to go`);
   };
-  const totals = await runSeeds({ first, count, threads: Number(values.threads), options, onProgress });
+  const totals = await runSeeds({
+    first,
+    count,
+    threads: Number(values.threads),
+    options,
+    permissions: values.permissions,
+    onProgress,
+  });
   for (const report of totals.reports) console.log(`\n${report}`);
   console.log(
     `${totals.seeds} seeds from ${first}: ${totals.reports.length} failed; ${totals.events} events in ` +

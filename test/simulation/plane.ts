@@ -10,6 +10,12 @@ import type { World } from "./world.ts";
 
 /** What lives in the world besides hub and agents: rooms whose content the federation carries. */
 export interface Plane {
+  /** Faults of its own go on until then, virtual milliseconds. */
+  readonly untilMs: number;
+  /** Frames and handlers per agent that a resting plane may still cause. */
+  readonly restingFrames: number;
+  /** True for an item that nobody else changes or removes. */
+  owns(item: IndexItem): boolean;
   /** Before the hub boots for the first time. */
   begin(): void;
   /** All faults end. */

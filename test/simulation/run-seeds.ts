@@ -23,6 +23,8 @@ export interface SeedRun {
   /** Threads that share the work. */
   readonly threads: number;
   readonly options?: RunOptions;
+  /** With the permission plane. */
+  readonly permissions?: boolean;
   /** Ends the threads early. */
   readonly signal?: AbortSignal;
   /** Called whenever a thread has told how far it is. */
@@ -54,6 +56,7 @@ export async function runSeeds(run: SeedRun): Promise<SeedTotals> {
         end: run.first + run.count,
         step: threads,
         options: run.options ?? {},
+        permissions: run.permissions ?? false,
       };
       const worker = new Worker(new URL("./seed-worker.ts", import.meta.url), { workerData });
       workers.push(worker);

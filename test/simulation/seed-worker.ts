@@ -1,4 +1,6 @@
 import { parentPort, workerData } from "node:worker_threads";
+import { permissionReport } from "./permissions/permission-report.ts";
+import { simulatePermissions } from "./permissions/simulate-permissions.ts";
 import { seedReport } from "./seed-report.ts";
 import { type RunOptions, simulate } from "./simulation.ts";
 
@@ -9,6 +11,8 @@ export interface SeedWork {
   readonly end: number;
   readonly step: number;
   readonly options: RunOptions;
+  /** With the permission plane. */
+  readonly permissions: boolean;
 }
 
 /** What it posts every now and then: everything since the last time. */
@@ -21,7 +25,7 @@ export interface SeedProgress {
   readonly report: string | undefined;
 }
 
-const { first, end, step, options } = workerData as SeedWork;
+const { first, end, step, options, permissions } = workerData as SeedWork;
 /** Seeds between two posts. */
 const POST_EVERY = 25;
 
@@ -36,12 +40,13 @@ function post(report: string | undefined): void {
 }
 
 for (let seed = first; seed < end; seed += step) {
-  const result = simulate(seed, options);
+  const result = permissions ? await simulatePermissions(seed, options) : simulate(seed, options);
   seeds++;
   events += result.events;
   slowestMs = Math.max(slowestMs, result.convergedMs);
   for (const [name, times] of result.coverage) coverage.set(name, (coverage.get(name) ?? 0) + times);
-  if (result.failure !== undefined) post(seedReport(result, options));
+  if (result.failure !== undefined)
+    post(permissions ? await permissionReport(result, options) : seedReport(result, options));
   else if (seeds >= POST_EVERY) post(undefined);
 }
 post(undefined);

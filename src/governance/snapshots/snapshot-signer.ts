@@ -16,6 +16,7 @@ import { isStatus } from "../../cluster/api-status-error.ts";
 import type { Cluster } from "../../cluster/cluster.ts";
 import type { Result } from "../../controller/controller.ts";
 import type { ComputedContent } from "../../permissions/builder/computed-content.ts";
+import { MAX_CLOCK_SKEW_MS } from "../../permissions/snapshot/limits.ts";
 import {
   type SnapshotPosition,
   comparePositions,
@@ -134,7 +135,7 @@ export class SnapshotSigner {
     minSequence: number,
   ): Promise<LedgerEntry> {
     const { cluster, clock, caches, log } = this.#parts;
-    const last = furthest(ledger.entry, stored.statement);
+    const last = this.#withinClock(tenant, furthest(ledger.entry, stored.statement));
     const object = caches.snapshots.get({ namespace: NAMESPACES.seam, name: snapshotName(tenant) });
     const ahead = this.#reportedAhead(object, last);
     const same = last?.contentHash === computed.contentHash && last.sequence >= minSequence;
@@ -151,10 +152,11 @@ export class SnapshotSigner {
         { cluster: tenant, held: ahead },
         "the tenant is ahead of this hub: a new epoch begins; was it restored?",
       );
+    const shown = object?.spec.epoch ?? 0;
     const epoch =
       ahead !== undefined
         ? Math.max(now, ahead.epoch + 1)
-        : (last?.epoch ?? Math.max(now, (object?.spec.epoch ?? 0) + 1));
+        : (last?.epoch ?? (shown * 1000 > clock.now() + MAX_CLOCK_SKEW_MS ? now : Math.max(now, shown + 1)));
     const sequence = Math.max(ahead === undefined ? (last?.sequence ?? 0) + 1 : 1, minSequence);
     const next: LedgerEntry = { epoch, sequence, contentHash: computed.contentHash };
     this.#parts.assertFenced();
@@ -168,7 +170,22 @@ export class SnapshotSigner {
   }
 
   /**
-   * What the tenant holds when it is ahead of all that was given out here. Its word moves nothing but its own snapshot, at the pace of
+   * Nothing that was given out, when its epoch lies in the future: it was begun under a clock that was wrong, and no tenant takes it until
+   * then. A new epoch begins now; a tenant whose clock was wrong too is met by {@link #reportedAhead} when its time has come.
+   */
+  #withinClock(tenant: string, last: LedgerEntry | undefined): LedgerEntry | undefined {
+    const { clock, log } = this.#parts;
+    if (last === undefined || last.epoch * 1000 <= clock.now() + MAX_CLOCK_SKEW_MS) return last;
+    log.error(
+      { cluster: tenant, epoch: last.epoch },
+      "the epoch given out lies in the future: a new one begins; was the clock wrong?",
+    );
+    return undefined;
+  }
+
+  /**
+   * What the tenant holds when it is ahead of all that was given out here, or holds another content at the last position: the hub's
+   * mirror tells one of these alone, so an equal position means the latter. Its word moves nothing but its own snapshot, at the pace of
    * renewals, and never beyond the clock, as no tenant takes an epoch from the future.
    */
   #reportedAhead(object: PermissionSnapshot | undefined, last: LedgerEntry | undefined): SnapshotPosition | undefined {
@@ -176,7 +193,7 @@ export class SnapshotSigner {
     if (epoch === undefined || sequence === undefined) return undefined;
     if (epoch > Math.floor(this.#parts.clock.now() / 1000)) return undefined;
     const held = { epoch, sequence };
-    return comparePositions(held, last ?? { epoch: 0, sequence: 0 }) > 0 ? held : undefined;
+    return comparePositions(held, last ?? { epoch: 0, sequence: 0 }) >= 0 ? held : undefined;
   }
 
   /** The stored envelope when it says exactly what should be said and is not due for renewal. */

@@ -21,9 +21,9 @@ import { systemClock } from "../../base/clock.ts";
 import { SeededRandom } from "../../base/random.ts";
 import { isStatus } from "../../cluster/api-status-error.ts";
 import { parseContent } from "../../permissions/snapshot/parse-content.ts";
-import { type SnapshotStatement } from "../../permissions/snapshot/statement.ts";
+import { type SnapshotStatement, parseStatement } from "../../permissions/snapshot/statement.ts";
 import { verifyStatement } from "../../permissions/snapshot/verify-statement.ts";
-import { decodeEnvelope } from "../../trust/dsse.ts";
+import { type SignedEnvelope, decodeEnvelope } from "../../trust/dsse.ts";
 import { type TestManagementCluster, openManagementCluster } from "../../../test/support/management-cluster.ts";
 import { readItem } from "../index/desired-items.ts";
 import { createHubFactStore } from "../../federation/hub/mirror/hub-fact-store.ts";
@@ -66,9 +66,19 @@ async function secretOf(tenant: string) {
   }
 }
 
-async function statementOf(tenant: string): Promise<SnapshotStatement | undefined> {
+/** What the Secret says, believed or not. */
+async function rawStatementOf(tenant: string): Promise<SnapshotStatement | undefined> {
+  const envelope = await envelopeOf(tenant);
+  return envelope && parseStatement(envelope.body);
+}
+
+async function envelopeOf(tenant: string): Promise<SignedEnvelope | undefined> {
   const secret = await secretOf(tenant);
-  const envelope = decodeEnvelope(Buffer.from(secret?.data?.["envelope"] ?? "", "base64"));
+  return decodeEnvelope(Buffer.from(secret?.data?.["envelope"] ?? "", "base64"));
+}
+
+async function statementOf(tenant: string): Promise<SnapshotStatement | undefined> {
+  const envelope = await envelopeOf(tenant);
   if (envelope === undefined) return undefined;
   const checks = { cluster: tenant, keys: key.ring, floor: { minimumSequence: 0 }, nowMs: systemClock.now() };
   return verifyStatement(envelope, checks).statement;
@@ -406,12 +416,13 @@ describe("snapshot signing", () => {
       clock: systemClock,
       log: silentLog,
     });
-    const report = (sequence: number) =>
+    const report = (sequence: number, contentHash: string = before?.contentHash ?? "") =>
       facts.snapshotReceipt(
         "tenant-1",
         create(SnapshotReceiptReportSchema, {
           epoch: BigInt(before?.epoch ?? 0),
           sequence: BigInt(sequence),
+          contentHash,
           syncStatus: "DegradedSecurityState",
           degradedReason: "ROLLBACK_REJECTED",
         }),
@@ -432,6 +443,50 @@ describe("snapshot signing", () => {
     await signing.closed;
     await start();
     expect(await statementOf("tenant-1")).toEqual(after);
+  });
+
+  it("begins a later epoch when the tenant holds another content under the number given out last: it was given out twice", async () => {
+    const before = await statementOf("tenant-1");
+    const facts = createHubFactStore({
+      cluster: management.cluster,
+      drift: async () => {},
+      clock: systemClock,
+      log: silentLog,
+    });
+    const report = create(SnapshotReceiptReportSchema, {
+      epoch: BigInt(before?.epoch ?? 0),
+      sequence: BigInt(before?.sequence ?? 0),
+      contentHash: `sha256:${"0".repeat(64)}`,
+      syncStatus: "DegradedSecurityState",
+      degradedReason: "EQUIVOCATION",
+    });
+    // Epochs are seconds: the one before must have begun in an earlier one.
+    await expect.poll(() => Math.floor(systemClock.now() / 1000), PATIENT).toBeGreaterThan(before?.epoch ?? 0);
+    await facts.snapshotReceipt("tenant-1", report);
+    stop.abort();
+    await signing.closed;
+    await start();
+    await expect.poll(async () => (await statementOf("tenant-1"))?.epoch, PATIENT).toBeGreaterThan(before?.epoch ?? 0);
+  });
+
+  it("gives up an epoch that lies in the future: it was begun under a wrong clock, and no tenant takes it", async () => {
+    const before = await statementOf("tenant-1");
+    stop.abort();
+    await signing.closed;
+    const ahead = { ...systemClock, now: () => systemClock.now() + 3_600_000 };
+    await management.cluster.delete(ConfigMap, { namespace: home, name: SNAPSHOT_LEDGER });
+    await management.cluster.delete(Secret, { namespace: home, name: signedSnapshotSecretName("tenant-1") });
+    await start({ clock: ahead });
+    await expect
+      .poll(async () => (await rawStatementOf("tenant-1"))?.epoch, PATIENT)
+      .toBeGreaterThan((before?.epoch ?? 0) + 3_000);
+    stop.abort();
+    await signing.closed;
+    await start();
+    await expect
+      .poll(async () => (await rawStatementOf("tenant-1"))?.epoch, PATIENT)
+      .toBeLessThanOrEqual(Math.floor(systemClock.now() / 1000));
+    expect((await statementOf("tenant-1"))?.contentHash).toBe(before?.contentHash);
   });
 
   it("W24: puts large content into chunks that the index still names as one blob", async () => {

@@ -5,12 +5,15 @@ import { type SignedSnapshot, signedSnapshot, testKey } from "../../../test/orac
 import { WORLD_NOW_MS, randomWorld } from "../../../test/oracle/permission-worlds.ts";
 import { may, offer, oneGrant, snapshotBench } from "../../../test/support/snapshot-bench.ts";
 import { ManualClock } from "../../base/clock.ts";
+import { silentLog } from "../../base/log.ts";
 import { SeededRandom } from "../../base/random.ts";
+import { durableDirectory } from "../../trust/durable-directory.ts";
 import { KeyRing } from "../../trust/keyring/key-ring.ts";
 import { buildIndex } from "../index/build-index.ts";
 import { indexOf } from "../index/permission-index.ts";
 import { encodeContent } from "../snapshot/content.ts";
 import type { SnapshotStoreEvent } from "./active-snapshot.ts";
+import { openSnapshotStore } from "./snapshot-store.ts";
 
 const key = testKey();
 
@@ -158,6 +161,52 @@ describe("snapshot store", () => {
     expect(store.state().freshness).toBe("EXPIRED");
     store = await b.open(key.ring, new ManualClock(now - 3_600_000));
     expect(store.state()).toMatchObject({ freshness: "NOT_READY", lastRejection: { code: "CLOCK_SKEW" } });
+  });
+
+  it("W14: does not activate what was revoked, or whose key was withdrawn, between its verification and its activation", async () => {
+    const b = await snapshotBench(key);
+    const ring = new KeyRing([key.publicKey]);
+    const store = await b.open(ring);
+    const first = signedSnapshot(oneGrant("get"), key, { sequence: 1, issuedAtMs: now });
+    const prepared = await store.prepare(first.envelope, async () => first.content);
+    await store.revokeBelow(2);
+    await expect(store.activate(prepared)).rejects.toMatchObject({ code: "REVOKED" });
+    expect([store.current, may(store, "get")]).toEqual([undefined, false]);
+    expect(store.state()).toMatchObject({ degraded: true, lastRejection: { code: "REVOKED" } });
+    const second = signedSnapshot(oneGrant("get"), key, { sequence: 2, issuedAtMs: now });
+    const again = await store.prepare(second.envelope, async () => second.content);
+    ring.replace([testKey().publicKey]);
+    await store.reverify();
+    await expect(store.activate(again)).rejects.toMatchObject({ code: "UNKNOWN_KEY" });
+    expect(store.current).toBeUndefined();
+  });
+
+  it("serves nothing by a key that was withdrawn while it read what is held", async () => {
+    const b = await snapshotBench(key);
+    const files = durableDirectory(b.directory);
+    await offer(await b.open(), signedSnapshot(oneGrant("get"), key, { sequence: 1, issuedAtMs: now }));
+    await b.close();
+    const ring = new KeyRing([key.publicKey]);
+    const stop = new AbortController();
+    const store = await openSnapshotStore({
+      directory: b.directory,
+      files: {
+        ...files,
+        read: async (name) => {
+          const bytes = await files.read(name);
+          if (name.startsWith("content-")) ring.replace([testKey().publicKey]);
+          return bytes;
+        },
+      },
+      cluster: "tenant-1",
+      keys: ring,
+      clock: b.clock,
+      log: silentLog,
+      signal: stop.signal,
+    });
+    expect(store.state()).toMatchObject({ freshness: "NOT_READY", lastRejection: { code: "UNKNOWN_KEY" } });
+    stop.abort();
+    await store.closed;
   });
 
   it("stays revoked over restarts until a newer one verifies", async () => {

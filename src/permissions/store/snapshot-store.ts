@@ -67,7 +67,12 @@ export interface SnapshotStore {
    * @throws SnapshotRefused after recording the refusal: the store is degraded until an offer verifies, the last good one serves on
    */
   prepare(envelope: Uint8Array, readContent: () => Promise<Uint8Array>): Promise<PreparedSnapshot>;
-  /** Persists a prepared offer and swaps it in. Durable when it resolves. @throws Error for one that this store did not prepare */
+  /**
+   * Persists a prepared offer and swaps it in, after another look at it: a revocation, another key ring or another clock may have come in
+   * between. Durable when it resolves.
+   *
+   * @throws SnapshotRefused as {@link prepare}; Error for an offer that this store did not prepare
+   */
   activate(prepared: PreparedSnapshot): Promise<ActiveSnapshot>;
   /** Raises the revocation floor, durably; what is held under it stops deciding. Resolves with whether something was held. */
   revokeBelow(minSequence: number): Promise<{ readonly dropped: boolean }>;
@@ -192,6 +197,9 @@ class DurableSnapshotStore implements SnapshotStore {
       if (content === undefined)
         throw new SnapshotRefused("CONTENT_HASH_MISMATCH", "the held content is missing", statement.version);
       const index = await this.#build(content, statement, atStart);
+      // Keys may have changed meanwhile, and whoever would say so waits for the store to open.
+      if (this.#options.keys.key(keyId) === undefined)
+        throw new SnapshotRefused("UNKNOWN_KEY", "its signing key is no longer trusted", statement.version);
       // The wall clock is all that survives a restart; an age can only be overestimated by it, since a statement is verified
       // after it was issued.
       const { clock } = this.#options;
@@ -257,6 +265,7 @@ class DurableSnapshotStore implements SnapshotStore {
         throw new Error("a prepared offer without an index");
       }
       const samePosition = previous !== undefined && comparePositions(statement, previous.statement) === 0;
+      this.#verifyAgain(offer);
       if (samePosition && statement.issuedAtMs <= previous.statement.issuedAtMs) {
         this.#healed("offer");
         return previous;
@@ -281,6 +290,15 @@ class DurableSnapshotStore implements SnapshotStore {
       if (!renewal) this.#log.info({ version: statement.version, ...index.sizes }, "permission snapshot active");
       return current;
     });
+  }
+
+  #verifyAgain({ envelope }: Prepared): void {
+    try {
+      this.#verify(envelope, this.floor, false);
+    } catch (error) {
+      if (error instanceof SnapshotRefused) this.#refused(error, "offer");
+      throw error;
+    }
   }
 
   revokeBelow(minSequence: number): Promise<{ readonly dropped: boolean }> {

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { createPublicKey } from "node:crypto";
 import { SeamError } from "../../base/errors.ts";
 import { readFileIfPresent } from "../durable-file.ts";
-import { type Signer, ed25519Signer, keyIdOf } from "../dsse.ts";
+import { type OwnSigner, ed25519Signer, keyIdOf } from "../dsse.ts";
 import { holdsPrivateKey, parseSigningKey, parseVerificationKey } from "./ed25519-keys.ts";
 
 /** Where the signing key pair of the management side lies. */
@@ -18,7 +18,7 @@ export interface SigningKeyFiles {
  *
  * @throws SeamError `SigningKeyInvalid` when a file is no Ed25519 key or the halves do not belong together
  */
-export async function loadSigner(files: SigningKeyFiles): Promise<Signer> {
+export async function loadSigner(files: SigningKeyFiles): Promise<OwnSigner> {
   const privateKey = parseSigningKey(
     await readFile(files.privateKeyPath, "utf8"),
     `signing key ${files.privateKeyPath}`,

@@ -64,6 +64,10 @@ export class ReplicaSet implements SimulatedHub {
     else for (const each of this.#parts.values()) each.line.cut = false;
   }
 
+  get skewMs(): number {
+    return this.#hubs.values().next().value?.skewMs ?? 0;
+  }
+
   set skewMs(value: number) {
     if (value === 0) for (const hub of this.#hubs.values()) hub.skewMs = 0;
     else this.#any(this.#hubs).skewMs = value;

@@ -55,13 +55,18 @@ export function acknowledgeSnapshot(
   };
 }
 
-/** What the tenant holds when that is ahead of what we have: a management cluster that came back from an older state (permissions §8.4). */
+/**
+ * What the tenant holds when that is ahead of what we have, or is another content at our position: a management cluster that came back
+ * from an older state and gave the same number out again (permissions §8.4).
+ */
 function aheadOf({ spec }: PermissionSnapshot, report: SnapshotReceiptReport) {
   const [reportedEpoch, reportedSequence] = [Number(report.epoch), Number(report.sequence)];
   if (!Number.isSafeInteger(reportedEpoch) || !Number.isSafeInteger(reportedSequence)) return {};
   const held = { epoch: reportedEpoch, sequence: reportedSequence };
   const ours = { epoch: spec.epoch ?? 0, sequence: spec.sequence ?? 0 };
-  return comparePositions(held, ours) > 0 ? { reportedEpoch, reportedSequence } : {};
+  const order = comparePositions(held, ours);
+  const equivocal = order === 0 && report.contentHash !== "" && report.contentHash !== spec.contentHash;
+  return order > 0 || equivocal ? { reportedEpoch, reportedSequence } : {};
 }
 
 function surfaceStatus(report: SnapshotReceiptReport): SurfaceStatus {

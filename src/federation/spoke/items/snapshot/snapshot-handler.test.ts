@@ -193,4 +193,15 @@ describe("SnapshotHandler", () => {
     expect(reports.at(-1)).toMatchObject({ snapshotVersion: "", syncStatus: "OutOfSync" });
     expect(trail.records.at(-1)).toMatchObject({ action: "snapshot.revoked", details: { sequence: 4 } });
   });
+
+  it("refuses what was revoked between its two phases, and tells the hub what it accepted although nothing is active", async () => {
+    const next = contextOf(signedSnapshot(content("list"), key, { sequence: 5, issuedAtMs: systemClock.now() }));
+    expect(await handler.verify(next)).toEqual({ ok: true });
+    await handler.revoke(6);
+    expect(await handler.apply(next)).toMatchObject({ ok: false, nack: { reason: "REVOKED", retryable: false } });
+    expect(store.current).toBeUndefined();
+    const accepted = store.floor.accepted;
+    expect(accepted?.sequence).toBe(5);
+    expect(reports.at(-1)).toMatchObject({ snapshotVersion: "", sequence: 5n, contentHash: accepted?.digest });
+  });
 });

@@ -4,6 +4,7 @@ import { PermissionSnapshot } from "../../../../api/kinds/permission-snapshot.ts
 import { snapshotName } from "../../../../api/names.ts";
 import { errorMessage } from "../../../../base/errors.ts";
 import { SnapshotRefused } from "../../../../permissions/snapshot/snapshot-failure.ts";
+import type { ActiveSnapshot } from "../../../../permissions/store/active-snapshot.ts";
 import type { PreparedSnapshot } from "../../../../permissions/store/snapshot-store.ts";
 import type { ItemContext, ItemHandler, ItemOutcome } from "../../ports.ts";
 import { mirrorSnapshot } from "./snapshot-mirror.ts";
@@ -51,7 +52,8 @@ export class SnapshotHandler implements ItemHandler {
     }
     const prepared = this.#prepared;
     if (prepared === undefined) return DONE;
-    const active = await this.#parts.store.activate(prepared.offer);
+    const active = await this.#activated(prepared.offer);
+    if (active instanceof SnapshotRefused) return this.#refuse(active);
     context.waitingFor("receipt and mirror on the tenant cluster");
     await mirrorSnapshot(this.#parts, active, context.body);
     await acknowledge(this.#parts);
@@ -60,6 +62,17 @@ export class SnapshotHandler implements ItemHandler {
     if (prepared.offer.kind === "activation")
       await this.#audit("snapshot.applied", { snapshotVersion: version, details: { sequence } });
     return DONE;
+  }
+
+  /** Revocations and keys do not wait between the two phases: what they caught in between is refused as if it had just come. */
+  async #activated(offer: PreparedSnapshot): Promise<ActiveSnapshot | SnapshotRefused> {
+    try {
+      return await this.#parts.store.activate(offer);
+    } catch (error) {
+      this.#prepared = undefined;
+      if (error instanceof SnapshotRefused) return error;
+      throw error;
+    }
   }
 
   /** Decisions rest on it from the swap on. */

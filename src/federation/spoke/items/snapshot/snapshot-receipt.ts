@@ -11,6 +11,8 @@ import { FIELD_MANAGERS, NAMESPACES, snapshotReceiptName } from "../../../../api
 import { rfc3339Seconds } from "../../../../base/clock.ts";
 import { isStatus } from "../../../../cluster/api-status-error.ts";
 import { applyStatus } from "../../../../controller/status.ts";
+import { type SnapshotPosition, comparePositions } from "../../../../permissions/snapshot/snapshot-version.ts";
+import type { SnapshotStore } from "../../../../permissions/store/snapshot-store.ts";
 import type { SnapshotParts } from "./snapshot-parts.ts";
 
 type SyncStatus = NonNullable<PermissionSnapshotReceiptStatus["syncStatus"]>;
@@ -31,11 +33,12 @@ export async function acknowledge(parts: SnapshotParts): Promise<void> {
   const { current } = store;
   const { degraded, lastRejection } = store.state();
   const { report, provisioning } = parts.surface;
+  const furthest = furthestAccepted(store);
   await parts.facts.snapshotReceipt({
     snapshotVersion: current?.statement.version ?? "",
-    epoch: BigInt(current?.statement.epoch ?? 0),
-    sequence: BigInt(current?.statement.sequence ?? 0),
-    contentHash: current?.statement.contentHash ?? "",
+    epoch: BigInt(furthest.epoch),
+    sequence: BigInt(furthest.sequence),
+    contentHash: furthest.contentHash,
     keyFingerprint: current?.keyId ?? "",
     syncStatus: syncStatusOf(parts),
     degradedReason: degraded ? (lastRejection?.code ?? "") : "",
@@ -55,6 +58,18 @@ export async function acknowledge(parts: SnapshotParts): Promise<void> {
       }),
     }),
   });
+}
+
+/**
+ * The position below which this tenant takes nothing any more. That of the active snapshot, except after a crash between floor and file, or
+ * while nothing is active: a hub that came back from an older state must hear of it all the same.
+ */
+function furthestAccepted({ current, floor }: SnapshotStore): SnapshotPosition & { readonly contentHash: string } {
+  const { accepted } = floor;
+  const active = current?.statement ?? { epoch: 0, sequence: 0, contentHash: "" };
+  return accepted !== undefined && comparePositions(accepted, active) > 0
+    ? { epoch: accepted.epoch, sequence: accepted.sequence, contentHash: accepted.digest }
+    : active;
 }
 
 async function writeReceipt(parts: SnapshotParts): Promise<PermissionSnapshotReceipt> {

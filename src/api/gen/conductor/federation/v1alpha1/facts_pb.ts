@@ -351,21 +351,21 @@ export type SnapshotReceiptReport = Message<"conductor.federation.v1alpha1.Snaps
   snapshotVersion: string;
 
   /**
-   * Epoch of the active snapshot.
+   * Epoch of the active snapshot, or of what was accepted last when that is further.
    *
    * @generated from field: uint64 epoch = 3;
    */
   epoch: bigint;
 
   /**
-   * Sequence of the active snapshot.
+   * Sequence that belongs to epoch.
    *
    * @generated from field: uint64 sequence = 4;
    */
   sequence: bigint;
 
   /**
-   * Content hash of the active snapshot.
+   * Content hash that belongs to epoch and sequence.
    *
    * @generated from field: string content_hash = 5;
    */

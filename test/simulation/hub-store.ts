@@ -172,7 +172,7 @@ export class HubStore {
       else break;
     }
     const result = { ...positionOf(log), rejected };
-    if (!this.forked) this.#sink?.append(batch.epoch, seen, result);
+    this.#sink?.append(batch.epoch, seen, result, this.forked);
     return result;
   }
 

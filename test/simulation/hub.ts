@@ -111,6 +111,8 @@ export class Hub implements SimulatedHub {
     terms: boolean;
     stores: boolean;
     processMs: number | undefined;
+    /** Time that loading a session takes, milliseconds. */
+    loadMs: number | undefined;
     /** Time that the sink takes, milliseconds. */
     sinkMs: number | undefined;
     /** Length of the text in news of drift. */
@@ -122,6 +124,7 @@ export class Hub implements SimulatedHub {
     bodies: false,
     stores: false,
     processMs: undefined,
+    loadMs: undefined,
     sinkMs: undefined,
     driftText: undefined,
   };
@@ -300,8 +303,13 @@ export class Hub implements SimulatedHub {
   }
 
   /** Lame duck: every agent is sent away. */
-  evict(cluster: string, retryAfterMs = 500, endpoint = this.#part?.elsewhere(cluster) ?? ""): void {
-    const parts = { code: Goodbye_Code.SHUTDOWN, message: "lame duck", retryAfterMs, endpoint };
+  evict(
+    cluster: string,
+    retryAfterMs = 500,
+    endpoint = this.#part?.elsewhere(cluster) ?? "",
+    code: Goodbye_Code = Goodbye_Code.SHUTDOWN,
+  ): void {
+    const parts = { code, message: "lame duck", retryAfterMs, endpoint };
     this.#event(cluster, () => ({ type: "Evict", ...parts }));
   }
 
@@ -506,7 +514,7 @@ export class Hub implements SimulatedHub {
     const world = this.#world;
     // A store that never answers: the machine's own deadline must end the stream.
     if (this.off.loads || (this.failing && world.chance(0.05))) return;
-    this.#process.after(world.between(1, 40), () => {
+    this.#process.after(this.off.loadMs ?? world.between(1, 40), () => {
       if (this.failing && world.chance(0.2)) {
         const code = Goodbye_Code.OVERLOADED;
         this.#step(cluster, {

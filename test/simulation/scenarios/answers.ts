@@ -83,7 +83,8 @@ export const ANSWERS: readonly Scenario[] = [
       small.agent.wire.stuck = "down";
       for (let at = 0; at < 900; at++) {
         small.hub.off.driftText = 1_000 + at;
-        small.hub.drift(small.cluster, `signal-${at % 600}`);
+        small.hub.drift(small.cluster, `signal-${at % 800}`);
+        small.runFor(1);
       }
       small.runFor(1_000);
       must(small.session.view().needsResync, "everything fit");
@@ -123,6 +124,27 @@ export const ANSWERS: readonly Scenario[] = [
       small.converge(3 * MINUTE_MS);
       const { events } = small.hub.store(small.cluster).audit(small.agent.store.auditEpoch);
       must(events.size === 9 + 5 + 3, `${events.size} events are stored`);
+    },
+  },
+  {
+    name: "of two copies of one log the sink keeps the events that came first, and refuses the others by number",
+    run(begin) {
+      const small = begin();
+      small.agent.audit(4);
+      small.converge(MINUTE_MS);
+      const twin = small.agent.twin(small.blobs, true);
+      small.agent.audit(3);
+      small.converge(MINUTE_MS);
+      const { auditEpoch } = small.agent.store;
+      const kept = [...small.hub.store(small.cluster).audit(auditEpoch).events.values()].join(" ");
+      twin.audit(3);
+      small.agent.crash(0);
+      twin.boot();
+      small.runFor(2_000);
+      twin.retire();
+      small.converge(3 * MINUTE_MS);
+      const now = [...small.hub.store(small.cluster).audit(auditEpoch).events.values()].join(" ");
+      must(now.startsWith(kept), "an event that was stored was replaced");
     },
   },
   {

@@ -26,6 +26,19 @@ export const BODIES: readonly Scenario[] = [
     },
   },
   {
+    name: "a body that the hub has again after a moment comes within a moment",
+    run(begin) {
+      for (let seed = 1; seed <= 4; seed++) {
+        const small = begin({ seed });
+        small.hub.off.bodies = true;
+        small.put("big", "none", BIG_BYTES);
+        small.runFor(1_200);
+        small.hub.off.bodies = false;
+        small.converge(8_000);
+      }
+    },
+  },
+  {
     name: "a fetch goes on where it was when its stream ended",
     run(begin) {
       const small = begin();

@@ -111,8 +111,10 @@ export const EXPIRY: readonly Scenario[] = [
     name: "an index that was refused for good is offered once to each build of the agent, and when an operator says so",
     run(begin) {
       const small = begin({ agents: 2 });
-      const other = small.states[1]?.current;
-      must(other !== undefined, "the other tenant has no index");
+      const other = [1, 2, 3].map(() => small.states[1]?.sign(small.hub.wallMs)).at(-1);
+      const [, neighbour] = small.states;
+      must(other !== undefined && neighbour !== undefined, "there is no other tenant");
+      small.hub.desiredChanged(neighbour.cluster);
       small.hub.feed(small.cluster, other);
       small.runFor(10 * MINUTE_MS);
       const refused = (): number => small.session.counters.indexRefused;

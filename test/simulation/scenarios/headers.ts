@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { ItemReportSchema } from "../../../src/api/gen/conductor/federation/v1alpha1/desired_pb.ts";
+import { HeartBeatSchema } from "../../../src/api/gen/conductor/federation/v1alpha1/session_pb.ts";
 import { WINDOW_FRAMES } from "../../../src/federation/session/limits.ts";
 import { must } from "../world.ts";
 import { HandPeer } from "./hand-peer.ts";
@@ -73,6 +74,24 @@ export const HEADERS: readonly Scenario[] = [
       small.runFor(45_000); // the hub's
       small.agent.wire.stuck = undefined;
       small.converge(3 * MINUTE_MS);
+    },
+  },
+  {
+    name: "a peer that takes an acknowledgement back is cut off",
+    run(begin) {
+      const small = begin({ boots: false });
+      const peer = new HandPeer(small);
+      peer.hello();
+      small.until("the offer", 5_000, () => peer.count("indexOffer") > 0);
+      const beat = (): void =>
+        peer.send({ case: "heartBeat", value: create(HeartBeatSchema, { isAck: false, nonce: 9n }) }, false);
+      peer.ack = 2n;
+      beat();
+      small.runFor(500);
+      must(small.session.connected, "the peer was cut off before");
+      peer.ack = 1n;
+      beat();
+      small.until("the hub ends the stream", 1_000, () => !small.session.connected);
     },
   },
   {

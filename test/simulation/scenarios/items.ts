@@ -101,14 +101,9 @@ export const ITEMS: readonly Scenario[] = [
       small.agent.tenant.healthMs = 4_000;
       small.put("between");
       small.until("it is applied", 2_000, () => small.report("between")?.level === Level.APPLIED);
-      let dialled = false;
-      small.agent.onDial = () => (dialled = true);
+      small.hub.off.loadMs = 6_000; // Welcome takes longer than health
       small.agent.reset();
-      small.until("the agent dials", 2_000, () => dialled);
-      small.runFor(100);
-      small.agent.wire.slowMs = 3_000;
       small.converge(15_000);
-      small.agent.wire.slowMs = 0;
     },
   },
   {
@@ -153,10 +148,11 @@ export const ITEMS: readonly Scenario[] = [
       const small = begin();
       small.put("bad", "verify");
       small.converge(MINUTE_MS);
+      small.hub.off.processMs = 5_000;
       small.hub.crash(0);
-      small.runFor(30_000);
-      small.state.newEpoch();
-      small.renew(); // HubRules looks at the offer
+      small.state.newEpoch(); // HubRules looks at the offer
+      small.state.sign(small.hub.wallMs);
+      small.runFor(6_000);
       small.converge(2 * MINUTE_MS);
     },
   },

@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { GoodbyeSchema } from "../../../src/api/gen/conductor/federation/v1alpha1/session_pb.ts";
+import { GoodbyeSchema, Goodbye_Code } from "../../../src/api/gen/conductor/federation/v1alpha1/session_pb.ts";
 import {
   ACKNOWLEDGEMENT_STALL_MS,
   DRAIN_TIMEOUT_MS,
@@ -8,6 +8,7 @@ import {
   LOAD_DEADLINE_MS,
   MAX_RETRY_AFTER_MS,
   SILENCE_LIMIT_MS,
+  SUPERSEDED_WAIT_MS,
 } from "../../../src/federation/session/limits.ts";
 import { Hub } from "../hub.ts";
 import type { Link, LinkEnd } from "../link.ts";
@@ -147,6 +148,7 @@ export const STREAMS: readonly Scenario[] = [
       for (let at = 0; at < 5; at++) {
         small.runFor(2 * MINUTE_MS);
         small.agent.reset();
+        small.runFor(30); // both sides have heard of it
         small.until(
           "the agent is back",
           2_500,
@@ -163,6 +165,17 @@ export const STREAMS: readonly Scenario[] = [
       small.hub.evict(small.cluster, 365 * 24 * 60 * MINUTE_MS);
       small.until("the agent leaves", 5_000, () => small.agent.session?.connected === false);
       small.until("the agent is back", 1.1 * MAX_RETRY_AFTER_MS + SLACK_MS, () => small.session.connected);
+    },
+  },
+  {
+    name: "an agent that was superseded stays away for half a minute, whatever the hub asks",
+    run(begin) {
+      const small = begin();
+      small.hub.evict(small.cluster, 0, "", Goodbye_Code.SUPERSEDED);
+      small.until("the agent leaves", 5_000, () => small.agent.session?.connected === false);
+      small.runFor(SUPERSEDED_WAIT_MS - 500);
+      must(small.agent.session?.connected === false, "it came back at once");
+      small.converge(10_000);
     },
   },
   {

@@ -1,5 +1,5 @@
 import type { Log } from "../base/log.ts";
-import { startOpsHttpServer } from "./http/ops-http-server.ts";
+import { type HttpHandler, startOpsHttpServer } from "./http/ops-http-server.ts";
 import type { ReadinessCheck } from "./http/readiness.ts";
 import { collectProcessMetrics } from "./metrics/process-metrics.ts";
 import type { PrometheusMetrics } from "./metrics/prometheus-metrics.ts";
@@ -13,6 +13,8 @@ export interface TenantOpsOptions {
   readonly metrics: PrometheusMetrics;
   /** Conditions of `/readyz`. */
   readonly readiness: readonly ReadinessCheck[];
+  /** What else this port answers. */
+  readonly handlers?: readonly HttpHandler[];
   readonly log: Log;
   readonly signal: AbortSignal;
 }
@@ -27,7 +29,7 @@ export interface TenantOps {
 /** Serves `/healthz`, `/readyz` and `/metrics`. @throws SeamError `ListenFailed` */
 export async function startTenantOps(options: TenantOpsOptions): Promise<TenantOps> {
   collectProcessMetrics(options.metrics, options.signal);
-  const { metrics, readiness, log, signal } = options;
-  const http = await startOpsHttpServer({ ...options.http, metrics, readiness, handlers: [], log, signal });
+  const { metrics, readiness, handlers = [], log, signal } = options;
+  const http = await startOpsHttpServer({ ...options.http, metrics, readiness, handlers, log, signal });
   return { httpPort: http.port, closed: http.closed };
 }

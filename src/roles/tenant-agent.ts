@@ -34,6 +34,7 @@ import {
   type PermissionHttpOptions,
   startPermissionHttp,
 } from "../permissions/http/start-permission-http.ts";
+import { clearTextPermissions } from "../permissions/http/clear-text-permissions.ts";
 import type { PermissionMethods } from "../permissions/service/permission-handlers.ts";
 import { tokenReviews } from "../permissions/service/token-review.ts";
 import { FloorFile } from "../trust/floors/floor-file.ts";
@@ -179,6 +180,7 @@ export async function startTenantAgent(options: TenantAgentOptions, closing: Clo
       { name: "signing-keys", check: () => (keys.empty ? `no trusted key in ${keysDirectory}` : undefined) },
       { name: "agent-store", check: () => storeReadiness(spoke) },
     ],
+    handlers: [clearTextPermissions({ methods, ...reviewed, log: log.child({ component: "ops" }), signal: looking })],
     log,
     signal: looking,
   });

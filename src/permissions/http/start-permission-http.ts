@@ -1,6 +1,3 @@
-import { connectNodeAdapter } from "@connectrpc/connect-node";
-import { createContextValues } from "@connectrpc/connect";
-import { PermissionService } from "../../api/gen/ontai/security/v1alpha1/permission_pb.ts";
 import type { Clock } from "../../base/clock.ts";
 import { errorMessage } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
@@ -11,21 +8,20 @@ import { startTlsListener } from "../../trust/tls/tls-listener.ts";
 import type { TlsSource } from "../../trust/tls/tls-material.ts";
 import { authenticateCaller } from "../service/caller.ts";
 import type { PermissionMethods } from "../service/permission-handlers.ts";
+import { orUnreviewed } from "../service/unreviewed-caller.ts";
 import { AUTHZEN_PATHS, answerEvaluation, answerEvaluations } from "./authzen.ts";
-import { CALLER_KEY, connectRoutes } from "./connect-routes.ts";
-import { type HttpCaller, type TokenAuthenticator, callContext, callerOf } from "./http-caller.ts";
+import { CONNECT_PREFIX, connectForm } from "./connect-form.ts";
+import { type TokenAuthenticator, callContext, callerOf } from "./http-caller.ts";
 import { httpConnections } from "./http-connections.ts";
 import { type HttpRequest, type HttpResponse, headerOf, pathOf, sendJson } from "./http-exchange.ts";
 import { HttpProblem } from "./http-problem.ts";
-import { MAX_BODY_BYTES, readJson } from "./read-json.ts";
+import { readJson } from "./read-json.ts";
+import { endLateBody, refuseRequest } from "./refuse-request.ts";
 import { SUBJECT_ACCESS_REVIEW_PATH, answerSubjectAccessReview } from "./subject-access-review.ts";
 
-/** Time in which the body of a request must have arrived, milliseconds. */
-const BODY_DEADLINE_MS = 10_000;
 /** Requests answered at once over all connections; beyond it 503. */
 const MAX_IN_FLIGHT = 1_024;
 const MAX_REQUEST_ID = 128;
-const CONNECT_PREFIX = `/${PermissionService.typeName}/`;
 
 /** Options of {@link startPermissionHttp}. */
 export interface PermissionHttpOptions {
@@ -40,7 +36,7 @@ export interface PermissionHttpOptions {
   /** Takes service-account tokens as well, when given. */
   readonly authenticateToken?: TokenAuthenticator;
   readonly limits?: Partial<ConnectionLimits>;
-  /** Default {@link BODY_DEADLINE_MS}. */
+  /** Default: {@link endLateBody}'s. */
   readonly bodyDeadlineMs?: number;
   readonly clock: Clock;
   readonly metrics?: Metrics;
@@ -65,15 +61,8 @@ export async function startPermissionHttp(options: PermissionHttpOptions): Promi
   const { clock, log, signal, methods } = options;
   const limits: ConnectionLimits = { ...DEFAULT_CONNECTION_LIMITS, ...options.limits };
   const metrics = options.metrics ?? silentMetrics;
-  const callers = new WeakMap<object, HttpCaller>();
-  const connect = connectNodeAdapter({
-    routes: connectRoutes(methods, log),
-    contextValues: (request) => createContextValues().set(CALLER_KEY, callers.get(request)),
-    readMaxBytes: MAX_BODY_BYTES,
-    // gRPC has its own port, with the channel's keepalive.
-    grpc: false,
-    shutdownSignal: signal,
-  });
+  const connect = connectForm(methods, log, signal);
+  const authenticate = options.authenticateToken === undefined ? undefined : orUnreviewed(options.authenticateToken);
   const forms: ReadonlyMap<string, Form> = new Map<string, Form>([
     [SUBJECT_ACCESS_REVIEW_PATH, (body, context) => answerSubjectAccessReview(body, context, methods)],
     [AUTHZEN_PATHS.evaluation, (body, context, id) => answerEvaluation(body, id, context, methods)],
@@ -89,10 +78,9 @@ export async function startPermissionHttp(options: PermissionHttpOptions): Promi
       throw new HttpProblem(404, "NotFound", "no such path; see docs/permission-http.md");
     const peer = peerOf(request);
     const connection = listener.connection(peer);
-    const caller = await callerOf(request, peer, connection?.principal, options.authenticateToken);
+    const caller = await callerOf(request, peer, connection?.principal, authenticate);
     if (form === undefined) {
-      callers.set(request, caller);
-      connect(request, response);
+      connect(request, response, caller);
       return;
     }
     if (request.method !== "POST")
@@ -118,7 +106,7 @@ export async function startPermissionHttp(options: PermissionHttpOptions): Promi
     });
     if (signal.aborted || underWay.size >= MAX_IN_FLIGHT) {
       const message = signal.aborted ? "the service stops" : "too many requests at once";
-      refuse(request, response, new HttpProblem(503, "ServiceUnavailable", message, { "retry-after": "1" }));
+      refuseRequest(request, response, new HttpProblem(503, "ServiceUnavailable", message, { "retry-after": "1" }));
       return;
     }
     underWay.add(response);
@@ -126,15 +114,11 @@ export async function startPermissionHttp(options: PermissionHttpOptions): Promi
       underWay.delete(response);
       if (underWay.size === 0) idle.wake();
     });
-    const deadline = setTimeout(() => {
-      refuse(request, response, new HttpProblem(408, "Timeout", "the body did not arrive in time"));
-    }, options.bodyDeadlineMs ?? BODY_DEADLINE_MS);
-    deadline.unref();
-    for (const event of ["end", "close"]) request.once(event, () => clearTimeout(deadline));
+    endLateBody(request, response, options.bodyDeadlineMs);
     answer(request, response).catch((error: unknown) => {
       if (!(error instanceof HttpProblem) && !request.destroyed)
         log.error({ error: errorMessage(error) }, "HTTP request failed");
-      refuse(request, response, error);
+      refuseRequest(request, response, error);
     });
   }, limits);
 
@@ -201,20 +185,4 @@ function goneSignal(response: HttpResponse): AbortSignal {
   const gone = new AbortController();
   response.once("close", () => gone.abort());
   return gone.signal;
-}
-
-/** Refuses as Kubernetes does, by a `Status`. What is left of the body is not read: the connection or stream ends with it. */
-function refuse(request: HttpRequest, response: HttpResponse, error: unknown): void {
-  const problem =
-    error instanceof HttpProblem ? error : new HttpProblem(500, "InternalError", "the request could not be answered");
-  if (response.headersSent) {
-    response.destroy();
-    return;
-  }
-  const { code, reason, message } = problem;
-  const status = { kind: "Status", apiVersion: "v1", metadata: {}, status: "Failure", message, reason, code };
-  const unread = !request.complete;
-  const ends = unread && request.httpVersionMajor === 1 ? { connection: "close" } : {};
-  sendJson(response, code, status, { ...problem.headers, ...ends });
-  if (unread) response.once("finish", () => request.destroy());
 }

@@ -249,13 +249,24 @@ describe("bad input gets a typed answer, and never one that could be read as yes
     expect((await operator.checkPermission({ principal: "alice", ...getPods })).allowed).toBe(true);
   });
 
-  it("TokenReview down: no caller, no answer, and a certificate still works", async () => {
+  it("TokenReview down: every question is answered with no and why, and a certificate still works", async () => {
     const credentials = clientCredentials({ caPem: ca.certificatePem });
     const token = createGrpcClient(PermissionService, { address: `127.0.0.1:${service.port}`, credentials });
     clients.push(token);
     const headers = { authorization: `Bearer ${TOKEN}` };
-    const error = await failure(token.checkPermission({ principal: "alice", ...getPods }, { headers }));
-    expect([error.code, error.parts?.reason]).toEqual([Status.UNAUTHENTICATED, "TokenReviewUnavailable"]);
+    const denied = {
+      allowed: false,
+      code: DecisionCode.CALLER_NOT_AUTHORIZED,
+      reason: expect.stringMatching(/token could not be reviewed, the API server does not answer/) as string,
+    };
+    const question = { principal: "alice", ...getPods };
+    expect(await token.checkPermission(question, { headers })).toMatchObject(denied);
+    const batch = await token.batchCheckPermission({ items: [{ correlationId: "1", check: question }] }, { headers });
+    expect(batch.results).toMatchObject([denied]);
+    expect(await token.whoCanDo(getPods, { headers })).toMatchObject({ principals: [], code: denied.code });
+    // What is no decision has no way to say no.
+    const error = await failure(token.getStatus({}, { headers }));
+    expect([error.code, error.parts?.reason]).toEqual([Status.UNAVAILABLE, "TokenReviewUnavailable"]);
     expect(error.message).not.toContain(TOKEN);
     expect((await failure(token.checkPermission({ principal: "alice", ...getPods }))).parts?.reason).toBe(
       "CredentialsMissing",

@@ -14,6 +14,7 @@ import { ulid } from "../../base/ids.ts";
 import { decisionHandlers } from "./decision-handlers.ts";
 import { listHandlers } from "./list-handlers.ts";
 import { QuestionGate, type QuestionParts } from "./question-gate.ts";
+import { requireReviewed } from "./unreviewed-caller.ts";
 import { watchSnapshot } from "./watch-snapshot.ts";
 
 /** Its methods, whichever way they are called: gRPC, Connect, or the HTTP forms over them. */
@@ -39,8 +40,12 @@ export function permissionMethods(parts: QuestionParts): PermissionMethods {
   return {
     ...decisionHandlers(questions),
     ...listHandlers(questions),
-    watchSnapshot: (message, context) => watchSnapshot(message, context, parts),
-    getStatus() {
+    watchSnapshot(message, context) {
+      requireReviewed(context.principal);
+      return watchSnapshot(message, context, parts);
+    },
+    getStatus(_, context) {
+      requireReviewed(context.principal);
       const state = store.state();
       const { current, floor } = store;
       const rejection = state.lastRejection;

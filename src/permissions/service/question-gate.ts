@@ -15,6 +15,7 @@ import { type QueryVerb, asksAboutItself, hasQueryRight, isOperator } from "./ca
 import { requirementOf, waitFor } from "./consistency.ts";
 import type { DecisionAudit } from "./decision-audit.ts";
 import { DecisionCounts } from "./decision-counts.ts";
+import { isUnreviewed } from "./unreviewed-caller.ts";
 import type { FieldViolations } from "./field-violations.ts";
 import { type AnswerMeta, AnswerMetas } from "./answer-meta.ts";
 
@@ -182,6 +183,12 @@ export class QuestionGate {
         break;
     }
     const caller = context.principal;
+    if (isUnreviewed(caller))
+      return {
+        code: "CALLER_NOT_AUTHORIZED",
+        reason:
+          "the caller's token could not be reviewed, the API server does not answer; ask again or with a certificate",
+      };
     const index = store.current?.index;
     const mayAsk =
       caller !== undefined &&

@@ -13,6 +13,7 @@ import type { SnapshotStore } from "../store/snapshot-store.ts";
 import { authenticateCaller } from "./caller.ts";
 import { type AuditLane, DecisionAudit } from "./decision-audit.ts";
 import type { DecisionLogPolicy } from "./decision-log-policy.ts";
+import { orUnreviewed } from "./unreviewed-caller.ts";
 import { type PermissionMethods, permissionMethods, permissionService } from "./permission-handlers.ts";
 
 /** Options of {@link startPermissionService}. */
@@ -93,7 +94,7 @@ export async function startPermissionService(options: PermissionServiceOptions):
     tls: options.tls,
     services: [permissionService(methods), healthService(health), reflectionService([PermissionService, Health])],
     authenticate: (certificate) => authenticateCaller(certificate, clock.now()),
-    ...(options.authenticateToken !== undefined && { authenticateToken: options.authenticateToken }),
+    ...(options.authenticateToken !== undefined && { authenticateToken: orUnreviewed(options.authenticateToken) }),
     clock,
     log: log.child({ service: "permission" }),
     metrics,

@@ -100,6 +100,20 @@ export class Fleet {
     };
   }
 
+  /** Resident memory of all client processes after garbage collection, bytes, and their handles. */
+  async clientMemory(): Promise<{
+    readonly rssBytes: number;
+    readonly heapBytes: number;
+    readonly handles: number;
+  }> {
+    const answers = await Promise.all(this.clients.map((client) => client.ask({ type: "memory" })));
+    return {
+      rssBytes: answers.reduce((sum, { rssBytes = 0 }) => sum + rssBytes, 0),
+      heapBytes: answers.reduce((sum, { heapBytes = 0 }) => sum + heapBytes, 0),
+      handles: answers.reduce((sum, { handles = 0 }) => sum + handles, 0),
+    };
+  }
+
   /** Processor time so far, milliseconds. */
   async cpu(): Promise<{ readonly server: number; readonly clients: number }> {
     const [server, ...clients] = await Promise.all(

@@ -89,6 +89,8 @@ let hub: Hub | undefined;
 let revocations: MemoryRevocations | undefined;
 let loaded: { readonly population: Population; readonly signer: Signer } | undefined;
 let epoch = 0;
+/** Bodies of a pace, by their size. */
+const paced = new Map<number, readonly Uint8Array[]>();
 
 serve(async (command: Command): Promise<Answer> => {
   switch (command.type) {
@@ -103,6 +105,12 @@ serve(async (command: Command): Promise<Answer> => {
     case "changeUnseen":
       changeUnseen();
       return {};
+    case "sendAway": {
+      const { move, port, view } = hub ?? fail();
+      for (const cluster of command.clusters) move(cluster, `127.0.0.1:${port}`);
+      await until(() => command.clusters.every((cluster) => view.agent(cluster)?.connected === true));
+      return {};
+    }
     case "awaitSettled":
       await allSettled(command.clusters);
       return {};
@@ -129,9 +137,12 @@ serve(async (command: Command): Promise<Answer> => {
       const keys = pace.groups.map((group) => group.map((cluster) => keyOf(cluster, CHANGING)));
       const started = performance.now();
       let next = 0;
-      const bodies = Array.from({ length: BODIES }, () => randomBytes(pace.bytes));
+      const bodies = pacedBodies(pace.bytes);
       await atPace(clusters, pace, (cluster) => commit(cluster, CHANGING, bodies[next++ % BODIES] ?? fail()));
       await facts.clock.settledOf(keys.flat());
+      // What nobody asked for is not kept.
+      const told = new Set(pace.groups.flat());
+      facts.clock.take(clusters.filter((cluster) => !told.has(cluster)).map((cluster) => keyOf(cluster, CHANGING)));
       return { elapsedMs: performance.now() - started, latenciesMs: keys.map((group) => facts.clock.take(group)) };
     }
     case "storm": {
@@ -162,6 +173,13 @@ serve(async (command: Command): Promise<Answer> => {
   }
   return {};
 });
+
+/** The same bodies for every pace: what was once a body is held for ever. */
+function pacedBodies(bytes: number): readonly Uint8Array[] {
+  let bodies = paced.get(bytes);
+  if (bodies === undefined) paced.set(bytes, (bodies = Array.from({ length: BODIES }, () => randomBytes(bytes))));
+  return bodies;
+}
 
 async function start(command: Extract<Command, { type: "startServer" }>): Promise<Hub> {
   clusters = command.clusters;

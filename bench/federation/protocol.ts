@@ -54,6 +54,8 @@ export type Command =
   | { readonly type: "awaitConnected"; readonly count: number }
   /** Signs an index with the changed objects of the population for every tenant into its file, as another replica does just before this one is killed. */
   | { readonly type: "changeUnseen" }
+  /** Sends agents away and back to this hub, as a replica does that evens out its load; answered when all are back. */
+  | { readonly type: "sendAway"; readonly clusters: readonly string[] }
   /** Answered when every agent holds its whole index and has applied all of it. */
   | { readonly type: "awaitSettled"; readonly clusters: readonly string[] }
   /** One change to each of some clusters at once. Answered when all have acknowledged: hub, level applied; floor, any answer. */

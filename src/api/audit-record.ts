@@ -25,6 +25,7 @@ export const AUDIT_ACTIONS = [
   "permissionsnapshot.drift_detected",
   "permissionsnapshot.withdrawn",
   "snapshot.signed",
+  "snapshot.offered",
   "snapshot.applied",
   "snapshot.rejected",
   "snapshot.revoked",

@@ -1,3 +1,4 @@
+import type { AuditTrail } from "../api/audit-record.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import type { Metrics } from "../base/metrics.ts";
@@ -21,6 +22,8 @@ export interface GovernanceContext {
   readonly keys: KeyLookup;
   readonly packStore: PackBlobReader;
   readonly events: EventRecorder;
+  /** The hub's own audit log. */
+  readonly trail: AuditTrail;
   /** Fencing check before a batch of leader-only writes. @throws NotLeading */
   readonly assertFenced: () => void;
   readonly caches: GovernanceCaches;

@@ -1,3 +1,4 @@
+import { type AuditTrail, silentTrail } from "../api/audit-record.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import { type Metrics, silentMetrics } from "../base/metrics.ts";
@@ -47,6 +48,8 @@ export interface GovernanceOptions extends IndexBuilderSources {
   readonly revocations?: RevocationOrders;
   /** Fencing check before leader-only writes; absent when no other process can sign. @throws NotLeading */
   readonly assertFenced?: () => void;
+  /** The hub's own audit log; absent: nothing is recorded. */
+  readonly trail?: AuditTrail;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -96,6 +99,7 @@ export async function startGovernance(options: GovernanceOptions): Promise<Gover
     keys: options.keys,
     packStore: options.packStore,
     events,
+    trail: options.trail ?? silentTrail,
     assertFenced: options.assertFenced ?? (() => {}),
     caches,
     metrics: options.metrics ?? silentMetrics,

@@ -235,6 +235,7 @@ beforeAll(async () => {
     retries,
     audit,
     trail,
+    ownCluster: "management",
     internal: {
       address: "127.0.0.1",
       port: 0,

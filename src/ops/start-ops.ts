@@ -70,6 +70,8 @@ export interface OpsOptions {
   readonly audit: AuditLogReader & AuditQuarantine;
   /** The hub's own audit log, for what operators do here. */
   readonly trail: AuditTrail;
+  /** Name of the management cluster: that of the hub's own audit log. */
+  readonly ownCluster: string;
   /** Owners of sessions, when several replicas serve: SessionOwnership.owner. */
   readonly owner?: FleetSources["owner"];
   readonly replicaAlive?: FleetSources["replicaAlive"];
@@ -175,7 +177,10 @@ function startInternal(
       fleetService(fleet, answers),
       receiptService(receipts),
       revocationService({ cluster, sources, outbox, queries: revocations, clock, random }),
-      auditService(new AuditQueries(options.audit), new QuarantineQueries(options.audit, options.trail)),
+      auditService(
+        new AuditQueries(options.audit, options.ownCluster),
+        new QuarantineQueries(options.audit, options.trail),
+      ),
       healthService(health),
       reflectionService(described),
     ],

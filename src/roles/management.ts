@@ -202,6 +202,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
       const started = await Promise.all([
         startGovernance({
           ...own,
+          trail,
           packStore: packs,
           itemPositions,
           revocations,
@@ -246,6 +247,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     retries,
     audit,
     trail,
+    ownCluster: clusterId,
     readiness: [auditSinkReadiness(audit, clock)],
     owner: (tenant) => {
       const owner = ownership.owner(tenant);

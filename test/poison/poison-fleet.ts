@@ -98,6 +98,7 @@ export class PoisonFleet {
       retries,
       audit,
       trail: new RememberingTrail(),
+      ownCluster: "management",
       internal: { address: "127.0.0.1", port: 0, tls: fixedTls(tls), groups: ["seam:operators"] },
       http: { address: "127.0.0.1", port: 0 },
     });

@@ -1,9 +1,18 @@
 import { ConfigMap, Secret, type SecretObject } from "../../api/builtin.ts";
-import { TENANT_NAMESPACE_PREFIX, clusterOfNamespace, tenantNamespace, tombstoneRequestName } from "../../api/names.ts";
+import { auditObject } from "../../api/audit-record.ts";
+import { PermissionSnapshot } from "../../api/kinds/permission-snapshot.ts";
+import {
+  NAMESPACES,
+  TENANT_NAMESPACE_PREFIX,
+  clusterOfNamespace,
+  snapshotName,
+  tenantNamespace,
+  tombstoneRequestName,
+} from "../../api/names.ts";
 import type { ObjectKey } from "../../api/object.ts";
 import { isStatus } from "../../cluster/api-status-error.ts";
 import { type Controller, type Result, startController } from "../../controller/controller.ts";
-import { type IndexRevocation, itemKey } from "../../federation/index/index-document.ts";
+import { type IndexDocument, type IndexRevocation, itemKey } from "../../federation/index/index-document.ts";
 import { signIndex } from "../../federation/index/encode-index.ts";
 import { jittered } from "../../base/random.ts";
 import { BY_NAMESPACE, type GovernanceContext } from "../governance-context.ts";
@@ -129,9 +138,23 @@ async function reconcile(
   for (const secret of next.retired) await retire(context, tenant, secret);
   await writeIndex(cluster, tenant, stored, { position: next.position, envelope: signIndex(next.document, signer) });
   const { epoch, sequence, items } = next.document;
+  const offered = snapshotContentOf(next.document);
+  if (offered !== undefined && offered !== snapshotContentOf(stored.document))
+    await context.trail.record({
+      ...auditObject(PermissionSnapshot, { namespace: NAMESPACES.seam, name: snapshotName(tenant) }),
+      action: "snapshot.offered",
+      decision: "system",
+      subject: `cluster:${tenant}`,
+      details: { contentHash: offered, indexEpoch: epoch, indexSequence: sequence },
+    });
   log.info({ cluster: tenant, epoch, sequence, items: items.length }, "index signed");
   // The write comes back through the watch and ends in "keep"; the delay is for the case that it does not.
   return { requeueAfterMs: jittered(context.random, TOMBSTONE_CHECK_MS) };
+}
+
+/** Digest of the snapshot's content that an index names. */
+function snapshotContentOf(index: IndexDocument | undefined): string | undefined {
+  return index?.items.find(({ kind, deleted }) => kind === "PermissionSnapshot" && deleted !== true)?.refs?.[0]?.digest;
 }
 
 /** The store of the numbering is new, or was lost together with the index: a higher epoch tells the tenants (architecture §2.2). */

@@ -1,4 +1,5 @@
 import { sha256Hex } from "../../base/digest.ts";
+import { auditObject } from "../../api/audit-record.ts";
 import { isTrue } from "../../api/conditions.ts";
 import { PackDelivery } from "../../api/kinds/pack-delivery.ts";
 import { ANNOTATIONS, FIELD_MANAGERS, NAMESPACES, clusterOfNamespace } from "../../api/names.ts";
@@ -154,6 +155,13 @@ export class PackDeliverySigner {
 
   #forged(delivery: PackDelivery, code: string): void {
     this.#context.log.warn({ delivery: delivery.metadata.name, code }, "signature.forged: annotation does not verify");
+    void this.#context.trail.record({
+      ...auditObject(PackDelivery, delivery.metadata),
+      action: "signature.forged",
+      decision: "deny",
+      subject: FIELD_MANAGERS.signer,
+      code,
+    });
     this.#context.events.record(
       delivery,
       "Warning",

@@ -1,13 +1,7 @@
 import { Secret } from "../../api/builtin.ts";
 import { type AuditTrail, auditObject } from "../../api/audit-record.ts";
 import { PermissionSnapshot } from "../../api/kinds/permission-snapshot.ts";
-import {
-  FIELD_MANAGERS,
-  NAMESPACES,
-  signedSnapshotSecretName,
-  snapshotName,
-  tenantNamespace,
-} from "../../api/names.ts";
+import { NAMESPACES, signedSnapshotSecretName, snapshotName, tenantNamespace } from "../../api/names.ts";
 import type { ObjectKey } from "../../api/object.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
@@ -263,7 +257,7 @@ export class SnapshotSigner {
       ...auditObject(PermissionSnapshot, { namespace: NAMESPACES.seam, name: snapshotName(tenant) }),
       action,
       decision: "system",
-      subject: action === "snapshot.signed" ? FIELD_MANAGERS.signer : FIELD_MANAGERS.permissionEngine,
+      subject: `cluster:${tenant}`,
       snapshotVersion: version,
       details: { cluster: tenant, epoch, sequence, contentHash, ...(keyId !== undefined && { keyId }) },
     });

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import {
   type AuditEventFilterSchema,
+  ListSnapshotLedgerRequestSchema,
   QueryEventsRequestSchema,
   TailEventsRequestSchema,
 } from "../../api/gen/conductor/fleet/v1alpha1/audit_pb.ts";
@@ -19,6 +20,7 @@ import type { HubAuditSink } from "../../federation/audit/hub-audit-sink.ts";
 import { openSqliteAuditSink } from "../../federation/audit/sqlite-audit-sink.ts";
 import { silentLog } from "../../base/log.ts";
 import { SeededRandom } from "../../base/random.ts";
+import { EventChain, batchOf } from "../../../test/support/audit-events.ts";
 import { AuditQueries } from "./audit-queries.ts";
 
 const START_MS = Date.UTC(2026, 0, 1);
@@ -33,7 +35,7 @@ beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), "audit-queries-"));
   clock = new ManualClock(START_MS);
   sink = await openSqliteAuditSink({ path: join(directory, "audit.db"), clock });
-  queries = new AuditQueries(sink);
+  queries = new AuditQueries(sink, "management");
   chains = new Map();
 });
 
@@ -143,6 +145,24 @@ it("goes on where a tail ended, and refuses a place of another search", async ()
   await expect(queries.tail(create(TailEventsRequestSchema, { resumeToken, filter }), never).next()).rejects.toThrow(
     /resume_token/,
   );
+});
+
+it("tells the history of a cluster's snapshots, newest first, from what the log holds", async () => {
+  const chain = new EventChain();
+  for (let version = 1; version <= 30; version++) {
+    const details = { contentHash: `h${version}`, epoch: 9, sequence: version };
+    const event = { action: "snapshot.signed", details, snapshotVersion: `v${version}`, subject: "cluster:t1" };
+    chain.put(Buffer.from(JSON.stringify(event)), BigInt(version));
+  }
+  await sink.append("management", batchOf(1n, chain.events));
+  const ledger = (limit: number) =>
+    queries.snapshotLedger(create(ListSnapshotLedgerRequestSchema, { cluster: "t1", limit }), never);
+  const { entries, truncated } = await ledger(0);
+  expect(entries.map(({ version }) => version)).toEqual(Array.from({ length: 20 }, (_, at) => `v${30 - at}`));
+  expect(truncated).toBe(true);
+  expect((await ledger(200)).entries).toHaveLength(30);
+  expect((await ledger(200)).truncated).toBe(false);
+  await expect(ledger(201)).rejects.toThrow(/limit/);
 });
 
 it("verifies every chain while appends go on", async () => {

@@ -1,3 +1,9 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  AuditEventFilterSchema,
+  type ListSnapshotLedgerRequest,
+  type SnapshotLedgerEntry,
+} from "../../api/gen/conductor/fleet/v1alpha1/audit_pb.ts";
 import type {
   AuditLogEvent,
   QueryEventsRequest,
@@ -5,24 +11,38 @@ import type {
   VerifyChainsResponse,
 } from "../../api/gen/conductor/fleet/v1alpha1/audit_pb.ts";
 import { sha256Hex } from "../../base/digest.ts";
-import type { AuditFilter, AuditLogReader } from "../../federation/audit/audit-log-reader.ts";
+import {
+  type AuditFilter,
+  type AuditLogReader,
+  MAX_SCANNED,
+  type StoredAuditEvent,
+} from "../../federation/audit/audit-log-reader.ts";
 import { auditFilter, invalid } from "./audit-filter.ts";
-import { auditRow, verdictRow } from "./audit-row.ts";
+import { auditRow, ledgerRow, verdictRow } from "./audit-row.ts";
+import { LEDGER_ACTIONS, snapshotLedger, snapshotSubject } from "./snapshot-ledger.ts";
 
 /** Most events of one page, and before a tail. */
 export const MAX_PAGE = 1_000;
 const DEFAULT_PAGE = 100;
 /** Looks at the log for one page: a search that finds little answers with what it has, and goes on by its token. */
 const MAX_LOOKS = 200;
+/** Most versions of one ledger, and how many when nothing is said. */
+const MAX_LEDGER = 200;
+const DEFAULT_LEDGER = 20;
+/** Events of one version at most, but for those that are told again and again: so many are read for a version that is asked for. */
+const EVENTS_OF_VERSION = 10;
 /** Events of one message of a tail. */
 const TAIL_CHUNK = 200;
 
 /** What AuditService answers. */
 export class AuditQueries {
   readonly #reader: AuditLogReader;
+  readonly #ownCluster: string;
 
-  constructor(reader: AuditLogReader) {
+  /** @param ownCluster name of the hub's own log */
+  constructor(reader: AuditLogReader, ownCluster: string) {
     this.#reader = reader;
+    this.#ownCluster = ownCluster;
   }
 
   /** @throws GrpcStatusError INVALID_ARGUMENT */
@@ -85,6 +105,30 @@ export class AuditQueries {
       stop();
       signal.removeEventListener("abort", onAbort);
     }
+  }
+
+  /** The newest versions of a cluster's snapshot. @throws GrpcStatusError INVALID_ARGUMENT */
+  async snapshotLedger(
+    { cluster, limit }: ListSnapshotLedgerRequest,
+    signal: AbortSignal,
+  ): Promise<{ entries: SnapshotLedgerEntry[]; truncated: boolean }> {
+    if (cluster === "") throw invalid([{ field: "cluster", description: "names a cluster" }]);
+    if (limit > MAX_LEDGER)
+      throw invalid([{ field: "limit", description: `is at most ${MAX_LEDGER}, found ${limit}` }]);
+    const wanted = limit === 0 ? DEFAULT_LEDGER : limit;
+    const filter = auditFilter(create(AuditEventFilterSchema, { subject: snapshotSubject(cluster) }));
+    const events: StoredAuditEvent[] = [];
+    let position: bigint | undefined;
+    for (let looks = 0; looks < MAX_LOOKS; looks++) {
+      signal.throwIfAborted();
+      const found = await this.#reader.scan({ filter, order: "newest", position, limit: MAX_SCANNED });
+      events.push(...found.events.filter(({ action }) => LEDGER_ACTIONS.has(action)));
+      position = found.next;
+      if (position === undefined || events.length > wanted * EVENTS_OF_VERSION) break;
+    }
+    const rows = snapshotLedger(events.toReversed(), cluster, this.#ownCluster).toReversed();
+    const truncated = position !== undefined || rows.length > wanted;
+    return { entries: rows.slice(0, wanted).map(ledgerRow), truncated };
   }
 
   /** Chain by chain. */

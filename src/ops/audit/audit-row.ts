@@ -3,10 +3,13 @@ import {
   type AuditLogEvent,
   AuditLogEventSchema,
   ChainFault,
+  type SnapshotLedgerEntry,
+  SnapshotLedgerEntrySchema,
   type VerifyChainsResponse,
   VerifyChainsResponseSchema,
 } from "../../api/gen/conductor/fleet/v1alpha1/audit_pb.ts";
 import type { ChainVerdict, StoredAuditEvent } from "../../federation/audit/audit-log-reader.ts";
+import type { SnapshotLedgerRow } from "./snapshot-ledger.ts";
 import { member, timestamp } from "../fleet/wire-timestamp.ts";
 
 /** One event as AuditService shows it. */
@@ -24,6 +27,25 @@ export function auditRow(stored: StoredAuditEvent): AuditLogEvent {
     event: Buffer.from(stored.event).toString(),
     hash: Buffer.from(stored.hash).toString("hex"),
     ...member("receivedAt", timestamp(stored.receivedAt)),
+  });
+}
+
+/** One version of the snapshot ledger as AuditService shows it. */
+export function ledgerRow(row: SnapshotLedgerRow): SnapshotLedgerEntry {
+  const { cluster, version, epoch, sequence, contentHash, signedBy, rejectedCode } = row;
+  return create(SnapshotLedgerEntrySchema, {
+    cluster,
+    version,
+    epoch: BigInt(epoch),
+    sequence: BigInt(sequence),
+    contentHash,
+    signedBy,
+    rejectedCode,
+    ...member("generatedAt", timestamp(row.generatedAt)),
+    ...member("signedAt", timestamp(row.signedAt)),
+    ...member("offeredAt", timestamp(row.offeredAt)),
+    ...member("appliedAt", timestamp(row.appliedAt)),
+    ...member("acknowledgedAt", timestamp(row.acknowledgedAt)),
   });
 }
 

@@ -9,6 +9,7 @@ export function auditService(queries: AuditQueries, quarantine: QuarantineQuerie
     queryEvents: (request, { signal }) => queries.page(request, signal),
     tailEvents: (request, { signal }) => queries.tail(request, signal),
     verifyChains: ({ cluster }, { signal }) => queries.verify(cluster, signal),
+    listSnapshotLedger: (request, { signal }) => queries.snapshotLedger(request, signal),
     listQuarantine: (request) => quarantine.list(request),
     getQuarantined: ({ id }) => quarantine.get(id),
     resolveQuarantined: async (request, { principal }) => ({

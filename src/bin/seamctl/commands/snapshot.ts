@@ -16,12 +16,13 @@ import {
   snapshotJson,
 } from "../stored-snapshot.ts";
 import { renderTable } from "../table.ts";
+import { historyCommand } from "./snapshot-history.ts";
 
 interface SnapshotOptions extends KubernetesOptions {
   readonly output: string;
 }
 
-/** `seamctl snapshot show|diff|drift`. */
+/** `seamctl snapshot show|diff|drift|history`. */
 export function snapshotCommands(program: Command, context: CommandContext): void {
   const snapshot = program
     .command("snapshot")
@@ -47,6 +48,7 @@ export function snapshotCommands(program: Command, context: CommandContext): voi
           : snapshotText(view, options.subject),
       );
     });
+  historyCommand(snapshot, context);
   withManagementFlags(
     snapshot.command("diff").description("who may do more or less by the second snapshot than by the first"),
   )

@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file conductor/fleet/v1alpha1/audit.proto.
  */
 export const file_conductor_fleet_v1alpha1_audit: GenFile = /*@__PURE__*/
-  fileDesc("CiRjb25kdWN0b3IvZmxlZXQvdjFhbHBoYTEvYXVkaXQucHJvdG8SGGNvbmR1Y3Rvci5mbGVldC52MWFscGhhMSK9AQoQQXVkaXRFdmVudEZpbHRlchIPCgdjbHVzdGVyGAEgASgJEg8KB3N1YmplY3QYAiABKAkSDgoGYWN0aW9uGAMgASgJEhAKCGRlY2lzaW9uGAQgASgJEikKBXNpbmNlGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgV1bnRpbBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHbGluZWFnZRgHIAEoCSLiAQoNQXVkaXRMb2dFdmVudBIPCgdjbHVzdGVyGAEgASgJEg0KBWVwb2NoGAIgASgEEhAKCHNlcXVlbmNlGAMgASgEEgwKBHRpbWUYBCABKAkSLwoLcmVjZWl2ZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3N1YmplY3QYBiABKAkSDgoGYWN0aW9uGAcgASgJEhAKCHJlc291cmNlGAggASgJEhAKCGRlY2lzaW9uGAkgASgJEg0KBWV2ZW50GAogASgJEgwKBGhhc2gYCyABKAkidwoSUXVlcnlFdmVudHNSZXF1ZXN0EjoKBmZpbHRlchgBIAEoCzIqLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5BdWRpdEV2ZW50RmlsdGVyEhEKCXBhZ2Vfc2l6ZRgCIAEoDRISCgpwYWdlX3Rva2VuGAMgASgJImcKE1F1ZXJ5RXZlbnRzUmVzcG9uc2USNwoGZXZlbnRzGAEgAygLMicuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLkF1ZGl0TG9nRXZlbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJInMKEVRhaWxFdmVudHNSZXF1ZXN0EjoKBmZpbHRlchgBIAEoCzIqLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5BdWRpdEV2ZW50RmlsdGVyEgwKBGxhc3QYAiABKA0SFAoMcmVzdW1lX3Rva2VuGAMgASgJIl8KElRhaWxFdmVudHNSZXNwb25zZRI3CgZldmVudHMYASADKAsyJy5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuQXVkaXRMb2dFdmVudBIQCghwb3NpdGlvbhgCIAEoCSImChNWZXJpZnlDaGFpbnNSZXF1ZXN0Eg8KB2NsdXN0ZXIYASABKAkiwgIKFFZlcmlmeUNoYWluc1Jlc3BvbnNlEg8KB2NsdXN0ZXIYASABKAkSDQoFZXBvY2gYAiABKAQSDwoHaGlnaGVzdBgDIAEoBBIQCgh2ZXJpZmllZBgEIAEoBBIRCglleHBsYWluZWQYBSABKAQSEwoLcXVhcmFudGluZWQYBiABKAQSDQoFZmxvb3IYByABKAQSDwoHcmVtb3ZlZBgIIAEoBBIuCgpyZW1vdmVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZicmVha3MYCiABKAQSOQoLZmlyc3RfZmF1bHQYCyABKA4yJC5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuQ2hhaW5GYXVsdBISCgpmYXVsdF9mcm9tGAwgASgEEhAKCGZhdWx0X3RvGA0gASgEIlAKDFF1YXJhbnRpbmVJZBIPCgdjbHVzdGVyGAEgASgJEg0KBWVwb2NoGAIgASgEEhAKCHNlcXVlbmNlGAMgASgEEg4KBmRpZ2VzdBgEIAEoCSKTAQoPUXVhcmFudGluZUVudHJ5EjIKAmlkGAEgASgLMiYuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLlF1YXJhbnRpbmVJZBIMCgRjb2RlGAIgASgJEi8KC3JlY2VpdmVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVieXRlcxgEIAEoBCJWCg9RdWFyYW50aW5lVG90YWwSDwoHY2x1c3RlchgBIAEoCRIPCgdlbnRyaWVzGAIgASgEEg0KBWJ5dGVzGAMgASgEEhIKCm92ZXJmbG93ZWQYBCABKAQiTwoVTGlzdFF1YXJhbnRpbmVSZXF1ZXN0Eg8KB2NsdXN0ZXIYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAki0AEKFkxpc3RRdWFyYW50aW5lUmVzcG9uc2USOgoHZW50cmllcxgBIAMoCzIpLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5RdWFyYW50aW5lRW50cnkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEjkKBnRvdGFscxgDIAMoCzIpLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5RdWFyYW50aW5lVG90YWwSEwoLbWF4X2VudHJpZXMYBCABKAQSEQoJbWF4X2J5dGVzGAUgASgEIksKFUdldFF1YXJhbnRpbmVkUmVxdWVzdBIyCgJpZBgBIAEoCzImLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5RdWFyYW50aW5lSWQiuwEKFkdldFF1YXJhbnRpbmVkUmVzcG9uc2USOAoFZW50cnkYASABKAsyKS5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuUXVhcmFudGluZUVudHJ5Eg0KBWV2ZW50GAIgASgMEgwKBGhhc2gYAyABKAkSEQoJcHJldl9oYXNoGAQgASgJEjcKBnN0b3JlZBgFIAEoCzInLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5BdWRpdExvZ0V2ZW50Il8KGVJlc29sdmVRdWFyYW50aW5lZFJlcXVlc3QSMgoCaWQYASABKAsyJi5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuUXVhcmFudGluZUlkEg4KBnJlYXNvbhgCIAEoCSJWChpSZXNvbHZlUXVhcmFudGluZWRSZXNwb25zZRI4CgVlbnRyeRgBIAEoCzIpLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5RdWFyYW50aW5lRW50cnkqcwoKQ2hhaW5GYXVsdBIbChdDSEFJTl9GQVVMVF9VTlNQRUNJRklFRBAAEhcKE0NIQUlOX0ZBVUxUX01JU1NJTkcQARIXChNDSEFJTl9GQVVMVF9BTFRFUkVEEAISFgoSQ0hBSU5fRkFVTFRfQlJPS0VOEAMywQUKDEF1ZGl0U2VydmljZRJqCgtRdWVyeUV2ZW50cxIsLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5RdWVyeUV2ZW50c1JlcXVlc3QaLS5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuUXVlcnlFdmVudHNSZXNwb25zZRJpCgpUYWlsRXZlbnRzEisuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLlRhaWxFdmVudHNSZXF1ZXN0GiwuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLlRhaWxFdmVudHNSZXNwb25zZTABEm8KDFZlcmlmeUNoYWlucxItLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5WZXJpZnlDaGFpbnNSZXF1ZXN0Gi4uY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLlZlcmlmeUNoYWluc1Jlc3BvbnNlMAEScwoOTGlzdFF1YXJhbnRpbmUSLy5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuTGlzdFF1YXJhbnRpbmVSZXF1ZXN0GjAuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLkxpc3RRdWFyYW50aW5lUmVzcG9uc2UScwoOR2V0UXVhcmFudGluZWQSLy5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuR2V0UXVhcmFudGluZWRSZXF1ZXN0GjAuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLkdldFF1YXJhbnRpbmVkUmVzcG9uc2USfwoSUmVzb2x2ZVF1YXJhbnRpbmVkEjMuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLlJlc29sdmVRdWFyYW50aW5lZFJlcXVlc3QaNC5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuUmVzb2x2ZVF1YXJhbnRpbmVkUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("CiRjb25kdWN0b3IvZmxlZXQvdjFhbHBoYTEvYXVkaXQucHJvdG8SGGNvbmR1Y3Rvci5mbGVldC52MWFscGhhMSK9AQoQQXVkaXRFdmVudEZpbHRlchIPCgdjbHVzdGVyGAEgASgJEg8KB3N1YmplY3QYAiABKAkSDgoGYWN0aW9uGAMgASgJEhAKCGRlY2lzaW9uGAQgASgJEikKBXNpbmNlGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgV1bnRpbBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHbGluZWFnZRgHIAEoCSLiAQoNQXVkaXRMb2dFdmVudBIPCgdjbHVzdGVyGAEgASgJEg0KBWVwb2NoGAIgASgEEhAKCHNlcXVlbmNlGAMgASgEEgwKBHRpbWUYBCABKAkSLwoLcmVjZWl2ZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3N1YmplY3QYBiABKAkSDgoGYWN0aW9uGAcgASgJEhAKCHJlc291cmNlGAggASgJEhAKCGRlY2lzaW9uGAkgASgJEg0KBWV2ZW50GAogASgJEgwKBGhhc2gYCyABKAkidwoSUXVlcnlFdmVudHNSZXF1ZXN0EjoKBmZpbHRlchgBIAEoCzIqLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5BdWRpdEV2ZW50RmlsdGVyEhEKCXBhZ2Vfc2l6ZRgCIAEoDRISCgpwYWdlX3Rva2VuGAMgASgJImcKE1F1ZXJ5RXZlbnRzUmVzcG9uc2USNwoGZXZlbnRzGAEgAygLMicuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLkF1ZGl0TG9nRXZlbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJInMKEVRhaWxFdmVudHNSZXF1ZXN0EjoKBmZpbHRlchgBIAEoCzIqLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5BdWRpdEV2ZW50RmlsdGVyEgwKBGxhc3QYAiABKA0SFAoMcmVzdW1lX3Rva2VuGAMgASgJIl8KElRhaWxFdmVudHNSZXNwb25zZRI3CgZldmVudHMYASADKAsyJy5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuQXVkaXRMb2dFdmVudBIQCghwb3NpdGlvbhgCIAEoCSImChNWZXJpZnlDaGFpbnNSZXF1ZXN0Eg8KB2NsdXN0ZXIYASABKAkiwgIKFFZlcmlmeUNoYWluc1Jlc3BvbnNlEg8KB2NsdXN0ZXIYASABKAkSDQoFZXBvY2gYAiABKAQSDwoHaGlnaGVzdBgDIAEoBBIQCgh2ZXJpZmllZBgEIAEoBBIRCglleHBsYWluZWQYBSABKAQSEwoLcXVhcmFudGluZWQYBiABKAQSDQoFZmxvb3IYByABKAQSDwoHcmVtb3ZlZBgIIAEoBBIuCgpyZW1vdmVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZicmVha3MYCiABKAQSOQoLZmlyc3RfZmF1bHQYCyABKA4yJC5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuQ2hhaW5GYXVsdBISCgpmYXVsdF9mcm9tGAwgASgEEhAKCGZhdWx0X3RvGA0gASgEIlAKDFF1YXJhbnRpbmVJZBIPCgdjbHVzdGVyGAEgASgJEg0KBWVwb2NoGAIgASgEEhAKCHNlcXVlbmNlGAMgASgEEg4KBmRpZ2VzdBgEIAEoCSKTAQoPUXVhcmFudGluZUVudHJ5EjIKAmlkGAEgASgLMiYuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLlF1YXJhbnRpbmVJZBIMCgRjb2RlGAIgASgJEi8KC3JlY2VpdmVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVieXRlcxgEIAEoBCJWCg9RdWFyYW50aW5lVG90YWwSDwoHY2x1c3RlchgBIAEoCRIPCgdlbnRyaWVzGAIgASgEEg0KBWJ5dGVzGAMgASgEEhIKCm92ZXJmbG93ZWQYBCABKAQiTwoVTGlzdFF1YXJhbnRpbmVSZXF1ZXN0Eg8KB2NsdXN0ZXIYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAki0AEKFkxpc3RRdWFyYW50aW5lUmVzcG9uc2USOgoHZW50cmllcxgBIAMoCzIpLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5RdWFyYW50aW5lRW50cnkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEjkKBnRvdGFscxgDIAMoCzIpLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5RdWFyYW50aW5lVG90YWwSEwoLbWF4X2VudHJpZXMYBCABKAQSEQoJbWF4X2J5dGVzGAUgASgEIksKFUdldFF1YXJhbnRpbmVkUmVxdWVzdBIyCgJpZBgBIAEoCzImLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5RdWFyYW50aW5lSWQiuwEKFkdldFF1YXJhbnRpbmVkUmVzcG9uc2USOAoFZW50cnkYASABKAsyKS5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuUXVhcmFudGluZUVudHJ5Eg0KBWV2ZW50GAIgASgMEgwKBGhhc2gYAyABKAkSEQoJcHJldl9oYXNoGAQgASgJEjcKBnN0b3JlZBgFIAEoCzInLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5BdWRpdExvZ0V2ZW50Il8KGVJlc29sdmVRdWFyYW50aW5lZFJlcXVlc3QSMgoCaWQYASABKAsyJi5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuUXVhcmFudGluZUlkEg4KBnJlYXNvbhgCIAEoCSJWChpSZXNvbHZlUXVhcmFudGluZWRSZXNwb25zZRI4CgVlbnRyeRgBIAEoCzIpLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5RdWFyYW50aW5lRW50cnkiOwoZTGlzdFNuYXBzaG90TGVkZ2VyUmVxdWVzdBIPCgdjbHVzdGVyGAEgASgJEg0KBWxpbWl0GAIgASgNIo4DChNTbmFwc2hvdExlZGdlckVudHJ5Eg8KB2NsdXN0ZXIYASABKAkSDwoHdmVyc2lvbhgCIAEoCRINCgVlcG9jaBgDIAEoBBIQCghzZXF1ZW5jZRgEIAEoBBIUCgxjb250ZW50X2hhc2gYBSABKAkSMAoMZ2VuZXJhdGVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglzaWduZWRfYnkYByABKAkSLQoJc2lnbmVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpvZmZlcmVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgphcHBsaWVkX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1yZWplY3RlZF9jb2RlGAsgASgJEjMKD2Fja25vd2xlZGdlZF9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAibwoaTGlzdFNuYXBzaG90TGVkZ2VyUmVzcG9uc2USPgoHZW50cmllcxgBIAMoCzItLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5TbmFwc2hvdExlZGdlckVudHJ5EhEKCXRydW5jYXRlZBgCIAEoCCpzCgpDaGFpbkZhdWx0EhsKF0NIQUlOX0ZBVUxUX1VOU1BFQ0lGSUVEEAASFwoTQ0hBSU5fRkFVTFRfTUlTU0lORxABEhcKE0NIQUlOX0ZBVUxUX0FMVEVSRUQQAhIWChJDSEFJTl9GQVVMVF9CUk9LRU4QAzLCBgoMQXVkaXRTZXJ2aWNlEmoKC1F1ZXJ5RXZlbnRzEiwuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLlF1ZXJ5RXZlbnRzUmVxdWVzdBotLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5RdWVyeUV2ZW50c1Jlc3BvbnNlEmkKClRhaWxFdmVudHMSKy5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuVGFpbEV2ZW50c1JlcXVlc3QaLC5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuVGFpbEV2ZW50c1Jlc3BvbnNlMAESbwoMVmVyaWZ5Q2hhaW5zEi0uY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLlZlcmlmeUNoYWluc1JlcXVlc3QaLi5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuVmVyaWZ5Q2hhaW5zUmVzcG9uc2UwARJ/ChJMaXN0U25hcHNob3RMZWRnZXISMy5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuTGlzdFNuYXBzaG90TGVkZ2VyUmVxdWVzdBo0LmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5MaXN0U25hcHNob3RMZWRnZXJSZXNwb25zZRJzCg5MaXN0UXVhcmFudGluZRIvLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5MaXN0UXVhcmFudGluZVJlcXVlc3QaMC5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuTGlzdFF1YXJhbnRpbmVSZXNwb25zZRJzCg5HZXRRdWFyYW50aW5lZBIvLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5HZXRRdWFyYW50aW5lZFJlcXVlc3QaMC5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuR2V0UXVhcmFudGluZWRSZXNwb25zZRJ/ChJSZXNvbHZlUXVhcmFudGluZWQSMy5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuUmVzb2x2ZVF1YXJhbnRpbmVkUmVxdWVzdBo0LmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5SZXNvbHZlUXVhcmFudGluZWRSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * Which events; an empty member means all.
@@ -752,6 +752,160 @@ export const ResolveQuarantinedResponseSchema: GenMessage<ResolveQuarantinedResp
   messageDesc(file_conductor_fleet_v1alpha1_audit, 16);
 
 /**
+ * Whose snapshots.
+ *
+ * @generated from message conductor.fleet.v1alpha1.ListSnapshotLedgerRequest
+ */
+export type ListSnapshotLedgerRequest = Message<"conductor.fleet.v1alpha1.ListSnapshotLedgerRequest"> & {
+  /**
+   * Cluster id.
+   *
+   * @generated from field: string cluster = 1;
+   */
+  cluster: string;
+
+  /**
+   * Most versions; 0 means 20, at most 200.
+   *
+   * @generated from field: uint32 limit = 2;
+   */
+  limit: number;
+};
+
+/**
+ * Describes the message conductor.fleet.v1alpha1.ListSnapshotLedgerRequest.
+ * Use `create(ListSnapshotLedgerRequestSchema)` to create a new message.
+ */
+export const ListSnapshotLedgerRequestSchema: GenMessage<ListSnapshotLedgerRequest> = /*@__PURE__*/
+  messageDesc(file_conductor_fleet_v1alpha1_audit, 17);
+
+/**
+ * One version of a permission snapshot. Times that did not come are unset.
+ *
+ * @generated from message conductor.fleet.v1alpha1.SnapshotLedgerEntry
+ */
+export type SnapshotLedgerEntry = Message<"conductor.fleet.v1alpha1.SnapshotLedgerEntry"> & {
+  /**
+   * Cluster id.
+   *
+   * @generated from field: string cluster = 1;
+   */
+  cluster: string;
+
+  /**
+   * Version.
+   *
+   * @generated from field: string version = 2;
+   */
+  version: string;
+
+  /**
+   * Epoch of the cluster's versions.
+   *
+   * @generated from field: uint64 epoch = 3;
+   */
+  epoch: bigint;
+
+  /**
+   * Place in the epoch.
+   *
+   * @generated from field: uint64 sequence = 4;
+   */
+  sequence: bigint;
+
+  /**
+   * Digest of the content.
+   *
+   * @generated from field: string content_hash = 5;
+   */
+  contentHash: string;
+
+  /**
+   * When its content was computed first.
+   *
+   * @generated from field: google.protobuf.Timestamp generated_at = 6;
+   */
+  generatedAt?: Timestamp | undefined;
+
+  /**
+   * Id of the key that signed it.
+   *
+   * @generated from field: string signed_by = 7;
+   */
+  signedBy: string;
+
+  /**
+   * When it was signed first; renewals are not in the ledger.
+   *
+   * @generated from field: google.protobuf.Timestamp signed_at = 8;
+   */
+  signedAt?: Timestamp | undefined;
+
+  /**
+   * When the tenant's index named it.
+   *
+   * @generated from field: google.protobuf.Timestamp offered_at = 9;
+   */
+  offeredAt?: Timestamp | undefined;
+
+  /**
+   * When it came into force on the tenant, by the tenant's clock.
+   *
+   * @generated from field: google.protobuf.Timestamp applied_at = 10;
+   */
+  appliedAt?: Timestamp | undefined;
+
+  /**
+   * Why the tenant refused it last; empty when it did not.
+   *
+   * @generated from field: string rejected_code = 11;
+   */
+  rejectedCode: string;
+
+  /**
+   * When the hub had the tenant's acknowledgement.
+   *
+   * @generated from field: google.protobuf.Timestamp acknowledged_at = 12;
+   */
+  acknowledgedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message conductor.fleet.v1alpha1.SnapshotLedgerEntry.
+ * Use `create(SnapshotLedgerEntrySchema)` to create a new message.
+ */
+export const SnapshotLedgerEntrySchema: GenMessage<SnapshotLedgerEntry> = /*@__PURE__*/
+  messageDesc(file_conductor_fleet_v1alpha1_audit, 18);
+
+/**
+ * The versions.
+ *
+ * @generated from message conductor.fleet.v1alpha1.ListSnapshotLedgerResponse
+ */
+export type ListSnapshotLedgerResponse = Message<"conductor.fleet.v1alpha1.ListSnapshotLedgerResponse"> & {
+  /**
+   * Newest first.
+   *
+   * @generated from field: repeated conductor.fleet.v1alpha1.SnapshotLedgerEntry entries = 1;
+   */
+  entries: SnapshotLedgerEntry[];
+
+  /**
+   * True when the search ended before the beginning of the log: the oldest entries may lack what came before.
+   *
+   * @generated from field: bool truncated = 2;
+   */
+  truncated: boolean;
+};
+
+/**
+ * Describes the message conductor.fleet.v1alpha1.ListSnapshotLedgerResponse.
+ * Use `create(ListSnapshotLedgerResponseSchema)` to create a new message.
+ */
+export const ListSnapshotLedgerResponseSchema: GenMessage<ListSnapshotLedgerResponse> = /*@__PURE__*/
+  messageDesc(file_conductor_fleet_v1alpha1_audit, 19);
+
+/**
  * What is wrong with a chain.
  *
  * @generated from enum conductor.fleet.v1alpha1.ChainFault
@@ -834,6 +988,16 @@ export const AuditService: GenService<{
     methodKind: "server_streaming";
     input: typeof VerifyChainsRequestSchema;
     output: typeof VerifyChainsResponseSchema;
+  },
+  /**
+   * Every version of a cluster's permission snapshot that the log still knows, newest first: when it was computed, signed, offered and applied.
+   *
+   * @generated from rpc conductor.fleet.v1alpha1.AuditService.ListSnapshotLedger
+   */
+  listSnapshotLedger: {
+    methodKind: "unary";
+    input: typeof ListSnapshotLedgerRequestSchema;
+    output: typeof ListSnapshotLedgerResponseSchema;
   },
   /**
    * One page of the events that the sink refused and kept apart, and how much room they take.

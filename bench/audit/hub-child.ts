@@ -32,7 +32,7 @@ class NoSink implements AuditSink {
 
   async position(cluster: string) {
     const through = this.#reached.get(cluster) ?? 0n;
-    return { contiguousThrough: through, highest: through };
+    return { contiguousThrough: through, highest: through, highestHash: undefined };
   }
 }
 

@@ -63,7 +63,7 @@ class TimedFacts extends MemoryFactStore {
 /** The bench produces no audit events here. */
 const noAudit: AuditSink = {
   append: async () => ({ contiguousThrough: 0n, highest: 0n, rejected: [] }),
-  position: async () => ({ contiguousThrough: 0n, highest: 0n }),
+  position: async () => ({ contiguousThrough: 0n, highest: 0n, highestHash: undefined }),
 };
 
 /** Frames by direction and type, bytes by direction. */

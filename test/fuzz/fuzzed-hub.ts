@@ -146,7 +146,7 @@ export class FuzzedHub {
       return { type: "SessionLoadFailed", generation, code, message: "away", retryAfterMs: 5, endpoint: "" };
     }
     this.#sessionId = `s-${generation}`;
-    const audit = { contiguousThrough: 1n, highest: 3n };
+    const audit = { contiguousThrough: 1n, highest: 3n, highestHash: undefined };
     const loaded = { sessionId: this.#sessionId, term: 2n, replica: "hub-0", audit, itemLevels: [], endpoints: [] };
     return { type: "SessionLoaded", generation, loaded };
   }

@@ -466,6 +466,9 @@ export class Agent {
       case "ChannelChanged":
         world.trace(this.cluster, () => `channel ${effect.connected ? "connected" : `degraded: ${effect.reason}`}`);
         return;
+      case "AuditMoved":
+        this.#world.trace(this.cluster, () => `moves its audit log behind ${effect.behind}, by ${effect.by}`);
+        return;
       case "AuditRefused":
         must(this.#hub.store(this.cluster).forked, `${this.cluster}: the sink refused audit numbers`);
         return;

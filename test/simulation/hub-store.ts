@@ -8,7 +8,7 @@ import type {
   AuditEventBatch,
   SnapshotReceiptReport,
 } from "../../src/api/gen/conductor/federation/v1alpha1/facts_pb.ts";
-import type { AuditAppendResult, AuditSinkPosition } from "../../src/federation/hub/ports.ts";
+import type { AuditAppendResult, AuditResumePoint, AuditSinkPosition } from "../../src/federation/hub/ports.ts";
 import { type IndexRevocation, itemKey } from "../../src/federation/index/index-document.ts";
 import type { Fact } from "../../src/federation/session/hub/effects.ts";
 import { EARLY_RETRY_MS, type RetryOrder } from "../../src/federation/session/hub/retry-order.ts";
@@ -22,6 +22,11 @@ export const REFUSED_FACT = "never-stored";
 
 /** An audit.gap record as simulated agents write it. */
 const GAP = /^gap (\d+) to (\d+)\//;
+
+/** What stands for the chain hash of a simulated event: two of one number are two events. */
+export function auditHashOf(text: string): Uint8Array {
+  return Buffer.from(text);
+}
 
 /** What the sink holds of one log. */
 export interface AuditLogCopy {
@@ -193,10 +198,12 @@ export class HubStore {
     return texts;
   }
 
-  position(epoch: bigint): AuditSinkPosition {
-    const position = positionOf(this.audit(epoch));
+  position(epoch: bigint): AuditResumePoint {
+    const log = this.audit(epoch);
+    const position = positionOf(log);
     if (!this.forked) this.#sink?.check(epoch, position);
-    return position;
+    const text = log.events.get(position.highest);
+    return { ...position, highestHash: text === undefined ? undefined : auditHashOf(text) };
   }
 
   /** From now on the real sink stands beside this one. */

@@ -94,7 +94,11 @@ export class HubDriver implements Driver {
             sessionId: this.#sessionId,
             term: bigArg(command, "term", 1n),
             replica: "hub-0",
-            audit: { contiguousThrough, highest: bigArg(command, "highest", contiguousThrough) },
+            audit: {
+              contiguousThrough,
+              highest: bigArg(command, "highest", contiguousThrough),
+              highestHash: undefined,
+            },
             itemLevels: levelsOf(command.json),
             endpoints: [],
           },

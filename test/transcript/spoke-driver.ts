@@ -17,6 +17,7 @@ import type { SpokeWrite } from "../../src/federation/session/spoke/record.ts";
 import { SpokeSession } from "../../src/federation/session/spoke/spoke-session.ts";
 import type { ItemNack } from "../../src/federation/spoke/ports.ts";
 import { AgentStore } from "../simulation/agent-store.ts";
+import { auditHashOf } from "../simulation/hub-store.ts";
 import { Bodies, START_WALL_MS, indexOf, middle, ring } from "./fixture.ts";
 import { printFields, printFrame, shorten } from "./print.ts";
 import { type Command, type Driver, bigArg, numberArg } from "./script.ts";
@@ -154,7 +155,13 @@ export class SpokeDriver implements Driver {
     if (command.name === "welcome" && envelope.payload.case === undefined) {
       const resend = command.words.includes("resend");
       const resume = `"auditResumeSequence":"${command.args.get("resume") ?? "0"}"`;
-      const welcome = `"sessionId":"s","protocolVersion":1,"replica":"hub-0",${resume},"resendItemReports":${resend}`;
+      const highest = command.args.get("highest");
+      // `hash=other`: the hub has another event under its highest number; otherwise it has this log's.
+      const text =
+        command.args.get("hash") === "other" ? "other" : (this.#store.auditEvents.get(BigInt(highest ?? 0)) ?? "");
+      const hash = Buffer.from(auditHashOf(text)).toString("base64");
+      const stored = highest === undefined ? "" : `,"auditHighestSequence":"${highest}","auditHighestHash":"${hash}"`;
+      const welcome = `"sessionId":"s","protocolVersion":1,"replica":"hub-0",${resume}${stored},"resendItemReports":${resend}`;
       return this.#envelope({ ...command, name: "frame", json: `{"sessionId":"s","welcome":{${welcome}}}` });
     }
     if (command.name === "offer") envelope.payload = { case: "indexOffer", value: this.#offer(command) };

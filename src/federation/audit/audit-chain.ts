@@ -77,6 +77,16 @@ export function closedRange(event: JsonObject): AuditRange | undefined {
   return range.from >= 1n && range.from <= range.to && range.to <= MAX_SEQUENCE ? range : undefined;
 }
 
+/** {@link closedRange} of an event's bytes; undefined also for what is no event. */
+export function closedBy(event: Uint8Array): AuditRange | undefined {
+  try {
+    return closedRange(parseAuditEvent(event));
+  } catch (error) {
+    if (error instanceof SeamError) return undefined;
+    throw error;
+  }
+}
+
 const NUMBER = /^[0-9]{1,19}$/;
 /** Highest audit number and epoch accepted: far above any log, far below what SQLite can hold, so that sums never overflow. */
 export const MAX_SEQUENCE = 2n ** 53n;

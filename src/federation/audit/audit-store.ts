@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { invariant } from "../../base/assert.ts";
 import { SeamError, errorMessage } from "../../base/errors.ts";
-import type { AuditAppendResult, AuditSinkPosition } from "../hub/ports.ts";
+import type { AuditAppendResult, AuditResumePoint, AuditSinkPosition } from "../hub/ports.ts";
 import { newerSchema, storeError } from "../outbox/store-error.ts";
 import { type Row, bigintOf, bytesOf, prepareBigint } from "../outbox/row.ts";
 import { AuditReading } from "./audit-reading.ts";
@@ -164,9 +164,14 @@ export class AuditStore {
   }
 
   /** Resume point; zeros when nothing is stored. */
-  position(cluster: string, epoch: bigint): AuditSinkPosition {
-    if (epoch > MAX_SEQUENCE) return NOWHERE;
-    return this.#guard(() => this.#chain(cluster, epoch)?.position ?? NOWHERE);
+  position(cluster: string, epoch: bigint): AuditResumePoint {
+    if (epoch > MAX_SEQUENCE) return { ...NOWHERE, highestHash: undefined };
+    return this.#guard(() => {
+      const chain = this.#chain(cluster, epoch);
+      if (chain === undefined) return { ...NOWHERE, highestHash: undefined };
+      const row = this.#statements.hash.get(chain.number, chain.position.highest) as Row | undefined;
+      return { ...chain.position, highestHash: row === undefined ? undefined : bytesOf(row, "hash") };
+    });
   }
 
   /** Runs a read. */

@@ -17,6 +17,7 @@ import { AUDIT_BATCH_BYTES, AUDIT_BATCH_EVENTS } from "../session/limits.ts";
 import { AuditLane } from "../session/spoke/audit-lane.ts";
 import { zeroCounters } from "../session/spoke/counters.ts";
 import type { SpokeWrite } from "../session/spoke/record.ts";
+import type { SpokeStep } from "../session/spoke/step.ts";
 import { Tokens } from "../session/tokens.ts";
 import { type RunningAuditTrail, startAuditTrail } from "./audit-trail.ts";
 
@@ -187,8 +188,17 @@ class Forwarding {
     const welcome = create(WelcomeSchema, {
       auditResumeSequence: position.contiguousThrough,
       auditHighestSequence: position.highest,
+      auditHighestHash: position.highestHash ?? new Uint8Array(),
     });
-    lane.opened(welcome, { nowMs: 0, wallMs: 0, atOnce: [], persist, out: [] });
+    const step: SpokeStep = { nowMs: 0, wallMs: 0, atOnce: [], persist, out: [] };
+    lane.opened(welcome, step);
+    for (const effect of [...step.out]) {
+      if (effect.type !== "LoadAudit") continue;
+      const { token, epoch, from, maxEvents, maxBytes } = effect;
+      const events = await this.#outbox.loadAudit(epoch, from, maxEvents, maxBytes);
+      const batch = create(AuditEventBatchSchema, { epoch, events: [...events] });
+      lane.take(token, batch, 0, step);
+    }
     await this.#outbox.apply(persist);
     const now = await this.#outbox.auditCursor();
     const after = position.contiguousThrough + 1n;

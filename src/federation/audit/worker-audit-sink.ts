@@ -1,7 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { type Clock, rfc3339 } from "../../base/clock.ts";
 import { SeamError, errorMessage } from "../../base/errors.ts";
-import type { AuditAppendResult, AuditSinkPosition } from "../hub/ports.ts";
+import type { AuditAppendResult, AuditResumePoint } from "../hub/ports.ts";
 import type { AuditChain, AuditScanResult } from "./audit-log-reader.ts";
 import type { ChainState, RetainedSlice, VerifiedSlice } from "./audit-verification.ts";
 import type { AuditSinkState, HubAuditSink } from "./hub-audit-sink.ts";
@@ -147,7 +147,7 @@ export async function openWorkerAuditSink(options: WorkerAuditSinkOptions): Prom
     },
     async position(cluster, epoch) {
       try {
-        return await ask<AuditSinkPosition>((id) => ({ type: "position", id, cluster, epoch }));
+        return await ask<AuditResumePoint>((id) => ({ type: "position", id, cluster, epoch }));
       } catch (error) {
         failed(error);
         throw error;

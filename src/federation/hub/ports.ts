@@ -78,7 +78,7 @@ export interface AuditSink {
   /** Resolves after the batch is durable. */
   append(cluster: string, batch: AuditEventBatch): Promise<AuditAppendResult>;
   /** Resume point of a cluster's log in `epoch`; zeros when nothing is stored. */
-  position(cluster: string, epoch: bigint): Promise<AuditSinkPosition>;
+  position(cluster: string, epoch: bigint): Promise<AuditResumePoint>;
 }
 
 /** Position of the sink for one cluster and epoch. */
@@ -87,6 +87,12 @@ export interface AuditSinkPosition {
   readonly contiguousThrough: bigint;
   /** Highest number stored at all. */
   readonly highest: bigint;
+}
+
+/** Where a log goes on, and by what the agent knows that the sink speaks of the same one. */
+export interface AuditResumePoint extends AuditSinkPosition {
+  /** Chain hash of the event stored under `highest`; undefined when none is (a closed range, or removed by retention). */
+  readonly highestHash: Uint8Array | undefined;
 }
 
 /** Outcome of an append. */

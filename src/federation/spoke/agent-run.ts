@@ -215,6 +215,13 @@ export class AgentRun {
         for (const { sequence, code } of effect.rejected)
           this.#log.warn({ sequence: String(sequence), code }, "the hub refused an audit event");
         return;
+      case "AuditMoved":
+        this.#metrics.count("audit_log_moved_total");
+        this.#log.warn(
+          { behind: String(effect.behind), by: String(effect.by) },
+          "the audit log was restored or lost its end: what it holds gets numbers behind those the hub has",
+        );
+        return;
       case "IndexJudged":
         if (!effect.accepted) {
           this.#metrics.count("verify_failures_total", { kind: "federation-index", reason: effect.code });

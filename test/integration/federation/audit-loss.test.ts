@@ -6,6 +6,7 @@ import { systemClock } from "../../../src/base/clock.ts";
 import { systemRandom } from "../../../src/base/random.ts";
 import { CHAIN_START, auditHash } from "../../../src/federation/audit/audit-chain.ts";
 import { openSqliteAuditSink } from "../../../src/federation/audit/sqlite-audit-sink.ts";
+import { factOutbox } from "../../../src/federation/outbox/fact-outbox.ts";
 import { openOutbox } from "../../../src/federation/outbox/outbox.ts";
 import { FederationRig, until } from "../../support/federation-rig.ts";
 
@@ -46,7 +47,8 @@ describe("audit when a store is lost", () => {
     expect(subjects).toEqual(["audit.gap", "user-100"]);
   });
 
-  it("loses nothing that an agent logged after its store was restored from an old backup, and shows where", async () => {
+  /** An agent whose store is set back from 20 to 10 events and logs `since` before it meets the hub again; what the hub has then. */
+  async function regrown(since: number) {
     rig = await FederationRig.create([CLUSTER]);
     const { stop, hub } = await rig.hub();
     const directory = join(rig.directory, CLUSTER);
@@ -62,19 +64,35 @@ describe("audit when a store is lost", () => {
     await later.stop();
     await rm(directory, { recursive: true });
     await cp(backup, directory, { recursive: true });
+    // It logs before it can say a word to the hub.
+    const outbox = await openOutbox({ directory, clock: systemClock, random: systemRandom });
+    const listener = { factPending: () => {}, auditAppended: () => {} };
+    const facts = factOutbox({ cluster: CLUSTER, outbox, listener, clock: systemClock, random: systemRandom });
+    for (let i = 0; i < since; i++) await facts.audit(deny(100 + i));
+    expect((await outbox.auditCursor()).last).toBe(BigInt(10 + since));
+    await outbox.close();
     const restored = await rig.spoke(CLUSTER);
-    await Promise.all(Array.from({ length: 5 }, (_, i) => restored.spoke.outbox.audit(deny(100 + i))));
     await until(
-      () => (hub.view.agent(CLUSTER)?.auditStoredThrough ?? 0n) >= 25n,
+      () => (hub.view.agent(CLUSTER)?.auditStoredThrough ?? 0n) >= BigInt(20 + since),
       "what was logged since is stored under numbers of its own",
+      30_000,
     );
     await restored.stop();
     await stop();
-    const { state, chain, subjects } = await stored();
+    return stored();
+  }
+
+  it.each([
+    ["stayed below the hub's number", 5],
+    ["grew exactly to the hub's number", 10],
+    ["grew beyond the hub's number", 35],
+  ])("loses nothing that a log which was set back and %s has got since, and shows where", async (_, since) => {
+    const { state, chain, subjects } = await regrown(since);
     expect(subjects.slice(0, 20)).toEqual(Array.from({ length: 20 }, (_, i) => `user-${i}`));
-    expect(subjects.slice(20).toSorted()).toEqual(Array.from({ length: 5 }, (_, i) => `user-${100 + i}`));
+    expect(subjects.slice(20)).toEqual(Array.from({ length: since }, (_, i) => `user-${100 + i}`));
     expect(chain.quarantined).toBe(0n);
     expect(state).toMatchObject({ breaks: 1, firstBreak: { kind: "broken", from: 21n, to: 21n } });
+    expect(rig.recorded.lines.join("\n")).toContain("the audit log was restored or lost its end");
   });
 });
 

@@ -1,4 +1,5 @@
 import { ANSWERS } from "./answers.ts";
+import { AUDIT } from "./audit.ts";
 import { BODIES } from "./bodies.ts";
 import { EXPIRY } from "./expiry.ts";
 import { HEADERS } from "./headers.ts";
@@ -18,4 +19,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ...ITEMS,
   ...BODIES,
   ...ANSWERS,
+  ...AUDIT,
 ];

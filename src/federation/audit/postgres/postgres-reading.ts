@@ -1,5 +1,5 @@
 import type { PoolClient } from "pg";
-import type { AuditSinkPosition } from "../../hub/ports.ts";
+import type { AuditResumePoint } from "../../hub/ports.ts";
 import { answeredLater } from "../asking.ts";
 import { CHAIN_START } from "../audit-chain.ts";
 import {
@@ -42,13 +42,19 @@ export class PostgresReading {
   }
 
   /** Resume point; zeros when nothing is stored. */
-  async position(cluster: string, epoch: bigint): Promise<AuditSinkPosition> {
+  async position(cluster: string, epoch: bigint): Promise<AuditResumePoint> {
     const [row] = await this.#connections.query(
-      "SELECT contiguous, highest FROM seam_audit.positions WHERE cluster = $1 AND epoch = $2",
+      `SELECT p.contiguous, p.highest, e.hash FROM seam_audit.positions p LEFT JOIN seam_audit.events e
+         ON e.cluster = p.cluster AND e.epoch = p.epoch AND e.sequence = p.highest
+       WHERE p.cluster = $1 AND p.epoch = $2`,
       [cluster, String(epoch)],
     );
-    if (row === undefined) return { contiguousThrough: 0n, highest: 0n };
-    return { contiguousThrough: bigintOf(row, "contiguous"), highest: bigintOf(row, "highest") };
+    if (row === undefined) return { contiguousThrough: 0n, highest: 0n, highestHash: undefined };
+    return {
+      contiguousThrough: bigintOf(row, "contiguous"),
+      highest: bigintOf(row, "highest"),
+      highestHash: isNull(row, "hash") ? undefined : bytesOf(row, "hash"),
+    };
   }
 
   /** The highest arrival that no writer can still come below. */

@@ -1,5 +1,5 @@
 import { parentPort, workerData } from "node:worker_threads";
-import type { AuditSinkPosition } from "../../hub/ports.ts";
+import type { AuditResumePoint } from "../../hub/ports.ts";
 import { MAX_SEQUENCE } from "../audit-chain.ts";
 import {
   type FromSinkWorker,
@@ -80,7 +80,7 @@ async function answerTo(
 ): Promise<unknown> {
   switch (look.type) {
     case "position": {
-      const nothing: AuditSinkPosition = { contiguousThrough: 0n, highest: 0n };
+      const nothing: AuditResumePoint = { contiguousThrough: 0n, highest: 0n, highestHash: undefined };
       return look.epoch > MAX_SEQUENCE ? nothing : reading.position(look.cluster, look.epoch);
     }
     case "scan":

@@ -2,7 +2,7 @@ import type { Envelope } from "../../../api/gen/conductor/federation/v1alpha1/fe
 import type { Goodbye_Code } from "../../../api/gen/conductor/federation/v1alpha1/session_pb.ts";
 import type { RevocationPush } from "../../../api/gen/conductor/federation/v1alpha1/commands_pb.ts";
 import type { ItemReport } from "../../../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
-import type { AuditAppendResult, AuditSinkPosition, DesiredIndex } from "../../hub/ports.ts";
+import type { AuditAppendResult, AuditResumePoint, DesiredIndex } from "../../hub/ports.ts";
 import type { HubMessage } from "../payload.ts";
 import type { RetryOrder } from "./retry-order.ts";
 
@@ -75,7 +75,7 @@ export interface LoadedSession {
   /** Name of this replica. */
   readonly replica: string;
   /** Position of the sink for the epoch that Hello named; zeros when Hello named none. */
-  readonly audit: AuditSinkPosition;
+  readonly audit: AuditResumePoint;
   /** Last stored level of every item (FactStore.itemLevels). */
   readonly itemLevels: readonly ItemReport[];
   /** Endpoints for Welcome. */

@@ -23,6 +23,7 @@ export function welcomeMessage(
     serverTimeUnixMs: BigInt(Math.trunc(step.wallMs)),
     auditResumeSequence: loaded.audit.contiguousThrough,
     auditHighestSequence: loaded.audit.highest,
+    auditHighestHash: loaded.audit.highestHash ?? new Uint8Array(),
     term: loaded.term,
     replica: loaded.replica,
     pendingRevocations: lanes.revocations.countAbove(hello.lastRevocationSerial),

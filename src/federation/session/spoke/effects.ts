@@ -53,6 +53,8 @@ export type SpokeEffect =
   | { readonly type: "RequestFailed"; readonly requestId: string; readonly reason: RequestFailure }
   /** The hub will never store this report; the outbox drops that version and shows why. */
   | { readonly type: "FactRefused"; readonly key: string; readonly reason: string; readonly detail: string }
+  /** The log was restored, or lost its end: what it holds has numbers higher by `by` now, behind those the hub has. */
+  | { readonly type: "AuditMoved"; readonly behind: bigint; readonly by: bigint }
   /** Audit numbers the sink refused, with their codes. */
   | {
       readonly type: "AuditRefused";

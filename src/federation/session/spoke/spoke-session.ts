@@ -179,7 +179,7 @@ export class SpokeSession {
         lanes.audit.appended(event.epoch, event.last, event.backlogBytes);
         return;
       case "AuditLoaded":
-        lanes.audit.take(event.token, event.batch, event.bytes);
+        lanes.audit.take(event.token, event.batch, event.bytes, step);
         return;
       case "RevokeDone":
         lanes.revocations.done(event.serial, event.applied, event.detail, carrier.pipe, step);

@@ -142,7 +142,7 @@ export class HubEnd extends MachineEnd<HubEvent> {
             sessionId: "session-1",
             term: 1n,
             replica: "hub-0",
-            audit: { contiguousThrough: 0n, highest: 0n },
+            audit: { contiguousThrough: 0n, highest: 0n, highestHash: undefined },
             itemLevels: [],
             endpoints: [],
           },

@@ -99,10 +99,14 @@ describe.each(beds)("audit sink on %s", (store, makeBed, here) => {
 
     it("starts at zero and follows consecutive numbers, per cluster and epoch", async () => {
       const { events } = new EventChain().addMany(2);
-      expect(await sink.position("t1", EPOCH)).toEqual({ contiguousThrough: 0n, highest: 0n });
+      expect(await sink.position("t1", EPOCH)).toEqual({ contiguousThrough: 0n, highest: 0n, highestHash: undefined });
       expect(await append(events)).toEqual({ contiguousThrough: 2n, highest: 2n, rejected: [] });
-      expect(await sink.position("t2", EPOCH)).toEqual({ contiguousThrough: 0n, highest: 0n });
-      expect(await sink.position("t1", EPOCH + 1n)).toEqual({ contiguousThrough: 0n, highest: 0n });
+      expect(await sink.position("t2", EPOCH)).toEqual({ contiguousThrough: 0n, highest: 0n, highestHash: undefined });
+      expect(await sink.position("t1", EPOCH + 1n)).toEqual({
+        contiguousThrough: 0n,
+        highest: 0n,
+        highestHash: undefined,
+      });
       expect((await append(events, "t1", EPOCH + 1n)).contiguousThrough).toBe(2n);
     });
 
@@ -112,7 +116,11 @@ describe.each(beds)("audit sink on %s", (store, makeBed, here) => {
       await append(events.slice(50, 150));
       await sink.close();
       sink = await bed.open(clock);
-      expect(await sink.position("t1", EPOCH)).toEqual({ contiguousThrough: 150n, highest: 150n });
+      const { highestHash, ...position } = await sink.position("t1", EPOCH);
+      expect(position).toEqual({ contiguousThrough: 150n, highest: 150n });
+      expect(Buffer.from(highestHash ?? "").toString("hex")).toBe(
+        Buffer.from(events[149]?.hash ?? "none").toString("hex"),
+      );
       expect(await append(events)).toEqual({ contiguousThrough: 250n, highest: 250n, rejected: [] });
       expect((await all({}, "oldest")).map(({ sequence }) => sequence)).toEqual(events.map(({ sequence }) => sequence));
     });

@@ -192,7 +192,7 @@ class Forwarding {
     });
     const step: SpokeStep = { nowMs: 0, wallMs: 0, atOnce: [], persist, out: [] };
     lane.opened(welcome, step);
-    for (const effect of [...step.out]) {
+    for (const effect of step.out) {
       if (effect.type !== "LoadAudit") continue;
       const { token, epoch, from, maxEvents, maxBytes } = effect;
       const events = await this.#outbox.loadAudit(epoch, from, maxEvents, maxBytes);

@@ -28,7 +28,7 @@ it("is durable before it answers, across a restart, for many clusters at once", 
   await expect(sink.position("tenant-1", 1n)).rejects.toThrow(/an open audit sink/);
 
   const again = await openSqliteAuditSink({ path, clock: systemClock });
-  expect(await again.position("tenant-7", 1n)).toEqual({ contiguousThrough: 1n, highest: 1n });
+  expect(await again.position("tenant-7", 1n)).toMatchObject({ contiguousThrough: 1n, highest: 1n });
   await again.close();
   await rm(directory, { recursive: true });
 });

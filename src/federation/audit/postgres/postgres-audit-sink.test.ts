@@ -65,7 +65,7 @@ describe.skipIf(!here)(`audit sink on PostgreSQL${here ? "" : `: ${NO_POSTGRES}`
     const [first] = replicas;
     if (first === undefined) throw new Error("no replica");
     for (const cluster of clusters) {
-      expect(await first.position(cluster, EPOCH)).toEqual({ contiguousThrough: 600n, highest: 600n });
+      expect(await first.position(cluster, EPOCH)).toMatchObject({ contiguousThrough: 600n, highest: 600n });
       const [chain] = await first.chains(cluster);
       if (chain === undefined) throw new Error("no chain");
       expect((await first.verify(chain, never)).state).toMatchObject({ breaks: 0, verified: 600n });
@@ -231,7 +231,7 @@ describe.skipIf(!here)(`audit sink on PostgreSQL${here ? "" : `: ${NO_POSTGRES}`
     await (await open(target)).close();
     await server.sql(target.database, "INSERT INTO seam_audit.migrations (version) VALUES (99)");
     await expect(open(target)).rejects.toThrow(
-      /schema version: at most 1, found 99: a newer version of this program wrote it/,
+      /schema version: at most \d+, found 99: a newer version of this program wrote it/,
     );
     expect(await server.sql(target.database, "SELECT count(*)::int AS n FROM seam_audit.positions")).toEqual([
       { n: 0 },

@@ -120,8 +120,9 @@ export class DeclaredPermissions {
     const expected = new Map<string, Expected>();
     for (const [name, tenant] of this.#tenants) {
       const given = [...tenant.grants.values()];
+      const suspended = tenant.suspended && given.length > 0;
       const verbs = given.flatMap(({ verb }) => (tenant.tightened ? [CEILING_VERB] : [verb, CEILING_VERB]));
-      expected.set(name, { verbs: new Set(verbs), suspended: tenant.suspended && given.length > 0 });
+      expected.set(name, { verbs: new Set(suspended ? [] : verbs), suspended });
     }
     return {
       expected,

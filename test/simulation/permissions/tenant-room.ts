@@ -206,7 +206,7 @@ export class TenantRoom implements AgentRoom {
     const said = now.store.state().freshness;
     must(said === freshness, `${cluster}: ${statement.version} is ${said} and ${freshness} at ${age} ms`);
     this.#world.coverage.add({ [`answers ${freshness}`]: 1 });
-    const decides = freshness !== "EXPIRED" && !expected.suspended;
+    const decides = freshness !== "EXPIRED";
     for (const verb of [CEILING_VERB, ...expected.verbs])
       must(
         answers(verb) === (decides && expected.verbs.has(verb)),

@@ -39,8 +39,8 @@ export interface RealApiServer {
 
 /** What a real server is started with. */
 export interface RealApiServerOptions {
-  /** Text of an AuthorizationConfiguration. Default: RBAC alone. */
-  readonly authorization?: string;
+  /** Text of an AuthorizationConfiguration, or the flags of API servers before it. Default: RBAC alone. */
+  readonly authorization?: string | readonly string[];
   /** etcd syncs every write to the disk, as in production; default: it does not, which is faster. */
   readonly durable?: boolean;
 }
@@ -84,9 +84,9 @@ export async function startRealApiServer(assets: string, options: RealApiServerO
     `--service-account-key-file=${accountKey}`,
     `--service-account-signing-key-file=${accountKey}`,
     "--service-account-issuer=https://kubernetes.default.svc",
-    options.authorization === undefined
-      ? "--authorization-mode=RBAC"
-      : `--authorization-config=${await file("authorization.yaml", options.authorization)}`,
+    ...(typeof options.authorization === "string"
+      ? [`--authorization-config=${await file("authorization.yaml", options.authorization)}`]
+      : (options.authorization ?? ["--authorization-mode=RBAC"])),
     "--service-cluster-ip-range=10.96.0.0/16",
     "--disable-admission-plugins=ServiceAccount",
     "--allow-privileged",

@@ -51,6 +51,17 @@ function authorization(kubeconfig: string): string {
   });
 }
 
+/** The same by flags, as API servers before AuthorizationConfiguration take it, and later ones still do. */
+function authorizationFlags(kubeconfig: string): readonly string[] {
+  return [
+    "--authorization-mode=RBAC,Webhook",
+    `--authorization-webhook-config-file=${kubeconfig}`,
+    "--authorization-webhook-version=v1",
+    `--authorization-webhook-cache-authorized-ttl=${CACHE_SECONDS}s`,
+    `--authorization-webhook-cache-unauthorized-ttl=${CACHE_SECONDS}s`,
+  ];
+}
+
 function webhookKubeconfig(port: number, operator: string): string {
   const server = `https://127.0.0.1:${port}/apis/authorization.k8s.io/v1/subjectaccessreviews`;
   return JSON.stringify({
@@ -94,9 +105,16 @@ describe.skipIf(assets === undefined)("a real API server whose authorizer is a t
   const layout = new MeshLayout(directory);
   let up: RunningCommand;
   let real: RealApiServer;
-  let workload: ConnectedCluster;
-  const list = (type: ResourceType<KubeObject>, who = workload): Promise<string> =>
+  /** By how it was told of the tenant. */
+  const servers = new Map<string, { readonly server: RealApiServer; readonly workload: ConnectedCluster }>();
+  const list = (type: ResourceType<KubeObject>, who: ConnectedCluster): Promise<string> =>
     asked(who.list(type, { namespace: "hello" }));
+  const remove = (who: ConnectedCluster): Promise<string> => asked(who.delete(Pod, { namespace: "hello", name: "x" }));
+  /** Asks both servers: they must say the same. */
+  const each = async (look: (workload: ConnectedCluster, server: RealApiServer) => Promise<void>): Promise<void> => {
+    expect([...servers.keys()]).toEqual(["--authorization-config", "--authorization-webhook-config-file"]);
+    for (const { server, workload } of servers.values()) await look(workload, server);
+  };
 
   beforeAll(async () => {
     up = new RunningCommand(["up", "--dir", directory, "--tenants", "1", "--port-offset", String(OFFSET)]);
@@ -104,34 +122,44 @@ describe.skipIf(assets === undefined)("a real API server whose authorizer is a t
     const kubeconfig = join(directory, "webhook.kubeconfig");
     const operator = join(layout.tenant("tenant-1"), "operator");
     writeFileSync(kubeconfig, webhookKubeconfig(tenantPorts(1, OFFSET).webhook, operator));
-    real = await startRealApiServer(assets ?? "", { authorization: authorization(kubeconfig) });
-    workload = await real.client(WORKLOAD, []);
+    const forms = [
+      ["--authorization-config", authorization(kubeconfig)],
+      ["--authorization-webhook-config-file", authorizationFlags(kubeconfig)],
+    ] as const;
+    for (const [form, told] of forms) {
+      const server = await startRealApiServer(assets ?? "", { authorization: told });
+      real ??= server;
+      servers.set(form, { server, workload: await server.client(WORKLOAD, []) });
+    }
   }, 240_000);
 
   afterAll(async () => {
-    await real?.close();
+    await Promise.all([...servers.values()].map(({ server }) => server.close()));
     up?.process.kill("SIGINT");
     await up?.finished;
     rmSync(directory, { recursive: true, force: true });
   }, 60_000);
 
-  it("answers its users by the snapshot", async () => {
-    expect(await list(Pod)).toBe("yes");
-    expect(await list(Deployment)).toBe("yes");
-    expect(await asked(workload.list(Pod, { namespace: "default" }))).toMatch(/forbidden/);
-    expect(await asked(workload.delete(Pod, { namespace: "hello", name: "x" }))).toMatch(/forbidden.*NO_MATCHING_RULE/);
-    const stranger = await real.client("mallory", ["dev"]);
-    expect(await list(Pod, stranger)).toMatch(/forbidden.*PRINCIPAL_UNKNOWN/);
-  });
+  it("answers its users by the snapshot", () =>
+    each(async (workload, server) => {
+      expect(await list(Pod, workload)).toBe("yes");
+      expect(await list(Deployment, workload)).toBe("yes");
+      expect(await asked(workload.list(Pod, { namespace: "default" }))).toMatch(/forbidden/);
+      expect(await remove(workload)).toMatch(/forbidden.*NO_MATCHING_RULE/);
+      const stranger = await server.client("mallory", ["dev"]);
+      expect(await list(Pod, stranger)).toMatch(/forbidden.*PRINCIPAL_UNKNOWN/);
+    }));
 
   it("goes on with the hub down", async () => {
     expect((await seamctl("process", "hold", "management", "--dir", directory)).code).toBe(0);
     await eventually(() => Promise.resolve(existsSync(layout.pid("management")) ? "up" : "down"), /down/);
     // Beyond what the API server may remember.
     await systemClock.sleep(CACHE_SECONDS * 1_500);
-    expect(await list(Pod)).toBe("yes");
-    expect(await list(ConfigMap)).toBe("yes");
-    expect(await asked(workload.delete(Pod, { namespace: "hello", name: "x" }))).toMatch(/NO_MATCHING_RULE/);
+    await each(async (workload) => {
+      expect(await list(Pod, workload)).toBe("yes");
+      expect(await list(ConfigMap, workload)).toBe("yes");
+      expect(await remove(workload)).toMatch(/NO_MATCHING_RULE/);
+    });
     expect((await seamctl("process", "release", "management", "--dir", directory)).code).toBe(0);
   });
 
@@ -149,15 +177,17 @@ describe.skipIf(assets === undefined)("a real API server whose authorizer is a t
     const removal = { namespace: "seam-system", name: "hello" };
     await eventually(() => asked(management.delete(RBACProfile, removal)), /^yes|not found/);
     await management.close();
-    await eventually(() => list(Pod), /forbidden.*PRINCIPAL_UNKNOWN/);
+    await each((workload) => eventually(() => list(Pod, workload), /forbidden.*PRINCIPAL_UNKNOWN/));
   });
 
   it("grants nothing when the tenant is down, and takes nothing from RBAC", async () => {
     expect((await seamctl("process", "hold", "tenant-1", "--dir", directory)).code).toBe(0);
     await eventually(() => Promise.resolve(existsSync(layout.pid("tenant-1")) ? "up" : "down"), /down/);
     await systemClock.sleep(CACHE_SECONDS * 1_500);
-    expect(await list(Pod)).toMatch(/connection refused/);
-    expect(await asked(real.cluster.list(Pod, { namespace: "hello" }))).toBe("yes");
+    await each(async (workload, server) => {
+      expect(await list(Pod, workload)).toMatch(/connection refused/);
+      expect(await list(Pod, server.cluster)).toBe("yes");
+    });
   });
 
   it.skipIf(!existsSync(join(assets ?? "", "kubectl")))("reviews the tokens it issued", async () => {

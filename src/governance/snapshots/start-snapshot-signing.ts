@@ -86,6 +86,7 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
   const caches = startPermissionCaches({ cluster, clock, random, log, signal });
   const managementCluster = options.managementCluster ?? DEFAULT_MANAGEMENT_CLUSTER;
   const trail = options.trail ?? silentTrail;
+  const metrics = options.metrics ?? silentMetrics;
   const leader = { cluster, assertFenced: options.assertFenced ?? (() => {}), trail, clock, random, log, signal };
   /** Published version per cluster; bounded by the number of clusters. */
   const versions = new Map<string, string>();
@@ -95,7 +96,7 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
       name,
       reconcile,
       sources: [quiet, ...sources],
-      metrics: options.metrics ?? silentMetrics,
+      metrics,
       clock,
       random,
       log,
@@ -236,6 +237,11 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
     computed: ({ recomputed, durationMs }) => {
       guardian.wake();
       const view = engine.view();
+      metrics.observe("epg_compute_seconds", durationMs / 1000);
+      if (view !== undefined) {
+        metrics.gauge("epg_profiles", view.provisionedProfiles, { state: "provisioned" });
+        metrics.gauge("epg_profiles", view.profiles.size - view.provisionedProfiles, { state: "refused" });
+      }
       if (view === undefined || recomputed === 0) return;
       void trail.record({
         action: "epg.computation_complete",

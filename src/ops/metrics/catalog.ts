@@ -62,6 +62,11 @@ export const METRICS: ReadonlyMap<string, MetricDefinition> = new Map<string, Me
   ["audit_acked_seq", { help: "Highest contiguous audit number stored, by cluster." }],
   ["signatures_total", { help: "Signatures made, by kind and result." }],
   ["verify_failures_total", { help: "Verifications that failed, by kind and reason." }],
+  [
+    "epg_compute_seconds",
+    { help: "From a change to the content of every snapshot that it touches.", buckets: LATENCY_BUCKETS },
+  ],
+  ["epg_profiles", { help: "RBACProfiles, by whether they are provisioned or refused." }],
   ["snapshot_age_seconds", { help: "Age of the permission snapshot in force." }],
   ["permission_checks_total", { help: "Authorization decisions, by result code and freshness of the snapshot." }],
   ["permission_http_requests_total", { help: "Requests to the HTTP forms of PermissionService, by form and status." }],

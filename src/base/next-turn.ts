@@ -5,12 +5,17 @@ export function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Does work that yields between its slices, each slice in a turn of its own. */
-export async function inTurns<T>(steps: Generator<void, T>): Promise<T> {
+/**
+ * Does work that yields between its slices, each slice in a turn of its own.
+ *
+ * @throws the signal's reason between two slices once it has aborted: nobody waits for the rest
+ */
+export async function inTurns<T>(steps: Generator<void, T>, signal?: AbortSignal): Promise<T> {
   for (;;) {
     const step = steps.next();
     if (step.done === true) return step.value;
     await nextTurn();
+    signal?.throwIfAborted();
   }
 }
 

@@ -1,3 +1,5 @@
+import { atOnce } from "../../base/next-turn.ts";
+import { sortSteps } from "../../base/sort-steps.ts";
 import { groupMatches, verbMatches } from "../../api/rbac/match.ts";
 import type { Scope } from "../rules/scope.ts";
 import type { PermissionIndex } from "../index/permission-index.ts";
@@ -13,6 +15,9 @@ export interface ResourceAccess {
   readonly names: readonly string[];
 }
 
+/** Entries that are looked at between two turns. */
+const SLICE = 512;
+
 /**
  * What a principal may use a verb on; rule level, without duplicates, sorted.
  *
@@ -26,14 +31,35 @@ export function lookupResources(
   apiGroup: string | undefined,
   nowMs: number,
 ): readonly ResourceAccess[] {
+  return atOnce(lookupResourcesSteps(index, principal, verb, apiGroup, nowMs));
+}
+
+/** {@link lookupResources} in slices: yields where others may have their turn, so that a large answer holds up nobody. */
+export function* lookupResourcesSteps(
+  index: PermissionIndex,
+  principal: PrincipalContext,
+  verb: string,
+  apiGroup: string | undefined,
+  nowMs: number,
+): Generator<void, readonly ResourceAccess[]> {
   if (index.isSuspended(principal.user)) return [];
-  const found = new Map<string, ResourceAccess>();
+  const found = new Map<string, { readonly key: string; readonly access: ResourceAccess }>();
+  let work = 0;
   for (const { binding, ruleSet } of index.grants(principal.user, principal.groups)) {
+    work++;
     if (!inForce(binding.expiresAt, nowMs)) continue;
     for (const rule of ruleSet.rules) {
+      if (++work > SLICE) {
+        work = 0;
+        yield;
+      }
       if (!verbMatches(rule, verb) || (apiGroup !== undefined && !groupMatches(rule, apiGroup))) continue;
       for (const group of rule.apiGroups)
         for (const entry of rule.resources) {
+          if (++work > SLICE) {
+            work = 0;
+            yield;
+          }
           if (apiGroup !== undefined && group !== apiGroup && group !== "*") continue;
           const slash = entry.indexOf("/");
           const access: ResourceAccess = {
@@ -44,11 +70,13 @@ export function lookupResources(
             namespaces: binding.namespaces,
             names: rule.resourceNames,
           };
-          found.set(keyOf(access), access);
+          const key = keyOf(access);
+          found.set(key, { key, access });
         }
     }
   }
-  return [...found.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, access]) => access);
+  const sorted = yield* sortSteps([...found.values()]);
+  return sorted.map(({ access }) => access);
 }
 
 function keyOf(access: ResourceAccess): string {

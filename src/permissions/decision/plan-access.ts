@@ -1,4 +1,5 @@
 import { groupMatches, resourceMatches, verbMatches } from "../../api/rbac/match.ts";
+import { atOnce } from "../../base/next-turn.ts";
 import type { Scope } from "../rules/scope.ts";
 import type { PermissionIndex } from "../index/permission-index.ts";
 import { type PrincipalContext, inForce } from "./principal-context.ts";
@@ -25,6 +26,9 @@ export interface PlanQuestion {
   readonly subresource: string;
 }
 
+/** Bindings, rules and comparisons of names between two turns. */
+const SLICE = 20_000;
+
 /** Plans access: for every namespace and name, a check is allowed exactly where the plan says so. `nowMs` is wall time. */
 export function planAccess(
   index: PermissionIndex,
@@ -32,41 +36,80 @@ export function planAccess(
   question: PlanQuestion,
   nowMs: number,
 ): AccessPlan {
+  return atOnce(planAccessSteps(index, principal, question, nowMs));
+}
+
+/** {@link planAccess} in slices: yields where others may have their turn, so that a large answer holds up nobody. */
+export function* planAccessSteps(
+  index: PermissionIndex,
+  principal: PrincipalContext,
+  question: PlanQuestion,
+  nowMs: number,
+): Generator<void, AccessPlan> {
   if (index.isSuspended(principal.user)) return { plan: "ALWAYS_DENIED" };
-  const conditions: AccessCondition[] = [];
+  let conditions: HeldCondition[] = [];
+  let work = 0;
   for (const { binding, ruleSet } of index.grants(principal.user, principal.groups)) {
+    work++;
     if (!inForce(binding.expiresAt, nowMs)) continue;
     for (const rule of ruleSet.rules) {
+      work += 1 + rule.resources.length;
+      if (work > SLICE) {
+        work = 0;
+        yield;
+      }
       if (
         !verbMatches(rule, question.verb) ||
         !groupMatches(rule, question.apiGroup) ||
         !resourceMatches(rule, question.resource, question.subresource)
       )
         continue;
-      addCondition(conditions, { scope: binding.scope, namespaces: binding.namespaces, names: rule.resourceNames });
+      const { scope, namespaces } = binding;
+      const added: HeldCondition = {
+        condition: { scope, namespaces, names: rule.resourceNames },
+        namespaces: new Set(namespaces),
+        names: new Set(rule.resourceNames),
+      };
+      const kept: HeldCondition[] = [];
+      let known = false;
+      for (const held of conditions) {
+        work += held.names.size + held.namespaces.size + added.names.size + added.namespaces.size;
+        if (work > SLICE) {
+          work = 0;
+          yield;
+        }
+        known = covers(held, added);
+        if (known) break;
+        if (!covers(added, held)) kept.push(held);
+      }
+      if (known) continue;
+      kept.push(added);
+      conditions = kept;
     }
   }
   if (conditions.length === 0) return { plan: "ALWAYS_DENIED" };
-  if (conditions.some(({ scope, names }) => scope === "cluster" && names.length === 0))
+  if (conditions.some(({ condition: { scope, names } }) => scope === "cluster" && names.length === 0))
     return { plan: "ALWAYS_ALLOWED" };
-  return { plan: "CONDITIONAL", conditions };
+  return { plan: "CONDITIONAL", conditions: conditions.map(({ condition }) => condition) };
 }
 
-function addCondition(conditions: AccessCondition[], added: AccessCondition): void {
-  if (conditions.some((held) => covers(held, added))) return;
-  const kept = conditions.filter((held) => !covers(added, held));
-  conditions.splice(0, conditions.length, ...kept, added);
+/** A condition with its lists as sets: each is compared with every other. */
+interface HeldCondition {
+  readonly condition: AccessCondition;
+  readonly namespaces: ReadonlySet<string>;
+  readonly names: ReadonlySet<string>;
 }
 
-function covers(wide: AccessCondition, narrow: AccessCondition): boolean {
+function covers(wide: HeldCondition, narrow: HeldCondition): boolean {
   return (
-    (wide.scope === "cluster" ||
-      (narrow.scope === "namespaced" && (wide.namespaces.length === 0 || holds(wide.namespaces, narrow.namespaces)))) &&
-    (wide.names.length === 0 || holds(wide.names, narrow.names))
+    (wide.condition.scope === "cluster" ||
+      (narrow.condition.scope === "namespaced" &&
+        (wide.namespaces.size === 0 || holds(wide.namespaces, narrow.namespaces)))) &&
+    (wide.names.size === 0 || holds(wide.names, narrow.names))
   );
 }
 
 /** True when `wide` holds all of a non-empty `narrow`; an empty `narrow` stands for "any". */
-function holds(wide: readonly string[], narrow: readonly string[]): boolean {
-  return narrow.length > 0 && narrow.every((entry) => wide.includes(entry));
+function holds(wide: ReadonlySet<string>, narrow: ReadonlySet<string>): boolean {
+  return narrow.size > 0 && narrow.isSubsetOf(wide);
 }

@@ -1,3 +1,4 @@
+import { atOnce } from "../../base/next-turn.ts";
 import type { AccessRequest } from "../rules/access-request.ts";
 import type { SubjectKind } from "../rules/principal.ts";
 import { scopeAdmits } from "../rules/scope.ts";
@@ -37,11 +38,7 @@ export function whoCan(
   kinds: readonly SubjectKind[],
   nowMs: number,
 ): readonly CapableSubject[] {
-  const steps = whoCanSteps(index, request, kinds, nowMs);
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
-  }
+  return atOnce(whoCanSteps(index, request, kinds, nowMs));
 }
 
 /** {@link whoCan} in slices: yields where others may have their turn, so that a large answer holds up nobody. */

@@ -8,12 +8,12 @@ import {
 } from "../../api/gen/ontai/security/v1alpha1/permission_pb.ts";
 import { clusterOfNamespace } from "../../api/names.ts";
 import type { CallContext, ServiceHandlers } from "../../api/grpc/service-implementation.ts";
-import { nextTurn } from "../../base/next-turn.ts";
+import { inTurns, nextTurn } from "../../base/next-turn.ts";
 import type { Decision } from "../decision/check.ts";
 import type { PrincipalContext } from "../decision/principal-context.ts";
 import type { AccessRequest } from "../rules/access-request.ts";
 import { explain } from "../decision/explain.ts";
-import { planAccess } from "../decision/plan-access.ts";
+import { planAccessSteps } from "../decision/plan-access.ts";
 import type { SnapshotBinding, SnapshotCeilings } from "../snapshot/content.ts";
 import { asksAboutItself } from "./caller.ts";
 import { FieldViolations } from "./field-violations.ts";
@@ -82,7 +82,8 @@ export function decisionHandlers(
         questions.record(context, gate, { ...asked, allowed: false, code });
         return { code: codeMessage(code), reason, meta: gate.meta };
       }
-      const plan = planAccess(gate.snapshot.index, about, request, clock.now());
+      const steps = planAccessSteps(gate.snapshot.index, about, request, clock.now());
+      const plan = await inTurns(steps, context.signal);
       questions.record(context, gate, { ...asked, allowed: true, code: "ALLOWED" });
       const conditions = plan.plan === "CONDITIONAL" ? plan.conditions : [];
       return {

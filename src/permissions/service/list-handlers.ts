@@ -7,10 +7,11 @@ import type {
 import type { ServiceHandlers } from "../../api/grpc/service-implementation.ts";
 import { GrpcStatusError, Status } from "../../api/grpc/status-error.ts";
 import { inTurns } from "../../base/next-turn.ts";
-import { listPermissions } from "../decision/list-permissions.ts";
-import { lookupResources } from "../decision/lookup-resources.ts";
+import { listPermissionsSteps } from "../decision/list-permissions.ts";
+import { lookupResourcesSteps } from "../decision/lookup-resources.ts";
 import { inForce } from "../decision/principal-context.ts";
-import { isStillCapable, whoCanSteps } from "../decision/who-can.ts";
+import type { GrantedRule } from "../decision/explain.ts";
+import { type CapableSubject, isStillCapable, whoCanSteps } from "../decision/who-can.ts";
 import type { ActiveSnapshot } from "../store/active-snapshot.ts";
 import { FieldViolations } from "./field-violations.ts";
 import { capableMessage, codeMessage, ruleMessage, scopeMessage, subjectKindsOf } from "./messages.ts";
@@ -20,6 +21,8 @@ import { accessRequestOf, principalContextOf } from "./request-form.ts";
 
 const MAX_PAGE = 1_000;
 const DEFAULT_PAGE = 500;
+/** Characters of a page beyond which no entry is added: a message has at most 4 MiB. */
+const MAX_PAGE_CHARACTERS = 512 * 1024;
 const MAX_VERB = 63;
 /** Resources per message of a lookup. */
 const LOOKUP_CHUNK = 500;
@@ -64,8 +67,21 @@ export function listHandlers(questions: QuestionGate): Pick<ServiceHandlers<type
     return pinned === undefined ? CHANGED : { snapshot: pinned, offset: position.offset, atMs: position.atMs };
   };
 
-  const slice = <T>(list: readonly T[], start: PageStart, size: number, question: string) => {
-    const end = start.offset + (size === 0 ? DEFAULT_PAGE : size);
+  /** A page ends with its size, or with the entry that makes it too long for one message: whatever stands in a rule, the list goes on. */
+  const slice = <T>(
+    list: readonly T[],
+    start: PageStart,
+    size: number,
+    question: string,
+    lengthOf: (entry: T) => number,
+  ) => {
+    const last = Math.min(list.length, start.offset + (size === 0 ? DEFAULT_PAGE : size));
+    let end = start.offset;
+    let length = 0;
+    for (; end < last && length < MAX_PAGE_CHARACTERS; end++) {
+      const entry = list[end];
+      if (entry !== undefined) length += lengthOf(entry);
+    }
     const more = end < list.length;
     const { version } = start.snapshot.statement;
     const nextPageToken = more ? pages.issue(question, { version, offset: end, atMs: start.atMs }) : "";
@@ -93,8 +109,8 @@ export function listHandlers(questions: QuestionGate): Pick<ServiceHandlers<type
         questions.record(context, gate, { ...asked, allowed: false, code });
         return { code: codeMessage(code), reason: `${about.user} is suspended`, meta: gate.meta };
       }
-      const all = listPermissions(index, about, message.namespace, start.atMs);
-      const { page, more, nextPageToken } = slice(all, start, message.pageSize, text);
+      const all = await inTurns(listPermissionsSteps(index, about, message.namespace, start.atMs), context.signal);
+      const { page, more, nextPageToken } = slice(all, start, message.pageSize, text, charactersOf);
       const nowMs = clock.now();
       const code = index.isKnown(about.user, about.groups) ? "ALLOWED" : "PRINCIPAL_UNKNOWN";
       questions.record(context, gate, { ...asked, allowed: true, code });
@@ -125,8 +141,8 @@ export function listHandlers(questions: QuestionGate): Pick<ServiceHandlers<type
         return { code: codeMessage(start.code), reason: start.reason, meta: gate.meta };
       }
       const { index } = start.snapshot;
-      const all = await inTurns(whoCanSteps(index, request, kinds, start.atMs));
-      const { page, more, nextPageToken } = slice(all, start, message.pageSize, text);
+      const all = await inTurns(whoCanSteps(index, request, kinds, start.atMs), context.signal);
+      const { page, more, nextPageToken } = slice(all, start, message.pageSize, text, namesOf);
       const nowMs = clock.now();
       const subjects = page.filter((capable) => isStillCapable(index, capable, request, nowMs)).map(capableMessage);
       questions.record(context, gate, { ...asked, allowed: true, code: "ALLOWED" });
@@ -155,7 +171,10 @@ export function listHandlers(questions: QuestionGate): Pick<ServiceHandlers<type
       questions.record(context, gate, { query: "list", principal, requestId, allowed: code === "ALLOWED", code });
       const found =
         gate.refusal === undefined && gate.snapshot !== undefined
-          ? lookupResources(gate.snapshot.index, about, message.verb, message.apiGroup, clock.now())
+          ? await inTurns(
+              lookupResourcesSteps(gate.snapshot.index, about, message.verb, message.apiGroup, clock.now()),
+              context.signal,
+            )
           : [];
       const first = { code: codeMessage(code), reason: reason || `${found.length} kinds of resource`, meta: gate.meta };
       for (let start = 0; start === 0 || start < found.length; start += LOOKUP_CHUNK)
@@ -172,6 +191,22 @@ export function listHandlers(questions: QuestionGate): Pick<ServiceHandlers<type
         };
     },
   };
+}
+
+/** Roughly what an entry takes of a message. */
+function charactersOf({ rule, grant }: GrantedRule): number {
+  const { verbs, apiGroups, resources, resourceNames, nonResourceURLs } = rule;
+  let length = 0;
+  for (const list of [verbs, apiGroups, resources, resourceNames, nonResourceURLs, grant.binding.namespaces])
+    for (const text of list) length += text.length;
+  return length;
+}
+
+function namesOf({ subject, bindings, conditionalNames }: CapableSubject): number {
+  let length = subject.name.length + subject.namespace.length;
+  for (const name of conditionalNames) length += name.length;
+  for (const { namespaces } of bindings) for (const namespace of namespaces) length += namespace.length;
+  return length;
 }
 
 function checkPageSize(size: number, violations: FieldViolations): void {

@@ -1,31 +1,48 @@
-import type { PermissionSet } from "../../src/api/kinds/permission-set.ts";
-import type { RBACPolicy } from "../../src/api/kinds/rbac-policy.ts";
-import type { RBACProfile } from "../../src/api/kinds/rbac-profile.ts";
-import type { TalosCluster } from "../../src/api/kinds/talos-cluster.ts";
-import { atOnce } from "../../src/base/next-turn.ts";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { systemClock } from "../../src/base/clock.ts";
+import { atOnce, inSlices } from "../../src/base/next-turn.ts";
 import { PermissionEngine } from "../../src/governance/engine/permission-engine.ts";
-import { type PermissionWorld, objectsOf } from "../../src/governance/engine/permission-world.ts";
+import type { PermissionChange, PermissionObject } from "../../src/governance/engine/permission-object.ts";
+import type { PermissionListener } from "../../src/governance/engine/permission-view.ts";
 import { median } from "../report/statistics.ts";
+import { timedSteps } from "./timed-steps.ts";
+import { permissionFleet, policy, profile, rule, set, talosCluster } from "./permission-fleet.ts";
 
-/** Computation of the effective permission graph, milliseconds. */
+/** One kind of change, as the running engine takes it in. */
+export interface RecomputeRow {
+  readonly what: string;
+  /** From the change to the last content, without the time it waits for others, milliseconds. */
+  readonly ms: number;
+  /** The same in processor time of the thread. */
+  readonly processorMs: number;
+  /** Profiles that were another afterwards, and clusters whose content was computed. */
+  readonly profiles: number;
+  readonly clusters: number;
+  /** Longest step in processor time: what the event loop is held by at least, milliseconds. */
+  readonly longestStepMs: number;
+}
+
+/** Computation of the effective permission graph. */
 export interface RecomputeFigures {
   readonly clusters: number;
   /** Profiles of each cluster; all of them together are this times `clusters`. */
   readonly profilesPerCluster: number;
-  /** Everything judged and computed anew. */
-  readonly fullMs: number;
-  /** Growth of heap and buffers by the view, bytes; after garbage collection. */
-  readonly viewBytes: number;
-  /** One profile of one tenant changed. */
-  readonly oneMs: number;
-  readonly oneTouched: number;
-  /** One profile of the fleet changed, which aims at every cluster. */
-  readonly fleetMs: number;
-  readonly fleetTouched: number;
+  /** Everything, from nothing. */
+  readonly full: RecomputeRow;
+  readonly rows: readonly RecomputeRow[];
+  /** Growth of heap and buffers by the graph, bytes; after garbage collection. */
+  readonly graphBytes: number;
+  /** Delay of the event loop while everything is looked at again, and at rest, milliseconds; its resolution is 1 ms. */
+  readonly loopP99Ms: number;
+  readonly loopMaxMs: number;
+  readonly idleLoopP99Ms: number;
+  readonly idleLoopMaxMs: number;
 }
 
-const SETS_PER_CLUSTER = 10;
-const API_VERSION = "guardian.ontai.dev/v1alpha1";
+/** As in the running engine. */
+const SLICE_MS = 5;
+const NANOS_PER_MS = 1e6;
+const IDLE_MS = 1_000;
 
 function heldBytes(): number {
   globalThis.gc?.();
@@ -33,136 +50,107 @@ function heldBytes(): number {
   return heapUsed + arrayBuffers;
 }
 
-function set(namespace: string, name: string, resources: readonly string[]): PermissionSet {
-  const permissions = [
-    { apiGroups: ["", "apps"], resources: [...resources], verbs: ["get", "list", "watch", "update"] },
-  ];
-  return { apiVersion: API_VERSION, kind: "PermissionSet", metadata: { namespace, name }, spec: { permissions } };
+/** Takes changes in and does all that follows. */
+function measured(what: string, engine: PermissionEngine, changes: Iterable<PermissionChange>): RecomputeRow {
+  let [profiles, clusters] = [0, 0];
+  const listener = { profile: () => profiles++, cluster: () => clusters++ };
+  const { ms, processorMs, longestStepMs } = timedSteps(work(engine, changes, listener));
+  return { what, ms, processorMs, profiles, clusters, longestStepMs };
 }
 
-function policy(
-  namespace: string,
-  name: string,
-  maximumPermissionSetRef: string,
-  allowedClusters: string[],
-): RBACPolicy {
-  return {
-    apiVersion: API_VERSION,
-    kind: "RBACPolicy",
-    metadata: { namespace, name },
-    spec: { subjectScope: "tenant", allowedClusters, maximumPermissionSetRef, enforcementMode: "audit" },
-  };
-}
-
-function profile(
-  namespace: string,
-  name: string,
-  policyName: string,
-  targetClusters: string[],
-  setName: string,
-  generation = 1,
-): RBACProfile {
-  return {
-    apiVersion: API_VERSION,
-    kind: "RBACProfile",
-    metadata: { namespace, name, generation },
-    spec: {
-      principalRef: `system:serviceaccount:${namespace}-${name}:${name}`,
-      targetClusters,
-      permissionDeclarations: [{ permissionSetRef: setName, scope: "cluster" }],
-      rbacPolicyRef: policyName,
-    },
-  };
-}
-
-interface Fleet {
-  readonly clusters: TalosCluster[];
-  readonly sets: PermissionSet[];
-  readonly policies: RBACPolicy[];
-  readonly profiles: RBACProfile[];
-}
-
-function fleetOf(clusters: number, profilesPerCluster: number): Fleet {
-  const names = Array.from({ length: clusters }, (_, i) => `c${i}`);
-  const fleet: Fleet = {
-    clusters: [],
-    sets: [set("seam-system", "management-maximum", ["*"]), set("seam-system", "claims", ["pods"])],
-    policies: [policy("seam-system", "management-policy", "management-maximum", ["*"])],
-    profiles: [profile("seam-system", "everywhere", "management-policy", names, "claims")],
-  };
-  for (const name of names) {
-    const home = `seam-tenant-${name}`;
-    fleet.clusters.push({
-      apiVersion: "seam.ontai.dev/v1alpha1",
-      kind: "TalosCluster",
-      metadata: { name, namespace: home },
-      spec: { mode: "import", role: "tenant" },
-    });
-    fleet.sets.push(set(home, "cluster-maximum", ["*"]));
-    for (let i = 0; i < SETS_PER_CLUSTER; i++) fleet.sets.push(set(home, `claims-${i}`, [`resource-${i}`, "pods"]));
-    fleet.policies.push(policy(home, "cluster-policy", "cluster-maximum", [name]));
-    for (let i = 0; i < profilesPerCluster; i++)
-      fleet.profiles.push(profile(home, `p${i}`, "cluster-policy", [name], `claims-${i % SETS_PER_CLUSTER}`));
+function* work(
+  engine: PermissionEngine,
+  changes: Iterable<PermissionChange>,
+  listener: PermissionListener,
+): Generator<void, void> {
+  for (const change of changes) {
+    engine.apply(change);
+    yield;
   }
-  return fleet;
+  yield* engine.settle(listener);
 }
 
-/** One change of one profile beside the computation of the whole fleet, as the signer runs it. */
-export function recomputeBench(runs: number, clusters = 1_000, profilesPerCluster = 200): RecomputeFigures {
-  const fleet = fleetOf(clusters, profilesPerCluster);
-  const world = (): PermissionWorld => ({ ...fleet, providers: [], bindings: [], managementCluster: "management" });
+function puts(objects: readonly PermissionObject[]): readonly PermissionChange[] {
+  return objects.map((object) => ({ type: "put", object }));
+}
+
+/** The same change again and again, medians of what it takes. */
+function repeated(
+  what: string,
+  runs: number,
+  engine: PermissionEngine,
+  change: (run: number) => readonly PermissionChange[],
+): RecomputeRow {
+  measured(what, engine, change(1));
+  const rows = Array.from({ length: runs }, (_, run) => measured(what, engine, change(run + 2)));
+  const of = (figure: (row: RecomputeRow) => number) => median(rows.map(figure));
+  return {
+    what,
+    ms: of(({ ms }) => ms),
+    processorMs: of(({ processorMs }) => processorMs),
+    profiles: of(({ profiles }) => profiles),
+    clusters: of(({ clusters }) => clusters),
+    longestStepMs: of(({ longestStepMs }) => longestStepMs),
+  };
+}
+
+async function loopDelay(work: () => Promise<void>): Promise<{ readonly p99Ms: number; readonly maxMs: number }> {
+  const delay = monitorEventLoopDelay({ resolution: 1 });
+  delay.enable();
+  await work();
+  delay.disable();
+  return { p99Ms: delay.percentile(99) / NANOS_PER_MS, maxMs: delay.max / NANOS_PER_MS };
+}
+
+/** Single changes beside the computation of the whole fleet, as the leader of the management side runs them. */
+export async function recomputeBench(
+  runs: number,
+  clusters: number,
+  profilesPerCluster: number,
+): Promise<RecomputeFigures> {
+  const fleet = permissionFleet(clusters, profilesPerCluster);
   const engine = new PermissionEngine({ managementCluster: "management" });
   const before = heldBytes();
-  let started = performance.now();
-  for (const object of objectsOf(world())) engine.apply({ type: "put", object });
-  atOnce(engine.settle());
-  const fullMs = performance.now() - started;
-  const viewBytes = heldBytes() - before;
-  const changed = (at: number, made: (generation: number) => RBACProfile) => {
-    const times: number[] = [];
-    let touched = 0;
-    for (let run = 0; run < runs; run++) {
-      fleet.profiles[at] = made(run + 2);
-      started = performance.now();
-      touched = 0;
-      const object = fleet.profiles[at];
-      if (object) engine.apply({ type: "put", object });
-      atOnce(engine.settle({ cluster: () => touched++ }));
-      times.push(performance.now() - started);
-    }
-    return { ms: median(times), touched };
-  };
-  const middle = 1 + Math.floor(clusters / 2) * profilesPerCluster;
+  const full = measured("everything, from nothing", engine, puts(fleet));
+  const graphBytes = heldBytes() - before;
   const name = `c${Math.floor(clusters / 2)}`;
-  const one = changed(middle, (generation) =>
-    profile(
-      `seam-tenant-${name}`,
-      "p0",
-      "cluster-policy",
-      [name],
-      `claims-${generation % SETS_PER_CLUSTER}`,
-      generation,
+  const home = `seam-tenant-${name}`;
+  const names = Array.from({ length: clusters }, (_, i) => `c${i}`);
+  const own = (run: number) => profile(home, "p0", "cluster-policy", [name], `claims-${run % 2}`, run);
+  const rows = [
+    repeated("one profile", runs, engine, (run) => puts([own(run)])),
+    repeated("a set of a tenant, declared by every tenth profile", runs, engine, (run) =>
+      puts([set(home, "claims-0", [rule("resource-0", run % 2 === 0 ? "pods" : "services")])]),
     ),
-  );
-  const names = fleet.clusters.map(({ metadata }) => metadata.name);
-  const everywhere = changed(0, (generation) =>
-    profile(
-      "seam-system",
-      "everywhere",
-      "management-policy",
-      generation % 2 === 0 ? names.slice(1) : names,
-      "claims",
-      generation,
+    repeated("the policy of a tenant", runs, engine, (run) =>
+      // A wider list of clusters changes nothing but what is looked at; no list at all takes every grant.
+      puts([policy(home, "cluster-policy", "cluster-maximum", run % 2 === 0 ? [] : [name])]),
     ),
-  );
+    repeated("a cluster that comes, with its profiles", runs, engine, (run) =>
+      run % 2 === 0 ? [{ type: "remove", kind: "TalosCluster", namespace: home, name }] : puts([talosCluster(name)]),
+    ),
+    repeated("a profile of the fleet, on every cluster", Math.min(runs, 3), engine, (run) =>
+      puts([profile("seam-system", "everywhere", "management-policy", names, "claims", run)]),
+    ),
+    repeated("the ceiling of the fleet: everything rests on it", 1, engine, (run) =>
+      puts([set("seam-system", "management-maximum", [rule("*"), { nonResourceURLs: [`/v${run}`], verbs: ["get"] }])]),
+    ),
+  ];
+  const idle = await loopDelay(() => systemClock.sleep(IDLE_MS));
+  const busy = await loopDelay(async () => {
+    engine.recheck();
+    await inSlices(engine.settle(), SLICE_MS, systemClock);
+  });
+  atOnce(engine.settle());
   return {
     clusters,
     profilesPerCluster,
-    fullMs,
-    viewBytes,
-    oneMs: one.ms,
-    oneTouched: one.touched,
-    fleetMs: everywhere.ms,
-    fleetTouched: everywhere.touched,
+    full,
+    rows,
+    graphBytes,
+    loopP99Ms: busy.p99Ms,
+    loopMaxMs: busy.maxMs,
+    idleLoopP99Ms: idle.p99Ms,
+    idleLoopMaxMs: idle.maxMs,
   };
 }

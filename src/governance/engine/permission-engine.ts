@@ -6,7 +6,7 @@ import { allowedClusters } from "../../permissions/builder/applicable-clusters.t
 import { boundSubjects } from "../../permissions/builder/bound-subjects.ts";
 import { type ClusterCeilings, clusterContent, type Contributor } from "../../permissions/builder/cluster-content.ts";
 import type { ComputedContent, SnapshotLifetimes } from "../../permissions/builder/computed-content.ts";
-import { contributionOf, sameContribution } from "../../permissions/builder/contribution.ts";
+import { contributionOf, differingClusters, sameContribution } from "../../permissions/builder/contribution.ts";
 import { RuleMemo, type SharedRuleSet } from "../../permissions/builder/rule-memo.ts";
 import { ceilingChain, isClusterMaximum } from "../../permissions/ceilings/ceiling-chain.ts";
 import type { SubjectName } from "../../permissions/rules/principal.ts";
@@ -117,7 +117,7 @@ export class PermissionEngine {
       yield* drain(dirty.policies, (node) => this.#judgePolicy(node, listener));
       yield* drain(dirty.bindings, (node) => this.#judgeBinding(node, listener));
       yield* drain(dirty.claims, (node) => this.#judgeClaim(node));
-      yield* drain(dirty.profiles, (node) => this.#judgeProfile(node, listener));
+      yield* drain(dirty.profiles, (node) => this.#judgeProfile(node, listener), PROFILES_PER_STEP);
       for (const node of dirty.clusters) {
         dirty.clusters.delete(node);
         yield* this.#compute(node, listener);
@@ -251,9 +251,12 @@ export class PermissionEngine {
     this.#counts.profiles += counted(after) - counted(before);
     this.#counts.provisioned += Number(after?.verdict.ok === true) - Number(before?.verdict.ok === true);
     listener.profile?.(before, after);
-    // Where it stands no more was marked when it left.
-    if (before === undefined || after === undefined || before.contribution !== after.contribution)
-      for (const cluster of node.clusters) dirty.clusters.add(cluster);
+    // Where it stands no more, or stands since, was marked when it moved.
+    const differs =
+      before === undefined || after === undefined
+        ? () => true
+        : before.contribution !== after.contribution && differingClusters(before.contribution, after.contribution);
+    if (differs !== false) for (const cluster of node.clusters) if (differs(cluster.name)) dirty.clusters.add(cluster);
     this.#graph.release(node);
   }
 
@@ -365,17 +368,17 @@ export class PermissionEngine {
   }
 }
 
-/** Nodes that are judged in one step: mostly some hundredths of a millisecond each. */
-const NODES_PER_STEP = 4;
+/** Profiles that are judged in one step: some hundredths of a millisecond each, once what they name is judged. */
+const PROFILES_PER_STEP = 4;
 
 const NO_CEILINGS: ClusterCeilings = { fleet: undefined, cluster: undefined };
 
-function* drain<N>(nodes: Set<N>, judge: (node: N) => void): Generator<void, void> {
+function* drain<N>(nodes: Set<N>, judge: (node: N) => void, perStep = 1): Generator<void, void> {
   let judged = 0;
   for (const node of nodes) {
     nodes.delete(node);
     judge(node);
-    if (++judged % NODES_PER_STEP === 0) yield;
+    if (++judged % perStep === 0) yield;
   }
 }
 

@@ -3,6 +3,7 @@ import { sha256Hex } from "../../base/digest.ts";
 import { type Rule, type RuleInput, ruleOf, ruleToJson } from "../rules/rule.ts";
 
 function canonicalList(list: readonly string[], starAbsorbs: boolean): readonly string[] {
+  if (list.length < 2) return list;
   if (starAbsorbs && list.includes("*")) return ["*"];
   return [...new Set(list)].sort();
 }

@@ -2,7 +2,7 @@ import { type Rule, type RuleInput, ruleOf } from "../rules/rule.ts";
 import { BudgetMeter, EFFECTIVE_RULE_BUDGET, type RuleBudget } from "./budget.ts";
 import { canonicalRule } from "./canonical.ts";
 import { resourceCovers } from "./resource-pattern.ts";
-import { ruleCovers } from "./rule-cover.ts";
+import { RuleIndex } from "./rule-index.ts";
 import { resourceHalf, urlHalf } from "./rule-half.ts";
 import { reduceRules } from "./union.ts";
 import { urlCovers } from "./url-pattern.ts";
@@ -32,17 +32,19 @@ const byUrl: Split = (url, owners) =>
 
 class CoverTest {
   readonly #owner: readonly Rule[];
+  readonly #index: RuleIndex;
   readonly #meter: BudgetMeter;
   readonly found: Rule[] = [];
 
   constructor(owner: readonly Rule[], meter: BudgetMeter) {
     this.#owner = owner;
+    this.#index = new RuleIndex(owner);
     this.#meter = meter;
   }
 
   test(rule: Rule): void {
     this.#meter.spend(this.#owner.length);
-    if (this.#owner.some((owner) => ruleCovers(owner, rule))) return;
+    if (this.#index.covers(rule)) return;
     const resources = resourceHalf(rule);
     if (resources !== undefined) this.#resources(resources);
     const urls = urlHalf(rule);

@@ -2,7 +2,7 @@ import type { Rule, RuleInput } from "../rules/rule.ts";
 import { BudgetMeter, EFFECTIVE_RULE_BUDGET, type RuleBudget } from "./budget.ts";
 import { canonicalRule } from "./canonical.ts";
 import { intersectResources } from "./resource-pattern.ts";
-import { ruleCovers } from "./rule-cover.ts";
+import { RuleIndex } from "./rule-index.ts";
 import { resourceHalf, urlHalf } from "./rule-half.ts";
 import { reduceRules } from "./union.ts";
 import { intersectUrls } from "./url-pattern.ts";
@@ -77,13 +77,17 @@ export function intersectRules(
 ): readonly Rule[] {
   const meter = new BudgetMeter(budget);
   const b = reduceRules(right, meter);
+  const others = new RuleIndex(b);
+  const a = reduceRules(left, meter);
+  // Under a ceiling that has room for all of it, a set stays as it is.
+  if (a.every((rule) => others.covers(rule))) return meter.admit(a);
   const found: Rule[] = [];
-  for (const rule of reduceRules(left, meter)) {
+  for (const rule of a) {
     for (const other of b) meter.spend(1 + rule.resources.length * other.resources.length + rule.resourceNames.length);
     // A rule under one rule of the other list stays as it is; its products with the rest are inside it.
-    const own = b.some((other) => ruleCovers(other, rule))
+    const own = others.covers(rule)
       ? [rule]
-      : b.flatMap((other) => intersectTwoRules(rule, other));
+      : [...others.maybeMeeting(rule)].flatMap((other) => intersectTwoRules(rule, other));
     for (const product of own) found.push(product);
     // What is over budget halfway is refused, even where a later rule would have absorbed it.
     if (found.length > MAX_PRODUCTS_PER_RULE * budget.rules)

@@ -3,6 +3,7 @@ import { BudgetMeter, EFFECTIVE_RULE_BUDGET, type RuleBudget } from "./budget.ts
 import { canonicalRules } from "./canonical.ts";
 import { resourceCovers } from "./resource-pattern.ts";
 import { ruleCovers } from "./rule-cover.ts";
+import { RuleIndex } from "./rule-index.ts";
 import { resourceHalf, urlHalf } from "./rule-half.ts";
 import { normalUrl, urlCovers } from "./url-pattern.ts";
 
@@ -28,16 +29,14 @@ function normalRule(input: RuleInput): Rule {
 export function reduceRules(rules: readonly RuleInput[], meter: BudgetMeter): readonly Rule[] {
   const halves = rules.map(normalRule).flatMap((rule) => [resourceHalf(rule), urlHalf(rule)]);
   const speaking = halves.filter((rule) => rule !== undefined);
-  const kept: Rule[] = [];
+  const kept = new RuleIndex();
   for (const rule of canonicalRules(speaking)) {
-    meter.spend(kept.length + 1);
-    if (kept.some((other) => ruleCovers(other, rule))) continue;
-    let end = 0;
-    for (const other of kept) if (!ruleCovers(rule, other)) kept[end++] = other;
-    kept.length = end;
-    kept.push(rule);
+    meter.spend(kept.size + 1);
+    if (kept.covers(rule)) continue;
+    for (const other of kept.maybeMeeting(rule)) if (ruleCovers(rule, other)) kept.delete(other);
+    kept.add(rule);
   }
-  return kept;
+  return kept.rules;
 }
 
 /**

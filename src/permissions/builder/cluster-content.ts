@@ -25,6 +25,8 @@ export interface Contributor {
 
 /** Profiles or subjects between two yields: some tenths of a millisecond. */
 const STEP = 256;
+/** Text that is hashed at once: some tenths of a millisecond, too. */
+const FULL_CHARACTERS = 128 * 1024;
 
 const NEXT_SUBJECT = `,${SUBJECT_HEAD}`;
 
@@ -76,7 +78,7 @@ export function* clusterContent(
   out.push(',"profiles":[');
   let separator = "";
   for (const [i, { contribution }] of records.entries()) {
-    if (i % STEP === STEP - 1) yield out.hash();
+    if (i % STEP === STEP - 1 || out.isFull) yield out.hash();
     if (contribution.record === undefined) continue;
     if (separator !== "") out.push(separator);
     out.push(contribution.record);
@@ -85,7 +87,7 @@ export function* clusterContent(
   const sets = yield* sortedInSteps([...ruleSets.values()], byId);
   out.push('],"ruleSets":[');
   for (const [i, { text }] of sets.entries()) {
-    if (i % STEP === STEP - 1) yield out.hash();
+    if (out.isFull) yield out.hash();
     if (i > 0) out.push(",");
     out.push(text);
   }
@@ -93,7 +95,7 @@ export function* clusterContent(
   const held = yield* sortedInSteps([...subjects.values()], bySubject);
   out.push(',"subjects":[');
   for (const [i, { subject, grants }] of held.entries()) {
-    if (i % STEP === STEP - 1) yield out.hash();
+    if (i % STEP === STEP - 1 || out.isFull) yield out.hash();
     out.push(i === 0 ? SUBJECT_HEAD : NEXT_SUBJECT);
     for (const [j, { binding }] of inOrder(grants).entries()) {
       if (j > 0) out.push(",");
@@ -134,9 +136,16 @@ class Parts {
   readonly #parts: string[] = [];
   readonly #digest = runningDigest();
   #hashed = 0;
+  #waiting = 0;
 
   push(part: string): void {
     this.#parts.push(part);
+    this.#waiting += part.length;
+  }
+
+  /** True when enough waits for the digest. */
+  get isFull(): boolean {
+    return this.#waiting >= FULL_CHARACTERS;
   }
 
   end(cluster: string, lifetimes: SnapshotLifetimes, former: ComputedContent | undefined): ComputedContent {
@@ -151,6 +160,7 @@ class Parts {
   hash(): void {
     this.#digest.update(this.#parts.slice(this.#hashed).join(""));
     this.#hashed = this.#parts.length;
+    this.#waiting = 0;
   }
 }
 

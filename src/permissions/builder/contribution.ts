@@ -195,11 +195,23 @@ function narrowed(
 
 /** True when two contributions leave every content as it is. */
 export function sameContribution(a: Contribution, b: Contribution): boolean {
+  return sameButPlaces(a, b) && a.grants.every(({ only }, i) => sameSet(only, b.grants[i]?.only));
+}
+
+/** Tells on which clusters of a profile its contribution is another than before. */
+export function differingClusters(a: Contribution, b: Contribution): (cluster: string) => boolean {
+  if (!sameButPlaces(a, b)) return () => true;
+  return (cluster) =>
+    a.grants.some(({ only }, i) => (only?.has(cluster) !== false) !== (b.grants[i]?.only?.has(cluster) !== false));
+}
+
+/** True when two contributions differ at most in where their grants hold. */
+function sameButPlaces(a: Contribution, b: Contribution): boolean {
   return (
     a.record === b.record &&
     sameList(a.suspended, b.suspended, (one, other) => one === other) &&
     sameList(a.subjects, b.subjects, (one, other) => one.key === other.key && one.tail === other.tail) &&
-    sameList(a.grants, b.grants, (one, other) => one.binding === other.binding && sameSet(one.only, other.only))
+    sameList(a.grants, b.grants, (one, other) => one.binding === other.binding)
   );
 }
 

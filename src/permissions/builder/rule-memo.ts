@@ -1,6 +1,6 @@
 import { digestOf } from "../../base/digest.ts";
 import { RuleBudgetExceeded } from "../algebra/budget.ts";
-import { canonicalRules, ruleSetId, rulesText } from "../algebra/canonical.ts";
+import { canonicalRules, ruleSetIdOf, rulesText } from "../algebra/canonical.ts";
 import { intersectRules } from "../algebra/intersect.ts";
 import { excessOver } from "../ceilings/excess.ts";
 import type { Rule, RuleInput } from "../rules/rule.ts";
@@ -104,8 +104,9 @@ class RememberedPairs<T> {
 }
 
 function ruleSetOf(canonical: readonly Rule[]): SharedRuleSet {
-  const id = ruleSetId(canonical);
-  return { id, rules: canonical, text: `{"id":"${id}","rules":${rulesText(canonical)}}` };
+  const rules = rulesText(canonical);
+  const id = ruleSetIdOf(rules);
+  return { id, rules: canonical, text: `{"id":"${id}","rules":${rules}}` };
 }
 
 function intersect(a: readonly RuleInput[], b: readonly RuleInput[]): SharedRuleSet | RuleBudgetExceeded {

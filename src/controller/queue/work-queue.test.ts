@@ -35,6 +35,26 @@ describe("WorkQueue", () => {
     expect(second).toBe("a");
   });
 
+  it("hands keys out in the order in which they became ready, also those that came after it was empty", async () => {
+    const { queue: q } = queue();
+    const random = new SeededRandom(7);
+    const wanted: string[] = [];
+    const found: (string | undefined)[] = [];
+    const take = async (): Promise<void> => {
+      const key = await q.next();
+      found.push(key);
+      if (key !== undefined) q.done(key);
+    };
+    for (let i = 0; i < 2_000; i++) {
+      const key = String(i % 2 === 0 ? i : i % 97);
+      if (!wanted.slice(found.length).includes(key)) wanted.push(key);
+      q.add(key);
+      while (q.depth > 0 && random.next() < 0.6) await take();
+    }
+    while (q.depth > 0) await take();
+    expect(found).toEqual(wanted);
+  });
+
   it("keeps the earliest of several delays and wakes in order", async () => {
     const { clock, queue: q } = queue();
     q.addAfter("a", 1000);

@@ -148,7 +148,8 @@ export function largeTenantBench(runs: number): LargeTenantFigures {
     if (computed === undefined) throw new Error("the tenant has no content");
     const ms = performance.now() - started;
     const { bytes, contentHash, freshnessWindowSeconds, maxOfflineSeconds } = computed;
-    chunksOf("c0", hash12(contentHash), bytes, MAX_INLINE_CONTENT_BYTES);
+    const chunks = [...chunksOf("c0", hash12(contentHash), bytes, MAX_INLINE_CONTENT_BYTES)];
+    if (chunks.length < 2) throw new Error("the content of a large tenant is large");
     const statement = { cluster: "c0", epoch: 1, sequence: run + 1, contentHash, issuedAtMs: 1_700_000_000_000 };
     signStatement({ ...statement, freshnessWindowSeconds, maxOfflineSeconds, minSequence: 0 }, signer);
     contentBytes = bytes.length;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ManualClock } from "./clock.ts";
-import { atOnce, inSlices } from "./next-turn.ts";
+import { atOnce, inSlices, nextTurn } from "./next-turn.ts";
 
 /** Work of steps that take some time each, by the clock. */
 function* steps(clock: ManualClock, count: number, stepMs: number): Generator<void, string> {
@@ -15,17 +15,17 @@ describe("inSlices", () => {
   it("lets others have their turn whenever a slice is spent, and only then", async () => {
     const clock = new ManualClock();
     let turns = 0;
-    let over = false;
+    const over = new AbortController();
     const others = (async () => {
-      while (!over) {
-        await new Promise(setImmediate);
+      while (!over.signal.aborted) {
+        await nextTurn();
         turns++;
       }
     })();
     await expect(inSlices(steps(clock, 100, 1), 10, clock)).resolves.toBe("done");
     const between = turns;
     await expect(inSlices(steps(clock, 100, 0), 10, clock)).resolves.toBe("done");
-    over = true;
+    over.abort();
     await others;
     expect(between).toBeGreaterThanOrEqual(9);
     expect(between).toBeLessThanOrEqual(12);

@@ -10,12 +10,14 @@ import { type Informer, startInformer } from "../../controller/cache/informer.ts
 import { startController } from "../../controller/controller.ts";
 import { watchSource } from "../../controller/source.ts";
 import { applyStatus } from "../../controller/status.ts";
+import { BY_NAMESPACE } from "../snapshots/permission-caches.ts";
 import { writeLineage } from "../snapshots/permission-status.ts";
 import { judgeMembership, permissionSnapshotRefOf } from "./judge-membership.ts";
 
 /** What {@link startMemberships} works with. */
 export interface MembershipParts {
   readonly cluster: Cluster;
+  /** With its index {@link BY_NAMESPACE}. */
   readonly profiles: Informer<RBACProfile>;
   /** Fencing check before leader-only writes (R-3.3). @throws NotLeading */
   readonly assertFenced: () => void;
@@ -39,7 +41,10 @@ export function startMemberships(parts: MembershipParts): { readonly closed: Pro
     reconcile: async (key) => {
       const membership = memberships.get(key);
       if (membership === undefined || membership.metadata.deletionTimestamp !== undefined) return;
-      const { admitted, reason, message } = judgeMembership(membership, profiles.list());
+      const { admitted, reason, message } = judgeMembership(
+        membership,
+        profiles.byIndex(BY_NAMESPACE, membership.metadata.namespace ?? ""),
+      );
       assertFenced();
       const { generation = 0 } = membership.metadata;
       const condition = (type: string): ConditionUpdate => ({

@@ -24,7 +24,7 @@ import type { Cluster } from "../../cluster/cluster.ts";
 import type { Informer } from "../../controller/cache/informer.ts";
 import type { Reconciler, Result } from "../../controller/controller.ts";
 import { type Source, ignoreStatusChanges, watchSource } from "../../controller/source.ts";
-import type { PermissionCaches } from "../snapshots/permission-caches.ts";
+import { BY_NAMESPACE, type PermissionCaches } from "../snapshots/permission-caches.ts";
 import { type HeldLayer, type LayerObject, clusterLayer } from "./cluster-layer.ts";
 
 /** How soon a cluster whose namespace or snapshot is not as it should be is looked at again; watches are usually sooner. */
@@ -150,8 +150,7 @@ export class ClusterPolicies {
     assertFenced();
     const home = tenantNamespace(name);
     const own = caches.profiles
-      .list()
-      .filter(({ metadata }) => metadata.namespace === home)
+      .byIndex(BY_NAMESPACE, home)
       .filter(
         ({ metadata }) =>
           metadata.name === TENANT_CONDUCTOR.profile || metadata.labels?.[LABELS.policyType] === "component",

@@ -18,6 +18,9 @@ import { type Informer, type InformerOptions, startInformer } from "../../contro
 /** Label value of Secrets with a signed snapshot. */
 export const SIGNED_SNAPSHOT = "signed";
 
+/** Index of the profiles by their namespace: who looks for some of a namespace passes no other ones. */
+export const BY_NAMESPACE = "namespace";
+
 /** Watch-fed caches of everything content is computed from and written to. */
 export interface PermissionCaches {
   readonly clusters: Informer<TalosCluster>;
@@ -44,10 +47,10 @@ export function startPermissionCaches(parts: {
 }): PermissionCaches {
   const informer = <T extends KubeObject>(
     type: ResourceType<T>,
-    selection: Pick<InformerOptions<T>, "namespace" | "labelSelector"> = {},
+    selection: Pick<InformerOptions<T>, "namespace" | "labelSelector" | "indexes"> = {},
   ): Informer<T> => startInformer({ ...parts, type, ...selection });
   const clusters = informer(TalosCluster);
-  const profiles = informer(RBACProfile);
+  const profiles = informer(RBACProfile, { indexes: { [BY_NAMESPACE]: ({ metadata }) => [metadata.namespace ?? ""] } });
   const policies = informer(RBACPolicy);
   const sets = informer(PermissionSet);
   const providers = informer(IdentityProvider);

@@ -1,9 +1,15 @@
 import { Secret, type SecretObject } from "../../api/builtin.ts";
 import { FIELD_MANAGERS, LABELS, SECRET_TYPES, signedSnapshotSecretName, tenantNamespace } from "../../api/names.ts";
-import type { Digest } from "../../base/digest.ts";
+import { nextTurn } from "../../base/next-turn.ts";
 import { isStatus } from "../../cluster/api-status-error.ts";
 import type { Cluster } from "../../cluster/cluster.ts";
-import { type ContentChunk, chunksOf, parseChunkList } from "../../permissions/snapshot/content-chunks.ts";
+import type { ComputedContent } from "../../permissions/builder/computed-content.ts";
+import {
+  type ContentChunk,
+  type CutChunk,
+  chunksOf,
+  parseChunkList,
+} from "../../permissions/snapshot/content-chunks.ts";
 import { MAX_INLINE_CONTENT_BYTES } from "../../permissions/snapshot/limits.ts";
 import { SnapshotRefused } from "../../permissions/snapshot/snapshot-failure.ts";
 import { hash12 } from "../../permissions/snapshot/snapshot-version.ts";
@@ -54,22 +60,38 @@ function verifiedStatement(secret: SecretObject, tenant: string, keys: KeyLookup
   }
 }
 
+/** Content as it lies in Secrets: inline, or cut into chunks. */
+export interface StoredContent {
+  readonly bytes: Uint8Array;
+  /** Empty for inline content. */
+  readonly chunks: readonly CutChunk[];
+}
+
+/** Writes content out and cuts it, once for all that is done with it; a large one chunk by chunk, each in a turn of its own. */
+export async function storedContent(computed: ComputedContent): Promise<StoredContent> {
+  const { bytes, cluster, contentHash } = computed;
+  const chunks: CutChunk[] = [];
+  if (bytes.length > MAX_INLINE_CONTENT_BYTES)
+    for (const chunk of chunksOf(cluster, hash12(contentHash), bytes, MAX_INLINE_CONTENT_BYTES)) {
+      chunks.push(chunk);
+      await nextTurn();
+    }
+  return { bytes, chunks };
+}
+
 /** True when a stored Secret carries exactly this content, inline or as chunks. */
-export function carriesContent(secret: SecretObject, content: Uint8Array, contentHash: Digest): boolean {
-  const { data = {} } = secret;
-  if (content.length <= MAX_INLINE_CONTENT_BYTES) return data["content"] === Buffer.from(content).toString("base64");
-  return data["chunks"] === chunkList(secret.metadata.labels?.[LABELS.cluster] ?? "", content, contentHash).list;
+export function carriesContent({ data = {} }: SecretObject, content: StoredContent): boolean {
+  if (content.chunks.length > 0) return data["chunks"] === chunkList(content);
+  return data["content"] === Buffer.from(content.bytes).toString("base64");
 }
 
-function chunkList(tenant: string, content: Uint8Array, contentHash: Digest) {
-  const chunks = chunksOf(tenant, hash12(contentHash), content, MAX_INLINE_CONTENT_BYTES);
-  const entries: readonly ContentChunk[] = chunks.map(({ name, sha256, bytes }) => ({ name, sha256, bytes }));
-  return { chunks, entries, list: Buffer.from(JSON.stringify(entries)).toString("base64") };
+function chunkList({ chunks }: StoredContent): string {
+  return Buffer.from(JSON.stringify(namesOf(chunks))).toString("base64");
 }
 
-/** Chunks in which content will lie; none when it is small enough to stand inline. */
-export function chunksFor(tenant: string, content: Uint8Array, contentHash: Digest): readonly ContentChunk[] {
-  return content.length <= MAX_INLINE_CONTENT_BYTES ? [] : chunkList(tenant, content, contentHash).entries;
+/** Chunks without their bytes. */
+export function namesOf(chunks: readonly CutChunk[]): readonly ContentChunk[] {
+  return chunks.map(({ name, sha256, bytes }) => ({ name, sha256, bytes }));
 }
 
 /**
@@ -81,14 +103,11 @@ export async function writeSignedSnapshot(
   cluster: Cluster,
   tenant: string,
   stored: StoredSnapshot,
-  signed: { readonly envelope: SignedEnvelope; readonly content: Uint8Array; readonly contentHash: Digest },
+  signed: { readonly envelope: SignedEnvelope; readonly content: StoredContent },
 ): Promise<void> {
   const namespace = tenantNamespace(tenant);
-  const inline = signed.content.length <= MAX_INLINE_CONTENT_BYTES;
-  const { chunks, entries, list } = inline
-    ? { chunks: [], entries: [], list: "" }
-    : chunkList(tenant, signed.content, signed.contentHash);
-  for (const { name, data } of chunks)
+  const { content } = signed;
+  for (const { name, data } of content.chunks)
     await createIfAbsent(cluster, {
       apiVersion: "v1",
       kind: "Secret",
@@ -108,14 +127,16 @@ export async function writeSignedSnapshot(
     },
     data: {
       envelope: Buffer.from(encodeEnvelope(signed.envelope)).toString("base64"),
-      ...(inline ? { content: Buffer.from(signed.content).toString("base64") } : { chunks: list }),
+      ...(content.chunks.length === 0
+        ? { content: Buffer.from(content.bytes).toString("base64") }
+        : { chunks: chunkList(content) }),
     },
   };
   const options = { fieldManager: FIELD_MANAGERS.signer };
   await (stored.secret === undefined
     ? cluster.create(Secret, secret, options)
     : cluster.update(Secret, secret, options));
-  const kept = new Set(entries.map(({ name }) => name));
+  const kept = new Set(content.chunks.map(({ name }) => name));
   for (const { name } of chunksNamedBy(stored.secret))
     if (!kept.has(name)) await deleteSecret(cluster, namespace, name);
 }

@@ -22,12 +22,14 @@ import type { PermissionCaches } from "./permission-caches.ts";
 import { deliveryState } from "./delivery-overdue.ts";
 import { type LedgerEntry, type StoredLedger, readLedger, writeLedger } from "./snapshot-ledger.ts";
 import {
+  type StoredContent,
   type StoredSnapshot,
   carriesContent,
-  chunksFor,
   chunksNamedBy,
+  namesOf,
   readSignedSnapshot,
   removeSignedSnapshot,
+  storedContent,
   writeSignedSnapshot,
 } from "./signed-snapshot.ts";
 import { type PublishedSnapshot, writeSnapshotObject, writeSnapshotStatus } from "./snapshot-object.ts";
@@ -97,9 +99,9 @@ export class SnapshotSigner {
     }
     const minSequence = this.#parts.minSequence(tenant);
     const entry = await this.#position(tenant, computed, ledger, stored, minSequence);
-    const { bytes } = computed;
-    const held = this.#held(stored, entry, computed, bytes, minSequence);
-    const published = held ?? this.#sign(tenant, computed, bytes, entry, minSequence);
+    const content = await storedContent(computed);
+    const held = this.#held(stored, entry, computed, content, minSequence);
+    const published = held ?? this.#sign(tenant, computed, content, entry, minSequence);
     if (held === undefined) {
       assertFenced();
       // Renewals of a version are no news (permissions §9.5).
@@ -110,8 +112,7 @@ export class SnapshotSigner {
     const object = await writeSnapshotObject(cluster, existing, published);
     if (held === undefined) {
       const { envelope } = published;
-      const { contentHash } = computed;
-      await writeSignedSnapshot(cluster, tenant, stored, { envelope, content: bytes, contentHash });
+      await writeSignedSnapshot(cluster, tenant, stored, { envelope, content });
     }
     await writeSnapshotStatus({ cluster, clock }, object, published);
     this.#parts.published(tenant, published.statement.version);
@@ -195,7 +196,7 @@ export class SnapshotSigner {
     stored: StoredSnapshot,
     entry: LedgerEntry,
     computed: ComputedContent,
-    bytes: Uint8Array,
+    content: StoredContent,
     minSequence: number,
   ): PublishedSnapshot | undefined {
     const { statement, secret } = stored;
@@ -207,7 +208,7 @@ export class SnapshotSigner {
       statement.minSequence === minSequence &&
       statement.keyId === signer.keyId &&
       statement.issuedAtMs <= clock.now() &&
-      carriesContent(secret, bytes, computed.contentHash);
+      carriesContent(secret, content);
     if (!current || clock.now() >= this.#renewAtMs(statement, computed) - MIN_REQUEUE_MS) return undefined;
     const envelope = decodeEnvelope(Buffer.from(secret.data?.["envelope"] ?? "", "base64"));
     return envelope && { computed, statement, envelope, chunks: chunksNamedBy(secret) };
@@ -216,7 +217,7 @@ export class SnapshotSigner {
   #sign(
     tenant: string,
     computed: ComputedContent,
-    bytes: Uint8Array,
+    content: StoredContent,
     entry: LedgerEntry,
     minSequence: number,
   ): PublishedSnapshot {
@@ -237,7 +238,7 @@ export class SnapshotSigner {
     );
     const statement = parseStatement(envelope.body);
     log.debug({ cluster: tenant, version: statement.version }, "permission snapshot signed");
-    return { computed, statement, envelope, chunks: chunksFor(tenant, bytes, contentHash) };
+    return { computed, statement, envelope, chunks: namesOf(content.chunks) };
   }
 
   #renewAtMs(statement: SnapshotStatement, { freshnessWindowSeconds }: ComputedContent): number {

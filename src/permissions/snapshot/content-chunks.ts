@@ -22,17 +22,17 @@ export function chunkPrefix(cluster: string): string {
   return `seam-snapshot-content-${cluster}-`;
 }
 
-/** Cuts content into parts of at most `size` bytes; names carry the content's hash, so chunks of two versions never mix. */
-export function chunksOf(
-  cluster: string,
-  hash12: string,
-  content: Uint8Array,
-  size: number,
-): readonly (ContentChunk & { readonly data: Uint8Array })[] {
-  return Array.from({ length: Math.ceil(content.length / size) }, (_, i) => {
+/** A chunk with its bytes. */
+export interface CutChunk extends ContentChunk {
+  readonly data: Uint8Array;
+}
+
+/** Cuts content into parts of at most `size` bytes, one by one; names carry the content's hash, so chunks of two versions never mix. */
+export function* chunksOf(cluster: string, hash12: string, content: Uint8Array, size: number): Generator<CutChunk> {
+  for (let i = 0; i * size < content.length; i++) {
     const data = content.subarray(i * size, (i + 1) * size);
-    return { name: `${chunkPrefix(cluster)}${hash12}-${i}`, sha256: sha256Hex(data), bytes: data.length, data };
-  });
+    yield { name: `${chunkPrefix(cluster)}${hash12}-${i}`, sha256: sha256Hex(data), bytes: data.length, data };
+  }
 }
 
 /** Reads a list of chunks; undefined when it is not one, or names anything but a cluster's own chunks. */

@@ -119,7 +119,7 @@ describe("seamctl snapshot", () => {
       spec: { ...contentToJson(content("get")), ...header },
     } as never);
     expect((await readStoredSnapshot(cluster, "tenant-1")).content).toEqual(content("get"));
-    const chunks = chunksOf("tenant-1", hash12(contentHash), bytes, 100);
+    const chunks = [...chunksOf("tenant-1", hash12(contentHash), bytes, 100)];
     for (const { name, data } of chunks)
       await cluster.create(Secret, {
         apiVersion: "v1",

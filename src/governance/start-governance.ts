@@ -16,7 +16,8 @@ import { FIELD_MANAGERS, GOVERNANCE_SECRET_PREFIX, clusterOfNamespace, tenantNam
 import type { KubeObject, ObjectKey } from "../api/object.ts";
 import type { ResourceType } from "../api/resource-type.ts";
 import type { Cluster } from "../cluster/cluster.ts";
-import { type Informer, startInformer } from "../controller/cache/informer.ts";
+import type { Informer } from "../controller/cache/informer.ts";
+import { InformerSet } from "../controller/cache/informer-set.ts";
 import { type Reconciler, startController } from "../controller/controller.ts";
 import { startEventRecorder } from "../controller/events.ts";
 import { type Source, onConditionFlips, watchSource } from "../controller/source.ts";
@@ -69,28 +70,17 @@ export interface Governance {
 export async function startGovernance(options: GovernanceOptions): Promise<Governance> {
   const log = options.log.child({ room: "governance" });
   const { cluster, clock, random, signal } = options;
-  const informers: Informer<never>[] = [];
-  const informer = <T extends KubeObject>(type: ResourceType<T>, byNamespace = false): Informer<T> => {
-    const started = startInformer({
-      cluster,
-      type,
-      clock,
-      random,
-      log,
-      signal,
-      ...(byNamespace ? { indexes: { [BY_NAMESPACE]: (object: T) => [object.metadata.namespace ?? ""] } } : {}),
-    });
-    informers.push(started as unknown as Informer<never>);
-    return started;
-  };
+  const informers = new InformerSet({ cluster, clock, random, log, signal });
+  const byNamespace = <T extends KubeObject>(type: ResourceType<T>): Informer<T> =>
+    informers.start(type, { indexes: { [BY_NAMESPACE]: (object) => [object.metadata.namespace ?? ""] } });
   const caches: GovernanceCaches = {
-    namespaces: informer(Namespace),
-    deliveries: informer(PackDelivery),
-    executions: informer(PackExecution),
-    installed: informer(PackInstalled, true),
-    secrets: informer(Secret, true),
-    configMaps: informer(ConfigMap),
-    driftSignals: informer(DriftSignal),
+    namespaces: informers.start(Namespace),
+    deliveries: informers.start(PackDelivery),
+    executions: informers.start(PackExecution),
+    installed: byNamespace(PackInstalled),
+    secrets: byNamespace(Secret),
+    configMaps: informers.start(ConfigMap),
+    driftSignals: informers.start(DriftSignal),
   };
   const events = startEventRecorder({ cluster, component: FIELD_MANAGERS.signer, clock, random, log, signal });
   const context: GovernanceContext = {
@@ -113,10 +103,10 @@ export async function startGovernance(options: GovernanceOptions): Promise<Gover
     startController({ name, reconcile, sources, workers: 2, metrics: context.metrics, clock, random, log, signal });
   const governanceSigner = (): { closed: Promise<void> } => {
     const mirrored: MirroredCaches = {
-      policies: informer(RBACPolicy),
-      profiles: informer(RBACProfile),
-      runnerConfigs: informer(RunnerConfig),
-      talosClusters: informer(TalosCluster),
+      policies: informers.start(RBACPolicy),
+      profiles: informers.start(RBACProfile),
+      runnerConfigs: informers.start(RunnerConfig),
+      talosClusters: informers.start(TalosCluster),
     };
     return controller("governance-signer", new GovernanceSigner(context, mirrored).reconcile, [
       watchSource(caches.namespaces, { map: ({ metadata }) => tenantOf(metadata.name) }),
@@ -163,12 +153,8 @@ export async function startGovernance(options: GovernanceOptions): Promise<Gover
     startIndexBuilder(context, options),
   ];
   return {
-    synced: Promise.all(informers.map((started) => started.synced)).then(() => {}),
-    closed: Promise.all([
-      ...loops.map((loop) => loop.closed),
-      ...informers.map((started) => started.closed),
-      events.closed,
-    ]).then(() => {}),
+    synced: informers.synced,
+    closed: Promise.all([...loops.map((loop) => loop.closed), informers.closed, events.closed]).then(() => {}),
   };
 }
 

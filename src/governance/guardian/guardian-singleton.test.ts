@@ -1,6 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { testKey } from "../../../test/oracle/signed-snapshots.ts";
-import { type TestManagementCluster, openManagementCluster } from "../../../test/support/management-cluster.ts";
+import {
+  type PermissionPlane,
+  PLANE_PATIENCE,
+  inSeam,
+  openPermissionPlane,
+} from "../../../test/support/permission-plane.ts";
 import { CustomResourceDefinition } from "../../api/builtin.ts";
 import { findCondition } from "../../api/conditions.ts";
 import { Guardian } from "../../api/kinds/guardian.ts";
@@ -8,19 +12,10 @@ import { PermissionSet } from "../../api/kinds/permission-set.ts";
 import { RBACProfile } from "../../api/kinds/rbac-profile.ts";
 import { RBACPolicy } from "../../api/kinds/rbac-policy.ts";
 import { SeamMembership } from "../../api/kinds/seam-membership.ts";
-import { systemClock } from "../../base/clock.ts";
-import { silentLog } from "../../base/log.ts";
-import { SeededRandom } from "../../base/random.ts";
-import { type SnapshotSigning, startSnapshotSigning } from "../snapshots/start-snapshot-signing.ts";
 import { approvedGroups, discoveredGroups, uncoveredGroups } from "./api-groups.ts";
 
-const PATIENT = { timeout: 20_000, interval: 20 };
 const API = "guardian.ontai.dev/v1alpha1" as const;
-const seam = (name: string) => ({ namespace: "seam-system", name });
-const key = testKey();
-const stop = new AbortController();
-let management: TestManagementCluster;
-let signing: SnapshotSigning;
+let plane: PermissionPlane;
 
 const crd = (group: string) => ({
   apiVersion: "apiextensions.k8s.io/v1",
@@ -41,30 +36,14 @@ const crd = (group: string) => ({
   },
 });
 
-const guardian = () => management.cluster.get(Guardian, seam("guardian"));
-const ceiling = async () => (await management.cluster.get(PermissionSet, seam("management-maximum"))).spec.permissions;
+const guardian = () => plane.cluster.get(Guardian, inSeam("guardian"));
+const ceiling = async () => (await plane.cluster.get(PermissionSet, inSeam("management-maximum"))).spec.permissions;
 
 beforeAll(async () => {
-  management = await openManagementCluster();
-  await management.addTenant("tenant-1");
-  signing = await startSnapshotSigning({
-    cluster: management.cluster,
-    signer: key.signer,
-    keys: key.ring,
-    managementCluster: "management-1",
-    clock: systemClock,
-    random: new SeededRandom(1),
-    log: silentLog,
-    signal: stop.signal,
-  });
-  await signing.ready;
+  plane = await openPermissionPlane({ tenants: ["tenant-1"] });
 });
 
-afterAll(async () => {
-  stop.abort();
-  await signing.closed;
-  await management.close();
-});
+afterAll(() => plane.close());
 
 describe("API groups", () => {
   it("are those of neither Kubernetes nor ours, and those that a ceiling lacks", () => {
@@ -82,42 +61,42 @@ describe("API groups", () => {
 describe("Guardian", () => {
   it("exists by itself, counts, and says when the fleet has no ceiling", async () => {
     await expect
-      .poll(async () => findCondition((await guardian()).status?.conditions, "FleetCeilingPresent"), PATIENT)
+      .poll(async () => findCondition((await guardian()).status?.conditions, "FleetCeilingPresent"), PLANE_PATIENCE)
       .toMatchObject({
         status: "False",
         message:
           "PermissionSet seam-system/management-maximum does not exist, so nothing is granted anywhere; create it",
       });
-    await management.cluster.create(PermissionSet, {
+    await plane.cluster.create(PermissionSet, {
       apiVersion: API,
       kind: "PermissionSet",
-      metadata: seam("management-maximum"),
+      metadata: inSeam("management-maximum"),
       spec: { permissions: [{ apiGroups: [""], resources: ["*"], verbs: ["get"] }] },
     });
     await expect
-      .poll(async () => (await guardian()).status, PATIENT)
+      .poll(async () => (await guardian()).status, PLANE_PATIENCE)
       .toMatchObject({ clusters: 1, profiles: 1, provisionedProfiles: 1, discoveredAPIGroups: [] });
   });
 
   it("is one, named guardian", async () => {
     await expect(
-      management.cluster.create(Guardian, { apiVersion: API, kind: "Guardian", metadata: seam("other"), spec: {} }),
+      plane.cluster.create(Guardian, { apiVersion: API, kind: "Guardian", metadata: inSeam("other"), spec: {} }),
     ).rejects.toThrow("there is one Guardian, named guardian");
   });
 
   it("W27: no CRD widens the ceiling; a proposal waits for a person's approval, group by group", async () => {
     for (const group of ["cert-manager.io", "evil.example.com"])
-      await management.cluster.create(CustomResourceDefinition, crd(group));
+      await plane.cluster.create(CustomResourceDefinition, crd(group));
     await expect
-      .poll(async () => (await guardian()).status?.discoveredAPIGroups, PATIENT)
+      .poll(async () => (await guardian()).status?.discoveredAPIGroups, PLANE_PATIENCE)
       .toEqual(["cert-manager.io", "evil.example.com"]);
     expect(findCondition((await guardian()).status?.conditions, "CeilingExtensionProposed")?.reason).toBe("SweepOff");
     expect(await ceiling()).toHaveLength(1);
     const change = (body: object) =>
-      management.cluster.patch(Guardian, seam("guardian"), { type: "merge", body: body as never });
+      plane.cluster.patch(Guardian, inSeam("guardian"), { type: "merge", body: body as never });
     await change({ spec: { apiGroupSweep: "propose" } });
     await expect
-      .poll(async () => (await guardian()).status?.proposedAPIGroups, PATIENT)
+      .poll(async () => (await guardian()).status?.proposedAPIGroups, PLANE_PATIENCE)
       .toEqual(["cert-manager.io", "evil.example.com"]);
     expect(findCondition((await guardian()).status?.conditions, "CeilingExtensionProposed")).toMatchObject({
       status: "True",
@@ -128,31 +107,33 @@ describe("Guardian", () => {
     });
     expect(await ceiling()).toHaveLength(1);
     await change({ metadata: { annotations: { "ontai.dev/ceiling-extension-approved": "cert-manager.io" } } });
-    await expect.poll(ceiling, PATIENT).toHaveLength(2);
+    await expect.poll(ceiling, PLANE_PATIENCE).toHaveLength(2);
     expect((await ceiling())[1]).toMatchObject({ apiGroups: ["cert-manager.io"], resources: ["*"] });
-    await expect.poll(async () => (await guardian()).status?.proposedAPIGroups, PATIENT).toEqual(["evil.example.com"]);
+    await expect
+      .poll(async () => (await guardian()).status?.proposedAPIGroups, PLANE_PATIENCE)
+      .toEqual(["evil.example.com"]);
   });
 });
 
 describe("SeamMembership", () => {
   const principalRef = "system:serviceaccount:seam-system:dispatcher";
   const membership = async () => {
-    const { status } = await management.cluster.get(SeamMembership, seam("dispatcher"));
+    const { status } = await plane.cluster.get(SeamMembership, inSeam("dispatcher"));
     return [status?.admitted, findCondition(status?.conditions, "Admitted")?.reason];
   };
 
   it("is admitted by its own provisioned profile, and the admission goes when the profile regresses", async () => {
-    await management.cluster.create(SeamMembership, {
+    await plane.cluster.create(SeamMembership, {
       apiVersion: "seam.ontai.dev/v1alpha1",
       kind: "SeamMembership",
-      metadata: seam("dispatcher"),
+      metadata: inSeam("dispatcher"),
       spec: { appIdentityRef: "dispatcher", domainIdentityRef: "dispatcher.id", principalRef, tier: "infrastructure" },
     });
-    await expect.poll(membership, PATIENT).toEqual([false, "PrincipalMismatch"]);
-    await management.cluster.create(RBACProfile, {
+    await expect.poll(membership, PLANE_PATIENCE).toEqual([false, "PrincipalMismatch"]);
+    await plane.cluster.create(RBACProfile, {
       apiVersion: API,
       kind: "RBACProfile",
-      metadata: seam("rbac-dispatcher"),
+      metadata: inSeam("rbac-dispatcher"),
       spec: {
         principalRef,
         domainIdentityRef: "other.id",
@@ -161,23 +142,23 @@ describe("SeamMembership", () => {
         permissionDeclarations: [{ permissionSetRef: "management-maximum", scope: "cluster" }],
       },
     });
-    await expect.poll(membership, PATIENT).toEqual([false, "DomainIdentityMismatch"]);
+    await expect.poll(membership, PLANE_PATIENCE).toEqual([false, "DomainIdentityMismatch"]);
     const profile = (spec: object) =>
-      management.cluster.patch(RBACProfile, seam("rbac-dispatcher"), { type: "merge", body: { spec } as never });
+      plane.cluster.patch(RBACProfile, inSeam("rbac-dispatcher"), { type: "merge", body: { spec } as never });
     await profile({ domainIdentityRef: "dispatcher.id" });
-    await expect.poll(membership, PATIENT).toEqual([false, "RBACProfileNotProvisioned"]);
-    await management.cluster.create(RBACPolicy, {
+    await expect.poll(membership, PLANE_PATIENCE).toEqual([false, "RBACProfileNotProvisioned"]);
+    await plane.cluster.create(RBACPolicy, {
       apiVersion: API,
       kind: "RBACPolicy",
-      metadata: seam("management-policy"),
+      metadata: inSeam("management-policy"),
       spec: { subjectScope: "platform", maximumPermissionSetRef: "management-maximum", enforcementMode: "strict" },
     });
-    await expect.poll(membership, PATIENT).toEqual([true, "MembershipAdmitted"]);
-    const { status } = await management.cluster.get(SeamMembership, seam("dispatcher"));
+    await expect.poll(membership, PLANE_PATIENCE).toEqual([true, "MembershipAdmitted"]);
+    const { status } = await plane.cluster.get(SeamMembership, inSeam("dispatcher"));
     expect(status).toMatchObject({ permissionSnapshotRef: "snapshot-management" });
     await profile({ suspend: true });
-    await expect.poll(membership, PATIENT).toEqual([false, "RBACProfileNotProvisioned"]);
-    const after = await management.cluster.get(SeamMembership, seam("dispatcher"));
+    await expect.poll(membership, PLANE_PATIENCE).toEqual([false, "RBACProfileNotProvisioned"]);
+    const after = await plane.cluster.get(SeamMembership, inSeam("dispatcher"));
     expect(after.status?.admittedAt).toBe(status?.admittedAt);
     expect(findCondition(after.status?.conditions, "Validated")?.message).toBe(
       "SeamMembership seam-system/dispatcher: spec.principalRef: a provisioned RBACProfile, found rbac-dispatcher not provisioned; see condition Provisioned of that profile",

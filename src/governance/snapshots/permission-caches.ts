@@ -7,13 +7,8 @@ import { RBACPolicy } from "../../api/kinds/rbac-policy.ts";
 import { RBACProfile } from "../../api/kinds/rbac-profile.ts";
 import { TalosCluster } from "../../api/kinds/talos-cluster.ts";
 import { LABELS, NAMESPACES } from "../../api/names.ts";
-import type { KubeObject } from "../../api/object.ts";
-import type { ResourceType } from "../../api/resource-type.ts";
-import type { Clock } from "../../base/clock.ts";
-import type { Log } from "../../base/log.ts";
-import type { Random } from "../../base/random.ts";
-import type { Cluster } from "../../cluster/cluster.ts";
-import { type Informer, type InformerOptions, startInformer } from "../../controller/cache/informer.ts";
+import type { Informer } from "../../controller/cache/informer.ts";
+import { InformerSet, type InformerSetParts } from "../../controller/cache/informer-set.ts";
 
 /** Label value of Secrets with a signed snapshot. */
 export const SIGNED_SNAPSHOT = "signed";
@@ -38,36 +33,20 @@ export interface PermissionCaches {
 }
 
 /** Starts the caches on the management cluster. */
-export function startPermissionCaches(parts: {
-  readonly cluster: Cluster;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-  readonly signal: AbortSignal;
-}): PermissionCaches {
-  const informer = <T extends KubeObject>(
-    type: ResourceType<T>,
-    selection: Pick<InformerOptions<T>, "namespace" | "labelSelector" | "indexes"> = {},
-  ): Informer<T> => startInformer({ ...parts, type, ...selection });
-  const clusters = informer(TalosCluster);
-  const profiles = informer(RBACProfile, { indexes: { [BY_NAMESPACE]: ({ metadata }) => [metadata.namespace ?? ""] } });
-  const policies = informer(RBACPolicy);
-  const sets = informer(PermissionSet);
-  const providers = informer(IdentityProvider);
-  const bindings = informer(IdentityBinding);
-  const snapshots = informer(PermissionSnapshot, { namespace: NAMESPACES.seam });
-  const secrets = informer(Secret, { labelSelector: `${LABELS.snapshotType}=${SIGNED_SNAPSHOT}` });
-  const all = [clusters, profiles, policies, sets, providers, bindings, snapshots, secrets];
+export function startPermissionCaches(parts: InformerSetParts): PermissionCaches {
+  const informers = new InformerSet(parts);
   return {
-    clusters,
-    profiles,
-    policies,
-    sets,
-    providers,
-    bindings,
-    snapshots,
-    secrets,
-    synced: Promise.all(all.map(({ synced }) => synced)).then(() => {}),
-    closed: Promise.all(all.map(({ closed }) => closed)).then(() => {}),
+    clusters: informers.start(TalosCluster),
+    profiles: informers.start(RBACProfile, {
+      indexes: { [BY_NAMESPACE]: ({ metadata }) => [metadata.namespace ?? ""] },
+    }),
+    policies: informers.start(RBACPolicy),
+    sets: informers.start(PermissionSet),
+    providers: informers.start(IdentityProvider),
+    bindings: informers.start(IdentityBinding),
+    snapshots: informers.start(PermissionSnapshot, { namespace: NAMESPACES.seam }),
+    secrets: informers.start(Secret, { labelSelector: `${LABELS.snapshotType}=${SIGNED_SNAPSHOT}` }),
+    synced: informers.synced,
+    closed: informers.closed,
   };
 }

@@ -10,13 +10,8 @@ import {
   type RoleBindingObject,
   type RoleObject,
 } from "../../../api/builtin.ts";
-import type { KubeObject } from "../../../api/object.ts";
-import type { ResourceType } from "../../../api/resource-type.ts";
-import type { Clock } from "../../../base/clock.ts";
-import type { Log } from "../../../base/log.ts";
-import type { Random } from "../../../base/random.ts";
-import type { Cluster } from "../../../cluster/cluster.ts";
-import { type Informer, startInformer } from "../../../controller/cache/informer.ts";
+import type { Informer } from "../../../controller/cache/informer.ts";
+import { InformerSet, type InformerSetParts } from "../../../controller/cache/informer-set.ts";
 
 /** Watch-fed caches of everything the authorizer of a cluster looks at, and its namespaces. */
 export interface RbacCaches {
@@ -32,28 +27,16 @@ export interface RbacCaches {
 }
 
 /** Starts the caches. */
-export function startRbacCaches(parts: {
-  readonly cluster: Cluster;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-  readonly signal: AbortSignal;
-}): RbacCaches {
-  const informer = <T extends KubeObject>(type: ResourceType<T>): Informer<T> => startInformer({ ...parts, type });
-  const namespaces = informer(Namespace);
-  const roles = informer(Role);
-  const clusterRoles = informer(ClusterRole);
-  const roleBindings = informer(RoleBinding);
-  const clusterRoleBindings = informer(ClusterRoleBinding);
-  const all = [namespaces, roles, clusterRoles, roleBindings, clusterRoleBindings];
+export function startRbacCaches(parts: InformerSetParts): RbacCaches {
+  const informers = new InformerSet(parts);
   return {
-    namespaces,
-    roles,
-    clusterRoles,
-    roleBindings,
-    clusterRoleBindings,
-    synced: Promise.all(all.map(({ synced }) => synced)).then(() => {}),
-    closed: Promise.all(all.map(({ closed }) => closed)).then(() => {}),
+    namespaces: informers.start(Namespace),
+    roles: informers.start(Role),
+    clusterRoles: informers.start(ClusterRole),
+    roleBindings: informers.start(RoleBinding),
+    clusterRoleBindings: informers.start(ClusterRoleBinding),
+    synced: informers.synced,
+    closed: informers.closed,
   };
 }
 

@@ -13,10 +13,11 @@ const FLAGS = ["--expose-gc", "--disable-warning=ExperimentalWarning"];
 export class Child<C extends { readonly type: string } = Command, A = Answer> {
   readonly #process: ChildProcess;
 
-  constructor(file: string, side: Side) {
+  /** @param options of Node, besides those that every child gets */
+  constructor(file: string, side: Side, options: readonly string[] = []) {
     const taskset = availableParallelism() >= 2 ? findProgram("taskset") : undefined;
     const profile = process.env["SEAM_BENCH_PROFILE"];
-    const flags = profile === undefined ? FLAGS : [...FLAGS, "--cpu-prof", `--cpu-prof-dir=${profile}`];
+    const flags = [...FLAGS, ...options, ...(profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`])];
     // Compiled (npm run build), the children are too.
     const program = resolvePath(import.meta.dirname, file).replace(/\.ts$/, extname(import.meta.filename));
     this.#process = fork(program, [], {

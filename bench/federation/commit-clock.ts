@@ -6,11 +6,11 @@ export class CommitClock {
   #count = 0;
   #done: () => void = () => {};
 
-  /** Change number `order` of a key was committed. Orders rise by key. */
-  committed(key: string, order: number): void {
+  /** Change number `order` of a key was committed, or belongs to a change that was ordered at `atMs`. Orders rise by key. */
+  committed(key: string, order: number, atMs: number = performance.now()): void {
     const open = this.#open.get(key);
-    if (open === undefined) this.#open.set(key, [{ order, atMs: performance.now() }]);
-    else open.push({ order, atMs: performance.now() });
+    if (open === undefined) this.#open.set(key, [{ order, atMs }]);
+    else open.push({ order, atMs });
     this.#count++;
   }
 

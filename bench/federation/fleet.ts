@@ -1,3 +1,4 @@
+import { PROCESS_OPTIONS } from "../../src/roles/process-options.ts";
 import { Child } from "./child.ts";
 import type { Material } from "./material.ts";
 import type { Answer, Command, Population } from "./protocol.ts";
@@ -23,6 +24,8 @@ export interface FleetOptions {
   readonly through?: (process: number, port: number) => Promise<number>;
   /** Folder of the agents' stores; absent: in memory. */
   readonly stores?: string;
+  /** Options of Node for the client processes. */
+  readonly clientOptions?: readonly string[];
 }
 
 /** A server process, its client processes, and what is known about them. */
@@ -38,9 +41,12 @@ export class Fleet {
 
   private constructor(options: FleetOptions) {
     this.#options = options;
-    this.#server = new Child(PROGRAMS[options.kind].server, "server");
+    this.#server = serverOf(options.kind);
     const processes = options.processes ?? Math.max(1, Math.ceil(options.agents / AGENTS_PER_PROCESS));
-    this.clients = Array.from({ length: processes }, () => new Child(PROGRAMS[options.kind].clients, "load"));
+    this.clients = Array.from(
+      { length: processes },
+      () => new Child(PROGRAMS[options.kind].clients, "load", options.clientOptions),
+    );
   }
 
   /** Resolves when every agent has a live session. */
@@ -126,7 +132,7 @@ export class Fleet {
   async crashServer(): Promise<number> {
     const startedMs = performance.now();
     await this.#server.kill();
-    this.#server = new Child(PROGRAMS[this.#options.kind].server, "server");
+    this.#server = serverOf(this.#options.kind);
     await this.#startServer(this.#port, "default");
     return startedMs;
   }
@@ -155,3 +161,8 @@ export class Fleet {
 
 /** Agents in one client process. */
 const AGENTS_PER_PROCESS = 500;
+
+/** A server with the options of Node that a hub is started with, whatever its kind. */
+function serverOf(kind: Kind): Child {
+  return new Child(PROGRAMS[kind].server, "server", PROCESS_OPTIONS.management);
+}

@@ -27,8 +27,8 @@ const clock = new CommitClock();
 let opened = 0;
 
 /** Writes one message; the client's next answer acknowledges it. */
-function send(stream: Stream, message: Buffer): void {
-  clock.committed(stream.key, ++stream.sent);
+function send(stream: Stream, message: Buffer, orderedMs?: number): void {
+  clock.committed(stream.key, ++stream.sent, orderedMs);
   stream.call.write(message);
 }
 
@@ -42,7 +42,7 @@ serve(async (command: Command): Promise<Answer> => {
     case "change": {
       const message = randomBytes(command.bytes);
       const started = performance.now();
-      for (const stream of streams.values()) send(stream, message);
+      for (const stream of streams.values()) send(stream, message, started);
       await clock.settled();
       return { elapsedMs: performance.now() - started, latenciesMs: [clock.take(streams.keys())] };
     }

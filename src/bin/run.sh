@@ -23,4 +23,13 @@ if [ -z "$bundled" ]; then
   fi
 fi
 if [ "$name" = with-node ]; then exec "$@"; fi
-exec node "$here/$name.ts" "$@"
+# As in src/roles/process-options.ts, which says why.
+options=
+if [ "$name" = conductor ]; then
+  case ${CONDUCTOR_ROLE:-} in
+    management) options="--max-semi-space-size=4" ;;
+    tenant) options="--max-semi-space-size=1 --efficiency-mode" ;;
+  esac
+fi
+# shellcheck disable=SC2086 # several options
+exec node $options "$here/$name.ts" "$@"

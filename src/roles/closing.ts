@@ -1,3 +1,4 @@
+import { aborted } from "../base/aborted.ts";
 import type { Log } from "../base/log.ts";
 import { errorMessage } from "../base/errors.ts";
 
@@ -31,4 +32,13 @@ export class ClosingOrder {
       }
     }
   }
+}
+
+/** Closes a cluster at the end of its stage. Resolves when it is closed. */
+export async function closeOnAbort(
+  signal: AbortSignal,
+  cluster: { readonly close: () => Promise<void> },
+): Promise<void> {
+  await aborted(signal);
+  await cluster.close();
 }

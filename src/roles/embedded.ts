@@ -2,7 +2,6 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CustomResourceDefinition, Namespace } from "../api/builtin.ts";
 import { loadCrds } from "../api/kinds/crds.ts";
-import { aborted } from "../base/aborted.ts";
 import { invariant } from "../base/assert.ts";
 import { isJsonObject } from "../base/json.ts";
 import { NAMESPACES } from "../api/names.ts";
@@ -10,55 +9,28 @@ import { isStatus } from "../cluster/api-status-error.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 import { openEmbeddedCluster } from "../cluster/embedded/embedded-cluster.ts";
 import { podLogFiles } from "../cluster/embedded/jobs/runner/pod-log-files.ts";
-import type { RunnerProgram } from "../cluster/embedded/jobs/runner/runner-program.ts";
-import { startSimulatedNodes } from "../cluster/embedded/simulated-nodes/simulated-nodes.ts";
-import { connectKubernetes } from "../cluster/kubernetes/connect-kubernetes.ts";
 import { serveCluster } from "../cluster/serve/serve-cluster.ts";
 import type { AgentOptions } from "./agent-options.ts";
-import type { ClosingOrder } from "./closing.ts";
+import { type ClosingOrder, closeOnAbort } from "./closing.ts";
 import { listenAddress, required } from "./environment.ts";
-
-/** Programs that Jobs of an embedded cluster run without containers: one entry for each subcommand of ours that is made for it. */
-const JOB_PROGRAMS: readonly RunnerProgram[] = [];
+import { JOB_PROGRAMS } from "./job-programs.ts";
 
 /** Field manager of what a process installs into its embedded cluster. */
 const INSTALL_MANAGER = "seam-install";
 
-/** The cluster a process works on. */
-export interface OwnCluster {
-  readonly cluster: Cluster;
-  /** True when workloads become ready by simulation only; shown wherever status is shown. */
-  readonly simulatedNodes: boolean;
-}
-
 /**
- * Opens the cluster of this process: the embedded one of `EMBEDDED_CLUSTER_DIR`, served over REST and with our CRDs installed, or the
- * Kubernetes API server of `KUBECONFIG` or the pod.
+ * Opens the embedded cluster in `directory`, installs our kinds and serves it over REST. `signal` ends the cluster, `api` its server.
  *
  * @throws SeamError for configuration or a state directory that cannot be used
  */
-export async function openOwnCluster(options: AgentOptions, closing: ClosingOrder): Promise<OwnCluster> {
+export async function openServedCluster(
+  directory: string,
+  simulatedNodes: boolean,
+  options: AgentOptions,
+  closing: ClosingOrder,
+  signal: AbortSignal,
+): Promise<{ readonly cluster: Cluster; readonly api: AbortSignal }> {
   const { env, clock, random, log } = options;
-  const directory = env["EMBEDDED_CLUSTER_DIR"];
-  const signal = closing.stage("cluster");
-  const simulatedNodes = env["SIMULATED_NODES"] === "true";
-  const simulate = async (cluster: Cluster, stage: AbortSignal): Promise<void> => {
-    const nodes = await startSimulatedNodes({
-      cluster,
-      clock,
-      random,
-      log: log.child({ component: "simulated-nodes" }),
-      programs: JOB_PROGRAMS,
-      signal: stage,
-    });
-    closing.add(nodes.closed);
-  };
-  if (!directory) {
-    const cluster = await connectKubernetes({ clock, random, log, signal });
-    closing.add(onAbort(signal, () => cluster.close()));
-    if (simulatedNodes) await simulate(cluster, closing.stage("simulated nodes"));
-    return { cluster, simulatedNodes };
-  }
   const pem = async (name: string, what: string): Promise<string> => readFile(required(env, name, what), "utf8");
   // The CA of the clients signs the certificate of the server too.
   const rootCa = await pem("EMBEDDED_API_CA_CERT_PATH", "CA of its clients");
@@ -75,7 +47,7 @@ export async function openOwnCluster(options: AgentOptions, closing: ClosingOrde
       others: simulatedNodes ? "leave" : "pending",
     },
   });
-  closing.add(onAbort(signal, () => cluster.close()));
+  closing.add(closeOnAbort(signal, cluster));
   await install(cluster);
 
   const api = closing.stage("api server");
@@ -95,8 +67,7 @@ export async function openOwnCluster(options: AgentOptions, closing: ClosingOrde
     signal: api,
   });
   closing.add(served.closed);
-  if (simulatedNodes) await simulate(cluster, api);
-  return { cluster, simulatedNodes };
+  return { cluster, api };
 }
 
 /** Installs our kinds and namespaces; a CRD of an older build is replaced by this one's. */
@@ -121,9 +92,4 @@ async function install(cluster: Cluster): Promise<void> {
   } catch (error) {
     if (!isStatus(error, "AlreadyExists")) throw error;
   }
-}
-
-async function onAbort(signal: AbortSignal, close: () => Promise<void>): Promise<void> {
-  await aborted(signal);
-  await close();
 }

@@ -29,20 +29,16 @@ import { startTenantRevocations } from "../federation/spoke/revocations/tenant-r
 import { type Spoke, startSpoke } from "../federation/spoke/start-spoke.ts";
 import { startTenantOps } from "../ops/start-tenant-ops.ts";
 import { openOciLayout } from "../packs/store/oci-layout.ts";
-import {
-  type PermissionHttp,
-  type PermissionHttpOptions,
-  startPermissionHttp,
-} from "../permissions/http/start-permission-http.ts";
 import { clearTextPermissions } from "../permissions/http/clear-text-permissions.ts";
+import type { PermissionHttp, PermissionHttpOptions } from "../permissions/http/start-permission-http.ts";
 import type { PermissionMethods } from "../permissions/service/permission-handlers.ts";
 import { tokenReviews } from "../permissions/service/token-review.ts";
 import { FloorFile } from "../trust/floors/floor-file.ts";
 import { loadTlsFiles } from "../trust/tls/tls-material.ts";
 import type { AgentOptions } from "./agent-options.ts";
 import type { ClosingOrder } from "./closing.ts";
-import { openOwnCluster } from "./embedded.ts";
 import { list, listenAddress, required } from "./environment.ts";
+import { openOwnCluster } from "./own-cluster.ts";
 import type { LateFacts } from "./late-facts.ts";
 import type { LateMetrics } from "./late-metrics.ts";
 import type { LateTokens } from "./late-tokens.ts";
@@ -206,6 +202,7 @@ async function startWebhook(
     certificateFile: env["WEBHOOK_TLS_CERT_PATH"],
     privateKeyFile: required(env, "WEBHOOK_TLS_KEY_PATH", "private key of the webhooks"),
   });
+  const { startPermissionHttp } = await import("../permissions/http/start-permission-http.ts");
   const webhook = await startPermissionHttp({
     ...listenAddress(env, "WEBHOOK_ADDR", ":8443"),
     tls,

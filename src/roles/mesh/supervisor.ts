@@ -9,6 +9,7 @@ import {
   tenantEnvironment,
 } from "./process-environment.ts";
 import { hubReplicaNames } from "./ports.ts";
+import { PROCESS_OPTIONS, type ProcessRole } from "../process-options.ts";
 
 /** State of one process, for the screen. */
 export interface ProcessState {
@@ -31,6 +32,7 @@ export interface Supervisor {
 
 /** Program of every process: the same `conductor agent` that production runs. */
 export interface AgentProgram {
+  /** Node: each process gets the options of its role before `args`. */
   readonly command: string;
   readonly args: readonly string[];
   /** Variables of the parent that the children keep: where programs are found, nothing else. */
@@ -55,10 +57,10 @@ export function startSupervisor(
     if (before !== undefined) states.set(event.name, nextState(before, event));
     parts.onEvent(event);
   };
-  const spec = (name: string, env: Record<string, string>): ChildSpec => ({
+  const spec = (name: string, role: ProcessRole, env: Record<string, string>): ChildSpec => ({
     name,
     command: program.command,
-    args: program.args,
+    args: [...PROCESS_OPTIONS[role], ...program.args],
     env: { ...program.inherit, ...env },
     logFile: layout.log(name),
     pidFile: layout.pid(name),
@@ -66,9 +68,11 @@ export function startSupervisor(
   });
   const specs = [
     // Several replicas on an API server of its own leave the management process nothing to do.
-    ...(plan.hubReplicas > 1 && plan.external.has(MANAGEMENT) ? [] : [spec(MANAGEMENT, managementEnvironment(plan))]),
-    ...hubReplicaNames(plan.hubReplicas).map((name, at) => spec(name, replicaEnvironment(plan, at + 1))),
-    ...plan.tenants.map((name, at) => spec(name, tenantEnvironment(plan, name, at + 1))),
+    ...(plan.hubReplicas > 1 && plan.external.has(MANAGEMENT)
+      ? []
+      : [spec(MANAGEMENT, "management", managementEnvironment(plan))]),
+    ...hubReplicaNames(plan.hubReplicas).map((name, at) => spec(name, "management", replicaEnvironment(plan, at + 1))),
+    ...plan.tenants.map((name, at) => spec(name, "tenant", tenantEnvironment(plan, name, at + 1))),
   ];
   const children = new Map<string, Child>();
   for (const each of specs) {

@@ -105,7 +105,7 @@ export class OutboxStore {
       putChunk: db.prepare("INSERT INTO blob_chunks (digest, start, data) VALUES (?, ?, ?)"),
       chunks: db.prepare("SELECT data FROM blob_chunks WHERE digest = ? ORDER BY start"),
       markChecked: db.prepare("UPDATE blobs SET checked = 1 WHERE digest = ?"),
-      deleteBlob: db.prepare("DELETE FROM blobs WHERE digest = ?"),
+      deleteBlob: prepareBigint(db, "DELETE FROM blobs WHERE digest = ? RETURNING held"),
       deleteChunks: db.prepare("DELETE FROM blob_chunks WHERE digest = ?"),
       fact: prepareBigint(db, "SELECT kind, report_version, payload FROM facts WHERE key = ?"),
       countFacts: prepareBigint(db, "SELECT count(*) AS n FROM facts"),
@@ -400,10 +400,9 @@ export class OutboxStore {
   }
 
   #deleteBlob(digest: string): void {
-    const row = this.#statements.blob.get(digest) as Row | undefined;
+    const row = this.#statements.deleteBlob.get(digest) as Row | undefined;
     if (row === undefined) return;
     this.#statements.deleteChunks.run(digest);
-    this.#statements.deleteBlob.run(digest);
     this.#blobBytes -= Number(bigintOf(row, "held"));
   }
 

@@ -85,7 +85,7 @@ export class AgentRun {
     this.#alarm = new Alarm(clock, () => this.step({ type: "Tick" }));
     this.#readys = new ReadyQueue({
       clock,
-      persist: (writes) => outbox.apply(writes),
+      persist: (writes) => this.#persist(writes),
       perform: (effect) => this.#perform(effect),
       failed: (error) => {
         this.#log.error({ err: error }, "the store refused a write");
@@ -142,6 +142,14 @@ export class AgentRun {
     for (const dial of this.#dials.values()) dial.abort();
     for (const pipe of this.#pipes.values()) pipe.destroy("the agent stops", 0);
     await this.#handlers.stop();
+  }
+
+  /** A whole body that has become durable is at hand for the handler that waits for it. */
+  async #persist(writes: readonly SpokeWrite[]): Promise<void> {
+    await this.#outbox.apply(writes);
+    for (const write of writes)
+      if (write.type === "AppendBlob" && write.checked && write.offset === 0)
+        this.#handlers.arrived(write.digest, write.data);
   }
 
   #perform(effect: SpokeEffect): void {

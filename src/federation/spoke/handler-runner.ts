@@ -12,7 +12,7 @@ import type { ItemContext, ItemHandler, ItemNack, ItemOutcome } from "./ports.ts
 export interface HandlerRunnerParts {
   readonly cluster: string;
   readonly handlers: readonly ItemHandler[];
-  readonly outbox: Outbox;
+  readonly outbox: Pick<Outbox, "readBlob">;
   readonly log: Log;
   /** A phase ended; nack undefined means it succeeded. */
   readonly done: (token: number, nack: ItemNack | undefined) => void;
@@ -26,13 +26,18 @@ const KEPT_BODY_BYTES = 64 * 1024;
 export class HandlerRunner {
   readonly #parts: HandlerRunnerParts;
   readonly #handlers: ReadonlyMap<string, ItemHandler>;
-  /** Bodies of items between their phases, oldest first: each phase of an item gets the same checked bytes. */
+  /** Bodies that came just now and those of items between their phases, oldest first: each phase of an item gets the same checked bytes. */
   readonly #bodies = new Map<string, Uint8Array>();
   readonly #running = new Map<number, { readonly abort: AbortController; readonly ended: Promise<void> }>();
 
   constructor(parts: HandlerRunnerParts) {
     this.#parts = parts;
     this.#handlers = new Map(parts.handlers.map((handler) => [handler.kind, handler]));
+  }
+
+  /** A body whose digest was checked became durable: who needs it next has it without asking the store. */
+  arrived(digest: string, body: Uint8Array): void {
+    if (body.length <= KEPT_BODY_BYTES) this.#keep(digest, body);
   }
 
   run(token: number, phase: HandlerPhase, item: IndexItem): void {
@@ -124,12 +129,15 @@ export class HandlerRunner {
   async #body(digest: string, phase: HandlerPhase, read: (digest: string) => Promise<Uint8Array>): Promise<Uint8Array> {
     const body = this.#bodies.get(digest) ?? (await read(digest));
     this.#bodies.delete(digest);
-    if (phase === "healthy" || phase === "remove" || body.length > KEPT_BODY_BYTES) return body;
+    if (phase !== "healthy" && phase !== "remove" && body.length <= KEPT_BODY_BYTES) this.#keep(digest, body);
+    return body;
+  }
+
+  #keep(digest: string, body: Uint8Array): void {
     for (const oldest of this.#bodies.keys()) {
       if (this.#bodies.size < MAX_RUNNING_HANDLERS) break;
       this.#bodies.delete(oldest);
     }
     this.#bodies.set(digest, body);
-    return body;
   }
 }

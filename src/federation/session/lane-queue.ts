@@ -58,13 +58,17 @@ export class LaneQueue<Tag> {
 
   /** The next message of a lane, without taking it. */
   peek(lane: Lane): QueuedMessage<Tag> | undefined {
-    return this.#lanes.get(lane)?.[0];
+    // Asked for each lane in every step, and mostly nothing waits.
+    return this.#messages === 0 ? undefined : this.#lanes.get(lane)?.[0];
   }
 
   /** Takes the next message of a lane. */
   shift(lane: Lane): QueuedMessage<Tag> | undefined {
-    const message = this.#lanes.get(lane)?.shift();
-    if (message === undefined) return undefined;
+    const waiting = this.#lanes.get(lane);
+    const message = waiting?.shift();
+    if (waiting === undefined || message === undefined) return undefined;
+    // An idle session keeps no empty lists.
+    if (waiting.length === 0) this.#lanes.delete(lane);
     this.#bytes -= message.bytes;
     this.#messages--;
     return message;

@@ -7,8 +7,8 @@ import { type Violation, violation } from "./violation.ts";
 export class ReceiveWindow {
   #received = 0;
   #durable = 0;
-  /** Durable out of order. */
-  readonly #ahead: Set<number> = new Set();
+  /** Durable out of order; undefined while none is, which is nearly always. */
+  #ahead: Set<number> | undefined = undefined;
 
   /** Highest contiguous number whose effect is durable: the value of Envelope.ack. */
   get ack(): number {
@@ -35,10 +35,13 @@ export class ReceiveWindow {
     invariant(seq <= this.#received, `frame ${seq} is durable before it arrived`);
     if (seq <= this.#durable) return;
     if (seq !== this.#durable + 1) {
+      this.#ahead ??= new Set();
       this.#ahead.add(seq);
       return;
     }
     this.#durable = seq;
+    if (this.#ahead === undefined) return;
     while (this.#ahead.delete(this.#durable + 1)) this.#durable++;
+    if (this.#ahead.size === 0) this.#ahead = undefined;
   }
 }

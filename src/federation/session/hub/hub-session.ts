@@ -42,6 +42,7 @@ export interface HubSessionOptions {
 }
 
 const NOTHING: readonly never[] = [];
+const UNKNOWN_AGENT = { agentVersion: "", instanceId: "", storeId: "" };
 
 /**
  * The hub's side of one session: what one tenant's agent should hold, what it reported, and the stream that carries it now. A pure
@@ -55,7 +56,10 @@ export class HubSession {
   readonly #carrier: Carrier;
   readonly #lanes: HubLanes;
   readonly #rivals = new Rivals();
+  /** What the stream that wants to go live said; let go when it does. */
   #hello: Hello | undefined = undefined;
+  /** Who said Hello last. */
+  #agent: Pick<HubSessionView, "agentVersion" | "instanceId" | "storeId"> = UNKNOWN_AGENT;
   #heartbeat: HeartBeat | undefined = undefined;
   #connectedAtMs = 0;
   #lastSeenMs = 0;
@@ -139,9 +143,7 @@ export class HubSession {
       phase: pipe === undefined ? "absent" : phase,
       sessionId: pipe?.sessionId ?? "",
       term: pipe?.term ?? 0n,
-      agentVersion: this.#hello?.agentVersion ?? "",
-      instanceId: this.#hello?.instanceId ?? "",
-      storeId: this.#hello?.storeId ?? "",
+      ...this.#agent,
       rivalMs: this.#rivals.seenMs,
       connectedAtMs: this.#connectedAtMs,
       lastSeenMs: this.#lastSeenMs,
@@ -295,6 +297,8 @@ export class HubSession {
     }
     pipe.durable(seq, step.nowMs);
     this.#hello = hello;
+    const { agentVersion, instanceId, storeId } = hello;
+    this.#agent = { agentVersion, instanceId, storeId };
     this.#rivals.opened(hello.instanceId, step.wallMs);
     this.#heartbeat = undefined;
     this.#carrier.enter("loading", step);
@@ -321,6 +325,7 @@ export class HubSession {
       value: welcomeMessage(hello, loaded, this.#lanes, this.#heartbeatMs, step),
     };
     pipe.send(step.out, "acknowledgement", { kind: "message", payload }, payloadBytes(payload), step.nowMs);
+    this.#hello = undefined;
     this.#connectedAtMs = step.wallMs;
     this.#carrier.enter("live", step);
     this.#lanes.resync(step);

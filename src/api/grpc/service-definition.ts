@@ -7,6 +7,7 @@ import {
   isMessage,
   toBinary,
 } from "@bufbuild/protobuf";
+import { JsonRequest, isJsonObjectText } from "./json-request.ts";
 import type { MethodDefinition, ServiceDefinition } from "@grpc/grpc-js";
 
 /** What may be written where a message is expected: the message, or its bytes when they were encoded once for many receivers. */
@@ -18,6 +19,8 @@ export interface ServiceDefinitionOptions {
   readonly encoders?: ReadonlyMap<string, (reply: unknown) => Buffer>;
   /** Decoders of hot questions by the method's local name. */
   readonly decoders?: ReadonlyMap<string, (bytes: Uint8Array) => Message>;
+  /** Takes `application/grpc+json` too, on methods with one request. */
+  readonly json?: boolean;
 }
 
 /** The grpc-js definition of a protobuf-es service: real protobuf on the wire, full names as published. */
@@ -29,10 +32,23 @@ export function serviceDefinition(service: DescService, options: ServiceDefiniti
     definition[method.localName] = {
       ...methodDefinition(method),
       ...(encoder !== undefined && { responseSerialize: encoder }),
-      ...(decoder !== undefined && { requestDeserialize: decoder }),
+      ...requestDecoder(method, decoder, options.json === true),
     };
   }
   return definition;
+}
+
+function requestDecoder(
+  method: DescMethod,
+  decoder: ((bytes: Uint8Array) => Message) | undefined,
+  json: boolean,
+): Partial<MethodDefinition<Encodable, Encodable>> {
+  const binary = decoder ?? ((bytes: Uint8Array): Message => fromBinary(method.input, bytes));
+  if (!json || method.methodKind === "client_streaming" || method.methodKind === "bidi_streaming")
+    return { requestDeserialize: binary };
+  const decode = (bytes: Buffer): unknown =>
+    isJsonObjectText(bytes) ? new JsonRequest(method.input, bytes) : binary(bytes);
+  return { requestDeserialize: decode as MethodDefinition<Encodable, Encodable>["requestDeserialize"] };
 }
 
 /** The grpc-js definition of one method. */

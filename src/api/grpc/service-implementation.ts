@@ -22,6 +22,7 @@ import type {
 } from "@grpc/grpc-js";
 import type { Log } from "../../base/log.ts";
 import type { Principal } from "./principal.ts";
+import { JsonRequest, jsonHeaders, jsonReply } from "./json-request.ts";
 import { type Encodable, type ServiceDefinitionOptions, serviceDefinition } from "./service-definition.ts";
 import { GrpcStatusError, Status, statusObject, statusOf } from "./status-error.ts";
 
@@ -117,7 +118,7 @@ function bindMethod(
   const answer = async (call: AnyCall, input: unknown): Promise<unknown> => {
     const context = new HandlerContext(call, hooks);
     context.principal = await hooks.principal(context.peer, call.metadata);
-    return handler(input, context);
+    return handler(requestOf(input), context);
   };
   const failed = (error: unknown): GrpcStatusError => {
     const status = statusOf(error);
@@ -129,8 +130,14 @@ function bindMethod(
     case "unary":
       return (call: ServerUnaryCall<Message, Encodable>, done: sendUnaryData<Encodable>) => {
         const context = new HandlerContext(call, hooks);
+        const json = (call.request as Message | JsonRequest) instanceof JsonRequest;
         const send = (value: unknown): void => {
           context.finished();
+          if (json) {
+            call.sendMetadata(jsonHeaders());
+            done(null, jsonReply(method.output, value));
+            return;
+          }
           // What has an encoder of its own is encoded by grpc-js from whatever the handler answered.
           done(null, encodesItself ? (value as Encodable) : encodable(method.output, value));
         };
@@ -143,8 +150,8 @@ function bindMethod(
           const principal = hooks.principal(context.peer, call.metadata);
           const reply =
             principal instanceof Promise
-              ? principal.then((known) => handler(call.request, context.of(known)))
-              : handler(call.request, context.of(principal));
+              ? principal.then((known) => handler(requestOf(call.request), context.of(known)))
+              : handler(requestOf(call.request), context.of(principal));
           if (reply instanceof Promise) reply.then(send).catch(refuse);
           else send(reply);
         } catch (error) {
@@ -157,8 +164,9 @@ function bindMethod(
       };
     case "server_streaming":
       return (call: ServerWritableStream<Message, Encodable>) => {
+        const json = (call.request as Message | JsonRequest) instanceof JsonRequest;
         answer(call, call.request)
-          .then((replies) => pump(call, method.output, replies as AsyncIterable<unknown>))
+          .then((replies) => pump(call, method.output, replies as AsyncIterable<unknown>, json))
           .catch((error: unknown) => endWith(call, failed(error)));
       };
     case "bidi_streaming":
@@ -166,6 +174,11 @@ function bindMethod(
         answer(call, call).catch((error: unknown) => endWith(call, failed(error)));
       };
   }
+}
+
+/** What a handler gets. @throws GrpcStatusError INVALID_ARGUMENT for JSON that is no such message */
+function requestOf(input: unknown): unknown {
+  return input instanceof JsonRequest ? input.read() : input;
 }
 
 /** Answers a call that has one reply. */
@@ -190,10 +203,12 @@ async function pump(
   call: ServerWritableStream<Message, Encodable>,
   schema: DescMessage,
   replies: AsyncIterable<unknown>,
+  json: boolean,
 ): Promise<void> {
+  if (json) call.sendMetadata(jsonHeaders());
   for await (const reply of replies) {
     if (call.cancelled) return;
-    if (!call.write(encodable(schema, reply))) await drained(call);
+    if (!call.write(json ? jsonReply(schema, reply) : encodable(schema, reply))) await drained(call);
   }
   call.end();
 }

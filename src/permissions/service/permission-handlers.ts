@@ -30,7 +30,7 @@ export function permissionService(methods: PermissionMethods): GrpcService {
     ["checkPermission", directDecoder(CheckPermissionRequestSchema)],
     ["batchCheckPermission", directDecoder(BatchCheckPermissionRequestSchema)],
   ]);
-  return implementService(PermissionService, methods, { encoders, decoders });
+  return implementService(PermissionService, methods, { encoders, decoders, json: true });
 }
 
 /** The service over a snapshot store (permissions §11). Questions never fail for want of a snapshot: they answer with a code. */

@@ -34,7 +34,7 @@ export const steady: Scenario = {
         ours: ours.rssMib.at(-1) ?? Number.NaN,
         goal: "flat",
         met: (ours.rssMib.at(-1) ?? Infinity) <= (1 + FLAT) * (ours.rssMib[0] ?? 0),
-        note: ours.rssMib.map((mib) => mib.toFixed(0)).join(" → "),
+        note: `${ours.rssMib.map((mib) => mib.toFixed(0)).join(" → ")}; in use ${ours.heapMib.map((mib) => mib.toFixed(1)).join(" → ")} MiB`,
       },
     ];
   },
@@ -50,12 +50,13 @@ async function measure(
   kind: Kind,
   agents: number,
   seconds: number,
-): Promise<{ p99Ms: number; medianMs: number; rssMib: number[]; cores: number }> {
+): Promise<{ p99Ms: number; medianMs: number; rssMib: number[]; heapMib: number[]; cores: number }> {
   context.progress(`S3: ${agents} agents, ${seconds} s, ${kind}`);
   const material = await context.material(agents);
   return Fleet.with({ kind, material, agents }, async (fleet) => {
     const latencies: number[] = [];
     const rssMib: number[] = [];
+    const heapMib: number[] = [];
     await fleet.ask({ type: "change", bytes: 1024 });
     const before = await fleet.cpu();
     const began = performance.now();
@@ -64,9 +65,11 @@ async function measure(
       const pace = { perSecond: agents, changes: (agents * seconds) / parts, bytes: 1024, groups: [fleet.clusters] };
       const { latenciesMs = [] } = await fleet.ask({ type: "pace", pace });
       for (const each of latenciesMs[0] ?? []) latencies.push(each);
-      rssMib.push(((await fleet.ask({ type: "memory" })).rssBytes ?? 0) / MIB);
+      const { rssBytes = 0, heapBytes = 0 } = await fleet.ask({ type: "memory" });
+      rssMib.push(rssBytes / MIB);
+      heapMib.push(heapBytes / MIB);
     }
     const cores = ((await fleet.cpu()).server - before.server) / (performance.now() - began);
-    return { p99Ms: quantile(latencies, 0.99), medianMs: quantile(latencies, 0.5), rssMib, cores };
+    return { p99Ms: quantile(latencies, 0.99), medianMs: quantile(latencies, 0.5), rssMib, heapMib, cores };
   });
 }

@@ -147,7 +147,15 @@ export class FuzzedHub {
     }
     this.#sessionId = `s-${generation}`;
     const audit = { contiguousThrough: 1n, highest: 3n, highestHash: undefined };
-    const loaded = { sessionId: this.#sessionId, term: 2n, replica: "hub-0", audit, itemLevels: [], endpoints: [] };
+    const loaded = {
+      sessionId: this.#sessionId,
+      term: 2n,
+      replica: "hub-0",
+      audit,
+      storeWentBack: false,
+      itemLevels: [],
+      endpoints: [],
+    };
     return { type: "SessionLoaded", generation, loaded };
   }
 

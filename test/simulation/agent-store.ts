@@ -358,6 +358,9 @@ export class AgentStore {
         this.onAcknowledged(write);
         return;
       }
+      case "ReopenFacts":
+        for (const fact of this.facts.values()) fact.pending = true;
+        return;
       case "AcknowledgeAudit":
         must(write.through > this.auditAcked, `${this.cluster}: audit acknowledgement goes down`);
         must(write.through <= this.auditLast, `${this.cluster}: audit acknowledgement beyond the log`);

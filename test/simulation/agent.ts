@@ -407,6 +407,11 @@ export class Agent {
         );
         return;
       }
+      case "ListFacts":
+        this.#process.after(world.between(0, 3), () => {
+          for (const fact of this.store.record().facts) this.#step({ type: "FactPending", fact });
+        });
+        return;
       case "LoadAudit": {
         const { token, from, maxEvents, maxBytes } = effect;
         this.#process.after(world.between(0, 3), () => {

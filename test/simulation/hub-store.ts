@@ -225,6 +225,7 @@ export class HubStore {
       this.standBesideReal();
     }
     this.levels.clear();
+    this.facts.clear();
     this.lenient = true;
     this.#lost = true; // what was acknowledged before may still be on its way to the agent
   }

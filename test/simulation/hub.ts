@@ -538,6 +538,7 @@ export class Hub implements SimulatedHub {
             term,
             replica: part?.name ?? "hub-0",
             audit: store.position(hello.audit?.epoch ?? 0n),
+            storeWentBack: false,
             itemLevels: [...store.levels.values()],
             endpoints: part?.endpoints(cluster) ?? [],
           },

@@ -395,7 +395,8 @@ class Run {
     this.#plane?.heal();
     for (const agent of this.#agents) {
       agent.settle();
-      if (this.#hub.store(agent.cluster).lenient) agent.reportAll();
+      // What an agent reported after its backup it reports anew; what a hub lost it asks for by itself.
+      if (agent.tenant.outlivesAgent) agent.reportAll();
       agent.wire.mangles = undefined;
       agent.skewMs = 0;
       agent.wire.partitioned = false;

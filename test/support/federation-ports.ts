@@ -288,6 +288,10 @@ export class MemoryOwnership implements SessionOwnership {
     return this.term;
   }
 
+  wentBack(): boolean {
+    return false;
+  }
+
   async hold(): Promise<void> {}
 }
 

@@ -99,6 +99,7 @@ export class HubDriver implements Driver {
               highest: bigArg(command, "highest", contiguousThrough),
               highestHash: undefined,
             },
+            storeWentBack: false,
             itemLevels: levelsOf(command.json),
             endpoints: [],
           },

@@ -134,6 +134,8 @@ export interface SessionOwnership {
    * @throws OwnershipLost when this replica may own nothing at the moment
    */
   acquire(cluster: string, above: bigint): Promise<bigint>;
+  /** True when the last {@link acquire} of a cluster found a store that knew a lower term than the agent: a backup, or an empty one. */
+  wentBack(cluster: string): boolean;
   /**
    * Resolves when this replica owns the session under `term` at this moment, by a read that began after the call.
    *

@@ -413,6 +413,7 @@ export class SessionHost {
           sessionId: uuidV7(options.clock, options.random),
           term,
           replica: options.replica,
+          storeWentBack: options.ownership.wentBack(this.cluster),
           audit,
           itemLevels,
           endpoints: endpoints.length > 0 ? endpoints : options.endpoints,

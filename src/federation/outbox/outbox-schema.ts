@@ -1,5 +1,5 @@
 /** Version of the tables below, kept in `PRAGMA user_version`. */
-export const OUTBOX_SCHEMA_VERSION = 1;
+export const OUTBOX_SCHEMA_VERSION = 2;
 
 /** Tables of the agent's store. One row per fact that moves as one. */
 export const OUTBOX_SCHEMA = `
@@ -40,6 +40,7 @@ CREATE TABLE facts (
   key TEXT PRIMARY KEY,
   kind TEXT NOT NULL,
   report_version INTEGER NOT NULL,
+  acked INTEGER NOT NULL DEFAULT 0,
   payload BLOB
 ) STRICT;
 CREATE TABLE audit (
@@ -51,4 +52,12 @@ CREATE TABLE audit (
   class INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX audit_droppable ON audit (sequence) WHERE class = 1;
+`;
+
+/**
+ * From version 1, which let go of a report's body when it was acknowledged: those have nothing to send until they are reported anew.
+ */
+export const OUTBOX_MIGRATION_2 = `
+ALTER TABLE facts ADD COLUMN acked INTEGER NOT NULL DEFAULT 0;
+UPDATE facts SET acked = report_version WHERE payload IS NULL;
 `;

@@ -14,7 +14,7 @@ import type { StatePayload } from "../session/payload.ts";
 import { type AuditCap, AuditLog, DEFAULT_AUDIT_CAP, type HeldAuditEvent } from "./audit-log.ts";
 import type { AuditPressure } from "./audit-pressure.ts";
 import type { NewAuditEvent } from "./outbox-request.ts";
-import { OUTBOX_SCHEMA, OUTBOX_SCHEMA_VERSION } from "./outbox-schema.ts";
+import { OUTBOX_MIGRATION_2, OUTBOX_SCHEMA, OUTBOX_SCHEMA_VERSION } from "./outbox-schema.ts";
 import { type Row, bigintOf, bytesOf, prepareBigint, textOf } from "./row.ts";
 import { newerSchema, storeError } from "./store-error.ts";
 
@@ -107,13 +107,15 @@ export class OutboxStore {
       markChecked: db.prepare("UPDATE blobs SET checked = 1 WHERE digest = ?"),
       deleteBlob: prepareBigint(db, "DELETE FROM blobs WHERE digest = ? RETURNING held"),
       deleteChunks: db.prepare("DELETE FROM blob_chunks WHERE digest = ?"),
-      fact: prepareBigint(db, "SELECT kind, report_version, payload FROM facts WHERE key = ?"),
+      fact: prepareBigint(db, "SELECT kind, report_version, acked, payload FROM facts WHERE key = ?"),
       countFacts: prepareBigint(db, "SELECT count(*) AS n FROM facts"),
       putFact: prepareBigint(
         db,
         "INSERT INTO facts (key, kind, report_version, payload) VALUES (?, ?, 1, ?) ON CONFLICT (key) DO UPDATE SET kind = excluded.kind, report_version = report_version + 1, payload = excluded.payload RETURNING report_version",
       ),
-      acknowledgeFact: db.prepare("UPDATE facts SET payload = NULL WHERE key = ? AND report_version <= ?"),
+      // The body stays: a hub that lost its store asks for it again.
+      acknowledgeFact: db.prepare("UPDATE facts SET acked = max(acked, ?2) WHERE key = ?1 AND report_version >= ?2"),
+      reopenFacts: db.prepare("UPDATE facts SET acked = 0 WHERE payload IS NOT NULL"),
     };
     this.#audit = new AuditLog(db, options.auditCap ?? DEFAULT_AUDIT_CAP);
     this.#blobBytes = this.#measureBlobs();
@@ -240,7 +242,7 @@ export class OutboxStore {
     ).all() as Row[];
     const facts = prepareBigint(
       this.#db,
-      "SELECT key, kind, report_version FROM facts WHERE payload IS NOT NULL ORDER BY key",
+      `SELECT key, kind, report_version FROM facts WHERE ${PENDING} ORDER BY key`,
     ).all() as Row[];
     return {
       storeId: textOf(meta, "store_id"),
@@ -268,7 +270,8 @@ export class OutboxStore {
     const held: HeldFact[] = [];
     for (const key of keys) {
       const row = this.#statements.fact.get(key) as Row | undefined;
-      if (row === undefined || row["payload"] === null) continue;
+      if (row === undefined || row["payload"] === null || bigintOf(row, "acked") >= bigintOf(row, "report_version"))
+        continue;
       held.push({
         key,
         kind: textOf(row, "kind") as StatePayload["case"],
@@ -313,7 +316,7 @@ export class OutboxStore {
 
   status(): OutboxStatus {
     const cursor = this.#audit.cursor();
-    const { n } = prepareBigint(this.#db, "SELECT count(*) AS n FROM facts WHERE payload IS NOT NULL").get() as {
+    const { n } = prepareBigint(this.#db, `SELECT count(*) AS n FROM facts WHERE ${PENDING}`).get() as {
       n: bigint;
     };
     return {
@@ -365,6 +368,9 @@ export class OutboxStore {
         return;
       case "AcknowledgeFact":
         this.#statements.acknowledgeFact.run(write.key, write.reportVersion);
+        return;
+      case "ReopenFacts":
+        this.#statements.reopenFacts.run();
         return;
       case "AcknowledgeAudit":
         this.#audit.acknowledge(write.epoch, write.through);
@@ -446,6 +452,9 @@ export class OutboxStore {
   }
 }
 
+/** Reports that no hub has acknowledged. */
+const PENDING = "payload IS NOT NULL AND acked < report_version";
+
 function prepareDatabase(db: DatabaseSync, options: OutboxStoreOptions): void {
   // Exclusive: a second process on the same directory fails at once instead of mixing numbers, and a killed one leaves no lock.
   db.exec("PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL;");
@@ -461,9 +470,8 @@ function prepareDatabase(db: DatabaseSync, options: OutboxStoreOptions): void {
     db.prepare(
       "INSERT INTO meta (id, store_id, term, revocation_serial, audit_epoch, audit_acked, audit_last, audit_last_hash, audit_dropped) VALUES (1, ?, 0, 0, ?, 0, 0, ?, 0)",
     ).run(options.storeId, options.auditEpoch, CHAIN_START);
-    db.exec(`PRAGMA user_version = ${OUTBOX_SCHEMA_VERSION}`);
-  }
-  db.exec("COMMIT");
+  } else if (found < OUTBOX_SCHEMA_VERSION) db.exec(OUTBOX_MIGRATION_2);
+  db.exec(`PRAGMA user_version = ${OUTBOX_SCHEMA_VERSION}; COMMIT;`);
 }
 
 function makeDirectory(directory: string): void {

@@ -145,7 +145,7 @@ describe("a store that cannot be used", () => {
     db.close();
     const before = await readFile(path);
     await expect(opened()).rejects.toThrow(
-      /outbox\.db: schema version: at most 1, found 99: a newer version of this program wrote it; run that version/,
+      /outbox\.db: schema version: at most 2, found 99: a newer version of this program wrote it; run that version/,
     );
     expect(await readFile(path)).toEqual(before);
   });
@@ -229,6 +229,35 @@ describe("facts", () => {
     expect((await outbox.record()).facts).toEqual([]);
     await report("three");
     expect(pending.at(-1)).toBe("driftReport/drift-web@3");
+    // A hub that lost its store gets it again, acknowledged or not, with the version it had; over a restart too.
+    await outbox.apply([{ type: "AcknowledgeFact", key: "driftReport/drift-web", reportVersion: 3n }]);
+    expect((await outbox.status()).pendingFacts).toBe(0);
+    await outbox.apply([{ type: "ReopenFacts" }]);
+    await outbox.close();
+    const again = await opened();
+    expect((await again.record()).facts).toMatchObject([{ key: "driftReport/drift-web", reportVersion: 3n }]);
+    const [reopened] = await again.loadFacts(["driftReport/drift-web"]);
+    expect(reopened && loadedFact(reopened).payload.value).toMatchObject({ reason: "three", reportVersion: 3n });
+    await again.apply([{ type: "AcknowledgeFact", key: "driftReport/drift-web", reportVersion: 3n }]);
+    expect((await again.record()).facts).toEqual([]);
+  });
+
+  it("takes over a store of the version before, whose acknowledged reports have no body", async () => {
+    await closed(await opened());
+    const db = new DatabaseSync(join(directory, OUTBOX_FILE));
+    db.exec("ALTER TABLE facts DROP COLUMN acked; PRAGMA user_version = 1");
+    db.exec(
+      "INSERT INTO facts (key, kind, report_version, payload) VALUES ('a', 'driftReport', 4, NULL), ('b', 'driftReport', 2, x'0a')",
+    );
+    db.close();
+    const outbox = await opened();
+    expect((await outbox.record()).facts).toMatchObject([{ key: "b", reportVersion: 2n }]);
+    await outbox.apply([{ type: "ReopenFacts" }]);
+    expect((await outbox.record()).facts).toMatchObject([{ key: "b", reportVersion: 2n }]);
+    expect(await outbox.putFact({ key: "a", kind: "driftReport", payload: Buffer.from("x") })).toMatchObject({
+      reportVersion: 5n,
+    });
+    expect((await outbox.record()).facts).toMatchObject([{ key: "a", reportVersion: 5n }, { key: "b" }]);
   });
 
   it("waits for the disk for everything but acknowledgements, which the hub says again", () => {

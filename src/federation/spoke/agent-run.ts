@@ -183,6 +183,9 @@ export class AgentRun {
           facts: facts.map(loadedFact),
         }));
         return;
+      case "ListFacts":
+        void this.#listFacts();
+        return;
       case "LoadAudit": {
         const { token, epoch, from, maxEvents, maxBytes } = effect;
         this.#ask(this.#outbox.loadAudit(epoch, from, maxEvents, maxBytes), (events) => ({
@@ -346,6 +349,18 @@ export class AgentRun {
         this.#events.storeFailed(error);
       },
     );
+  }
+
+  /** The hub lost what it had stored: what waits again is told to the machine one by one, as it is after a start. */
+  async #listFacts(): Promise<void> {
+    try {
+      const { facts } = await this.#outbox.record();
+      for (const fact of facts) this.step({ type: "FactPending", fact });
+    } catch (error) {
+      if (this.#over) return;
+      this.#log.error({ err: error }, "the store refused a read");
+      this.#events.storeFailed(error);
+    }
   }
 
   async #revoke(push: RevocationPush): Promise<void> {

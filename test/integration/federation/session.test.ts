@@ -1,4 +1,5 @@
 import { X509Certificate } from "node:crypto";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import {
@@ -159,6 +160,30 @@ describe("a session over real sockets", () => {
     await until(() => rig.facts.item("tenant-1", KEY)?.nack !== undefined, "the altered body is refused");
     expect(rig.facts.item("tenant-1", KEY)?.nack?.reason).toMatch(/DIGEST/);
     expect(handler.calls.filter((call) => call.startsWith("apply"))).toEqual([`apply web@${first}`]);
+  });
+});
+
+describe("a hub that lost its disk", () => {
+  it("gets every acknowledged report again, and has the same as before, without anybody reporting anew", async () => {
+    rig = await FederationRig.create(["tenant-1"]);
+    const version = rig.desired.put("tenant-1", "PackInstalled", "web", Buffer.from("one"));
+    const before = await rig.hub();
+    const { spoke } = await rig.spoke("tenant-1");
+    await spoke.outbox.capability(capability());
+    await spoke.outbox.capability(capability("pod-1"));
+    await healthy("tenant-1", version);
+    await until(() => spoke.status().session?.pendingFacts === 0, "the declaration is acknowledged");
+    const held = rig.facts.capabilities.get("tenant-1");
+    expect(held).toMatchObject({ agentLeader: "pod-1", reportVersion: 2n });
+    await before.stop();
+    rig.facts.capabilities.clear();
+    rig.facts.levels.clear();
+    await rm(join(rig.directory, "audit"), { recursive: true });
+    await rig.hub();
+    await until(() => rig.facts.capabilities.has("tenant-1"), "the declaration is back", 30_000);
+    expect(rig.facts.capabilities.get("tenant-1")).toEqual(held);
+    await healthy("tenant-1", version);
+    await until(() => spoke.status().session?.pendingFacts === 0, "and acknowledged");
   });
 });
 

@@ -4,6 +4,7 @@ import { BODIES } from "./bodies.ts";
 import { EXPIRY } from "./expiry.ts";
 import { HEADERS } from "./headers.ts";
 import { ITEMS } from "./items.ts";
+import { LOST_HUB } from "./lost-hub.ts";
 import { REVOCATIONS } from "./revocations.ts";
 import type { Scenario } from "./scenario.ts";
 import { SUCCESSIONS } from "./successions.ts";
@@ -20,4 +21,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ...BODIES,
   ...ANSWERS,
   ...AUDIT,
+  ...LOST_HUB,
 ];

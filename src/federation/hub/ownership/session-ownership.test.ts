@@ -35,6 +35,7 @@ async function replica(identity: string): Promise<Replica> {
   return {
     acquire: (cluster, above) => ownership.acquire(cluster, above),
     hold: (cluster, term) => ownership.hold(cluster, term),
+    wentBack: (cluster) => ownership.wentBack(cluster),
     owner: (cluster) => ownership.owner(cluster),
     onLost: (listener) => ownership.onLost(listener),
     closed: ownership.closed,
@@ -86,9 +87,13 @@ describe("session ownership (architecture §6.4)", () => {
 
   it("never gives a term twice after the cluster was restored from a backup", async () => {
     const hub = await replica("hub-restored");
+    expect(hub.wentBack("tenant-5")).toBe(false);
     expect(await hub.acquire("tenant-5", 41n)).toBe(42n);
+    expect(hub.wentBack("tenant-5")).toBe(true);
     expect(await hub.acquire("tenant-5", 42n)).toBe(42n);
+    expect(hub.wentBack("tenant-5")).toBe(false);
     expect(await hub.acquire("tenant-5", 50n)).toBe(51n);
+    expect(hub.wentBack("tenant-5")).toBe(true);
     await expect(hub.acquire("tenant-5", 2n ** 40n)).rejects.toMatchObject({ name: "OwnershipLost" });
   });
 

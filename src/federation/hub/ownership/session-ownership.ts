@@ -76,6 +76,7 @@ class LeasedOwnership implements RunningSessionOwnership {
   readonly #options: SessionOwnershipOptions;
   readonly #leases: Informer<LeaseObject>;
   readonly #owned = new Map<string, Owned>();
+  readonly #wentBack = new Set<string>();
   readonly #listeners = new Set<(cluster: string, newOwner: string) => void>();
   readonly #reads: SharedReads<LeaseObject | undefined>;
 
@@ -114,6 +115,10 @@ class LeasedOwnership implements RunningSessionOwnership {
     if (lease !== undefined && holderOf(lease) === owned.identity && termOf(lease) === term) return;
     if (lease !== undefined) this.#seen(lease);
     throw new OwnershipLost(`${cluster}: owned by ${(lease && holderOf(lease)) ?? "nobody"} now`);
+  }
+
+  wentBack(cluster: string): boolean {
+    return this.#wentBack.has(cluster);
   }
 
   owner(cluster: string): { readonly holder: string; readonly term: bigint } | undefined {
@@ -158,6 +163,8 @@ class LeasedOwnership implements RunningSessionOwnership {
       seen = undefined;
       const held = lease === undefined ? undefined : { holder: holderOf(lease), term: termOf(lease) };
       const { take, term } = nextOwnership(held, identity, above);
+      if (take && (held?.term ?? 0n) < above) this.#wentBack.add(cluster);
+      else this.#wentBack.delete(cluster);
       if (!take) return term;
       const written =
         lease === undefined ? await this.#create(cluster, identity, term) : await this.#takeOver(lease, identity, term);

@@ -76,6 +76,8 @@ export interface LoadedSession {
   readonly replica: string;
   /** Position of the sink for the epoch that Hello named; zeros when Hello named none. */
   readonly audit: AuditResumePoint;
+  /** The store knew less than the agent: what it has of facts may be of a backup. */
+  readonly storeWentBack: boolean;
   /** Last stored level of every item (FactStore.itemLevels). */
   readonly itemLevels: readonly ItemReport[];
   /** Endpoints for Welcome. */

@@ -28,6 +28,7 @@ export function welcomeMessage(
     replica: loaded.replica,
     pendingRevocations: lanes.revocations.countAbove(hello.lastRevocationSerial),
     endpoints: [...loaded.endpoints],
+    resendFacts: loaded.storeWentBack,
     resendItemReports: lanes.offers.inventoryDiffers(hello.inventoryDigest, loaded.itemLevels),
   });
 }

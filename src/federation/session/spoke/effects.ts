@@ -33,6 +33,8 @@ export type SpokeEffect =
   | { readonly type: "CheckBlob"; readonly digest: Digest }
   /** Read the newest pending report of each key; answer FactsLoaded. */
   | { readonly type: "LoadFacts"; readonly token: number; readonly keys: readonly string[] }
+  /** Read which reports wait, after {@link SpokeWrite} ReopenFacts; answer FactPending for each. */
+  | { readonly type: "ListFacts" }
   /** Read at most `maxEvents` consecutive events and `maxBytes` from number `from` on; answer AuditLoaded. */
   | {
       readonly type: "LoadAudit";

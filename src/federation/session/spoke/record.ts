@@ -108,8 +108,10 @@ export type SpokeWrite =
   | { readonly type: "MarkBlobChecked"; readonly digest: Digest }
   /** Forget a body: no held item names it, or its digest did not match. */
   | { readonly type: "DeleteBlob"; readonly digest: Digest }
-  /** The hub stored this report; remove it unless a newer one of the key waits. */
+  /** The hub stored this report: it waits no more, unless a newer one of the key does. */
   | { readonly type: "AcknowledgeFact"; readonly key: string; readonly reportVersion: bigint }
+  /** The hub lost what it had stored: the newest report of every key waits again, whether it was acknowledged or not. */
+  | { readonly type: "ReopenFacts" }
   /** The sink holds every number up to `through`; records up to it may go. */
   | { readonly type: "AcknowledgeAudit"; readonly epoch: bigint; readonly through: bigint }
   /** The hub has stored numbers this log never assigned (an old backup was restored): whatever is held gets numbers higher by `by`. */

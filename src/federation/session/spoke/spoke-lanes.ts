@@ -69,6 +69,10 @@ export class SpokeLanes {
   opened(welcome: Welcome, step: SpokeStep): void {
     this.items.reports.opened(welcome.resendItemReports, this.#helloStamp);
     this.facts.opened();
+    if (welcome.resendFacts || welcome.resendItemReports) {
+      step.persist.push({ type: "ReopenFacts" });
+      step.out.push({ type: "ListFacts" });
+    }
     this.audit.opened(welcome, step);
   }
 

@@ -143,6 +143,7 @@ export class HubEnd extends MachineEnd<HubEvent> {
             term: 1n,
             replica: "hub-0",
             audit: { contiguousThrough: 0n, highest: 0n, highestHash: undefined },
+            storeWentBack: false,
             itemLevels: [],
             endpoints: [],
           },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ManualClock } from "../base/clock.ts";
-import { auditSinkReadiness, auditSinkSettings } from "./audit-sink.ts";
+import { auditSinkReadiness, auditSinkSettings, stagesAudit } from "./audit-sink.ts";
 
 describe("auditSinkSettings", () => {
   it("is a folder or a database", () => {
@@ -48,4 +48,13 @@ it("takes no new agents after the sink failed for a while", async () => {
     "events are not stored and not acknowledged since 2026-01-01T00:00:00.000Z: audit sink: no space",
   );
   expect(auditSinkReadiness({ state: () => ({ ok: true }) }, clock).check()).toBeUndefined();
+
+  it("stages for a database alone", () => {
+    expect(stagesAudit({})).toBe(false);
+    expect(stagesAudit({ AUDIT_STAGING: "on", AUDIT_SINK_URL: "postgres://seam@db/audit" })).toBe(true);
+    expect(() => stagesAudit({ AUDIT_STAGING: "on", AUDIT_SINK_DIR: "/data" })).toThrow(
+      /AUDIT_STAGING: on only together with AUDIT_SINK_URL: a folder that takes nothing is a full disk/,
+    );
+    expect(() => stagesAudit({ AUDIT_STAGING: "yes" })).toThrow(/must be on or off, found "yes"/);
+  });
 });

@@ -46,6 +46,30 @@ export function ownAuditDirectory(env: Environment): string {
   return env["WAL_PATH"] || (sink ? join(sink, "own") : "/var/lib/conductor/federation-wal");
 }
 
+/**
+ * Whether batches that the sink does not take are staged on the management cluster (R-4.42). Of use for a database elsewhere alone: when a
+ * folder takes nothing, the disk is full.
+ *
+ * @throws SeamError `EnvironmentInvalid`
+ */
+export function stagesAudit(env: Environment): boolean {
+  const text = env["AUDIT_STAGING"] || "off";
+  if (text !== "on" && text !== "off")
+    throw new SeamError({
+      reason: "EnvironmentInvalid",
+      object: "environment variable AUDIT_STAGING",
+      expected: `must be on or off, found ${JSON.stringify(text)}`,
+      remedy: "off leaves events with their agents while the database is away",
+    });
+  if (text === "on" && !env["AUDIT_SINK_URL"])
+    throw new SeamError({
+      reason: "EnvironmentInvalid",
+      object: "environment variable AUDIT_STAGING",
+      expected: "on only together with AUDIT_SINK_URL: a folder that takes nothing is a full disk",
+    });
+  return text === "on";
+}
+
 function filesOf(env: Environment): PostgresFiles {
   const file = (member: keyof PostgresFiles, name: string): PostgresFiles => {
     const path = env[name];

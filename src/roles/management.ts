@@ -7,6 +7,7 @@ import { DEFAULT_RETENTION_DAYS, startAuditRetention } from "../federation/audit
 import { tellConflicts } from "../federation/audit/conflict-trail.ts";
 import { openOwnAuditLog } from "../federation/audit/own-audit-log.ts";
 import { openAuditSink } from "../federation/audit/open-audit-sink.ts";
+import { stagingSink } from "../federation/audit/staging/staging-sink.ts";
 import { startDesiredStates } from "../federation/hub/desired-states/desired-states.ts";
 import { hubDrift } from "../federation/hub/drift/hub-drift.ts";
 import { createHubFactStore } from "../federation/hub/mirror/hub-fact-store.ts";
@@ -32,7 +33,7 @@ import { startKeyRingDirectory } from "../trust/keyring/key-ring-directory.ts";
 import { trustingOwnKey } from "../trust/keyring/own-key.ts";
 import { loadSigner } from "../trust/keyring/signing-key.ts";
 import { watchTlsFiles } from "../trust/tls/tls-material.ts";
-import { auditSinkReadiness, auditSinkSettings, ownAuditDirectory } from "./audit-sink.ts";
+import { auditSinkReadiness, auditSinkSettings, ownAuditDirectory, stagesAudit } from "./audit-sink.ts";
 import type { AgentOptions, RunningAgent } from "./agent-options.ts";
 import { ClosingOrder } from "./closing.ts";
 import { type Environment, list, listenAddress, positiveNumber, required } from "./environment.ts";
@@ -109,7 +110,9 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     signal: recording,
   });
   closing.add(trail.closed);
-  const fromTenants = tellConflicts(audit, { trail, metrics, clock, signal: recording });
+  const told = tellConflicts(audit, { trail, metrics, clock, signal: recording });
+  const staging = stagesAudit(env) ? stagingSink(told, { ...parts, metrics, signal: recording }) : undefined;
+  if (staging !== undefined) closing.add(staging.closed);
   const working = closing.stage("caches");
   const retentionDays = positiveNumber(env, "AUDIT_RETENTION_DAYS", DEFAULT_RETENTION_DAYS);
   const replica = env["POD_NAME"] ?? hostname();
@@ -160,7 +163,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     endpoints: [],
     desired,
     facts,
-    audit: fromTenants,
+    audit: staging ?? told,
     directory,
     ownership,
     membership: joined.hub,

@@ -59,6 +59,8 @@ export const METRICS: ReadonlyMap<string, MetricDefinition> = new Map<string, Me
   ["audit_records_waiting", { help: "Audit records kept in memory because the log takes none." }],
   ["audit_records_missed_total", { help: "Audit records that found no place; the log counts them as audit.missed." }],
   ["audit_conflicts_total", { help: "Audit events of tenants that the sink refused, by code." }],
+  ["audit_batches_staged_total", { help: "Audit batches kept on the management cluster because the sink took none." }],
+  ["audit_staged_objects", { help: "ConfigMaps with such batches that the sink does not have yet." }],
   ["audit_acked_seq", { help: "Highest contiguous audit number stored, by cluster." }],
   ["signatures_total", { help: "Signatures made, by kind and result." }],
   ["verify_failures_total", { help: "Verifications that failed, by kind and reason." }],

@@ -62,6 +62,8 @@ export class Agent {
   #dieAfter = Infinity;
   readonly #links: Map<number, Link> = new Map();
   readonly #aborted: Set<number> = new Set();
+  /** How to end each handler that runs, before its time. */
+  readonly #running: Map<number, () => void> = new Map();
   /** Requests asked and not answered: each must be answered once. */
   readonly requests: Set<string> = new Set();
   #requestCount = 0;
@@ -77,7 +79,9 @@ export class Agent {
   /** Called when a phase of an item starts. */
   onHandler: (key: string, phase: HandlerPhase) => void = () => {};
   /** Called when the process dials. */
-  onDial: () => void = () => {};
+  onDial: (endpoints: readonly string[]) => void = () => {};
+  /** Called when the index in force ran out, or is fresh again. */
+  onFreshness: (expired: boolean) => void = () => {};
 
   /** `twin`: not empty for a second agent with the certificate of another one. */
   constructor(world: World, hub: SimulatedHub, cluster: string, blobs: BlobWorld, twin = "") {
@@ -265,6 +269,7 @@ export class Agent {
     this.#readys = [];
     this.#dieAfter = Infinity;
     this.#aborted.clear();
+    this.#running.clear();
     this.requests.clear();
     for (const link of this.#links.values()) link.agentGone("agent crashed", this.#world.chance(0.3));
     this.#links.clear();
@@ -391,6 +396,9 @@ export class Agent {
         return;
       case "AbortHandler":
         this.#aborted.add(effect.token);
+        // Some handlers look at their signal, and those that wait for health always do.
+        if (this.tenant.healthMs !== undefined || world.chance(0.3))
+          this.#process.after(5, () => this.#running.get(effect.token)?.());
         return;
       case "CheckBlob": {
         const { digest } = effect;
@@ -454,6 +462,7 @@ export class Agent {
         return;
       }
       case "IndexFreshness":
+        this.onFreshness(effect.expired);
         world.trace(this.cluster, () => `index ${effect.expired ? "ran out" : "is fresh again"}`);
         return;
       case "Response":
@@ -488,7 +497,7 @@ export class Agent {
   #dial(generation: number, endpoints: readonly string[]): void {
     const world = this.#world;
     world.trace(this.cluster, () => `dials (${generation})`);
-    this.onDial();
+    this.onDial(endpoints);
     this.#process.after(world.between(5, 60), () => {
       if (this.wire.partitioned || this.wire.stuck !== undefined) {
         // A connect phase has deadlines of its own; when the shell's fail too, the machine's must do.
@@ -561,14 +570,17 @@ export class Agent {
       this.#step({ type: "HandlerDone", token, nack });
     };
     const { room } = this;
-    this.#process.after(delayMs, () => {
+    const end = (): void => {
+      if (!this.#running.delete(token)) return;
       if (room?.handles(item) !== true) done(undefined);
       else
         this.#after(
           room.run(phase, item, (digest) => this.#heldBody(digest)),
           done,
         );
-    });
+    };
+    this.#running.set(token, end);
+    this.#process.after(delayMs, end);
   }
 
   /** Goes on when a room is done, in this life of the process only. */

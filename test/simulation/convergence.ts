@@ -90,6 +90,9 @@ function checkItems(agent: Agent, state: DesiredState, hub: SimulatedHub): strin
     const takesEffect = item.deleted !== true && (poison === "none" || poison === "healthy");
     if (takesEffect && inForce?.digest !== item.digest) return `${key} is not in force`;
   }
+  const named = new Set(items.map(itemKey));
+  for (const key of hub.session(agent.cluster)?.view().quarantined.keys() ?? [])
+    if (!named.has(key)) return `the hub holds ${key} for quarantined, which is not in the index`;
   if (agent.store.items.size !== items.length) return "the agent knows items that are not in the index";
   return "";
 }

@@ -135,6 +135,13 @@ export class DesiredState {
     return true;
   }
 
+  /** Pins an item's body at a size that it does not have. */
+  misstate(key: string): void {
+    const item = this.#items.get(key);
+    if (item === undefined) throw new SimulationFailure(`there is no ${key}`);
+    this.#items.set(key, { ...item, size: item.size + 1 });
+  }
+
   /** Turns an item into a tombstone. */
   remove(key: string, withBody: boolean): void {
     const item = this.#items.get(key);

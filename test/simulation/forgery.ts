@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { type Envelope, EnvelopeSchema } from "../../src/api/gen/conductor/federation/v1alpha1/federation_pb.ts";
+import { AuditEventAckSchema } from "../../src/api/gen/conductor/federation/v1alpha1/facts_pb.ts";
 import type { World } from "./world.ts";
 
 /** Frames whose header was altered in a way that whoever reads it must notice. */
@@ -33,6 +34,11 @@ export function forge(world: World, envelope: Envelope, toAgent: boolean): Envel
   const lie = lies[world.between(0, lies.length - 1)] ?? header;
   const copy = create(EnvelopeSchema, lie);
   copy.payload = payload;
+  if (payload.case === "auditEventAck" && world.chance(0.5)) {
+    // An acknowledgement of events that never were, under an honest header.
+    const value = create(AuditEventAckSchema, { ...payload.value, ackedThrough: payload.value.ackedThrough + 10_000n });
+    Object.assign(copy, header, { payload: { case: "auditEventAck", value } });
+  }
   forged.add(copy);
   return copy;
 }
@@ -45,7 +51,8 @@ export function unknownToPeer(envelope: Envelope): Envelope {
     case "blobFetch":
     case "blobChunk":
     case "rangeDigestRequest":
-    case "rangeDigestReply": {
+    case "rangeDigestReply":
+    case "runnerConfigValidationRequest": {
       const { sessionId, seq, ack, term, traceparent } = envelope;
       return create(EnvelopeSchema, { sessionId, seq, ack, term, traceparent });
     }

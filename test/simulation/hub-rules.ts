@@ -40,6 +40,8 @@ export class HubRules {
   readonly #cluster: string;
   readonly #store: HubStore;
   readonly #streams: Map<number, Stream> = new Map();
+  /** Requests that were handed to the room that answers them. */
+  readonly #handled: Set<string> = new Set();
   /** Stream that the session is live on. */
   #live: number | undefined = undefined;
 
@@ -63,6 +65,11 @@ export class HubRules {
       this.#streams.set(event.generation, { out, openedMs: nowMs, helloTerm: undefined, rejected: new Set() });
     }
     for (const effect of effects) {
+      if (effect.type === "HandleRequest") {
+        const { requestId } = effect.request.value;
+        must(!this.#handled.has(requestId), `hub for ${this.#cluster} handles request ${requestId} twice`);
+        this.#handled.add(requestId);
+      }
       if (effect.type !== "LoadSession") continue;
       const stream = this.#streams.get(effect.generation);
       if (stream !== undefined) stream.helloTerm = effect.hello.highestTerm;

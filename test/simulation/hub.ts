@@ -105,6 +105,8 @@ export class Hub implements SimulatedHub {
   /** What directed scenarios switch off for a while: answers to requests, bodies, stores, and the whole process when it dies (milliseconds). */
   readonly off: {
     answers: boolean;
+    /** Altered bodies are found to be altered before they are sent. */
+    altered: boolean;
     bodies: boolean;
     loads: boolean;
     /** Loaded sessions have a term below the agent's. */
@@ -119,6 +121,7 @@ export class Hub implements SimulatedHub {
     driftText: number | undefined;
   } = {
     answers: false,
+    altered: false,
     loads: false,
     terms: false,
     bodies: false,
@@ -128,6 +131,8 @@ export class Hub implements SimulatedHub {
     sinkMs: undefined,
     driftText: undefined,
   };
+  /** Times that a machine asked for news to be handed in anew. */
+  resyncs = 0;
   /** Bodies that were asked for, refused ones too. */
   bodiesAsked = 0;
 
@@ -425,6 +430,12 @@ export class Hub implements SimulatedHub {
           this.body(digest).served++;
         }
         this.bodiesAsked++;
+        if (this.off.altered && this.#desired.get(cluster)?.blobs.corrupt.has(digest) === true) {
+          served.pins.delete(digest);
+          const found = { type: "BlobPinned", token, size: undefined, busy: false, corrupt: true } as const;
+          this.#process.after(world.between(0, 10), () => this.#step(cluster, found));
+          return;
+        }
         const size = this.off.bodies || world.chance(0.03) ? undefined : body?.length;
         this.#process.after(world.between(0, 10), () =>
           this.#step(cluster, { type: "BlobPinned", token, size, busy: size === undefined }),
@@ -503,6 +514,7 @@ export class Hub implements SimulatedHub {
         );
         return;
       case "Resync":
+        this.resyncs++;
         for (const name of this.store(cluster).drifts.keys())
           if (effect.keys?.has(driftKey(name)) !== false) this.#process.after(1, () => this.#tellDrift(cluster, name));
         return;

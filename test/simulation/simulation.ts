@@ -303,7 +303,7 @@ class Run {
         world.after(action.forMs, () => (agent.wire.stuck = undefined));
         return;
       case "replay": {
-        const wrong = this.#wrongIndex(state, action.what);
+        const wrong = this.#wrongIndex(state, agent, action.what);
         if (wrong !== undefined) this.#hub.replay(state.cluster, wrong);
         return;
       }
@@ -365,13 +365,17 @@ class Run {
     this.#hub.accept(cluster, (hub) => new Link(this.#world, new Wire(), silent, hub), []);
   }
 
-  #wrongIndex(state: DesiredState, what: Replay): DesiredIndex | undefined {
+  #wrongIndex(state: DesiredState, agent: Agent, what: Replay): DesiredIndex | undefined {
     switch (what) {
       case "old":
         return state.first;
       case "crossed":
         return this.#desired.find((other) => other !== state)?.current;
+      case "stranger":
+        return state.signWrong(this.#hub.wallMs, what);
       default:
+        // An agent that has nothing to compare with takes what a broken builder signed, and only a higher version helps it then.
+        if (this.#disaster || agent.store.index?.digest !== state.current?.digest) return undefined;
         return state.signWrong(this.#hub.wallMs, what);
     }
   }

@@ -35,6 +35,17 @@ export const ANSWERS: readonly Scenario[] = [
     },
   },
   {
+    name: "a request that the hub does not know fails at once",
+    run(begin) {
+      const small = begin();
+      small.agent.wire.mangled = 1;
+      small.agent.wire.mangles = "unknown";
+      small.agent.ask();
+      small.runFor(500);
+      must(small.agent.requests.size === 0, "it stays open");
+    },
+  },
+  {
     name: "while its stores fail the hub tries them by the backoff, and stores everything when they work",
     run(begin) {
       const small = begin();
@@ -73,7 +84,9 @@ export const ANSWERS: readonly Scenario[] = [
       must(small.session.view().needsResync, "everything fit");
       small.hub.checkMemory();
       small.agent.wire.stuck = undefined;
+      const before = small.hub.resyncs;
       small.converge(MINUTE_MS);
+      must(small.hub.resyncs - before < 10, `handed in anew ${small.hub.resyncs - before} times`);
     },
   },
   {

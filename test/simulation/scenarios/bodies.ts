@@ -85,14 +85,19 @@ export const BODIES: readonly Scenario[] = [
   {
     name: "an altered body of many chunks is refused by its digest, also when it was fetched in two halves",
     run(begin) {
-      for (const cut of [false, true]) {
+      for (const [cut, found] of [
+        [false, false],
+        [true, false],
+        [false, true],
+      ]) {
         const small = begin();
+        small.hub.off.altered = found === true;
         small.agent.wire.slowMs = 200;
         const item = small.state.put("PackInstalled", "altered", BIG_BYTES, 0, "none");
         small.blobs.corrupt.add(item.digest);
         small.renew();
-        small.until("some of it is here", MINUTE_MS, () => held(small) >= CHUNK_BYTES);
-        if (cut) small.agent.reset();
+        if (found !== true) small.until("some of it is here", MINUTE_MS, () => held(small) >= CHUNK_BYTES);
+        if (cut === true) small.agent.reset();
         const record = (): string | undefined => small.agent.store.items.get("PackInstalled/altered")?.nack?.reason;
         small.until("it is refused", MINUTE_MS, () => record() === "DIGEST_MISMATCH");
         const asked = small.hub.bodiesAsked;
@@ -118,6 +123,32 @@ export const BODIES: readonly Scenario[] = [
       const reason = (name: string): string => small.agent.store.items.get(`PackInstalled/${name}`)?.nack?.reason ?? "";
       small.until("the other is refused", MINUTE_MS, () => reason("two") === "DIGEST_MISMATCH");
       must(reason("one") === "", `the newer version is refused too: ${reason("one")}`);
+    },
+  },
+  {
+    name: "a body whose first half was altered before its stream ended is fetched once more, not refused",
+    run(begin) {
+      const small = begin();
+      small.agent.wire.slowMs = 200;
+      const item = small.state.put("PackInstalled", "mended", BIG_BYTES, 0, "none");
+      small.blobs.corrupt.add(item.digest);
+      small.renew();
+      small.until("some of it is here", MINUTE_MS, () => held(small) >= CHUNK_BYTES);
+      small.agent.crash(0);
+      small.blobs.corrupt.clear();
+      small.converge(MINUTE_MS);
+      must(small.agent.session?.counters.quarantined === 0, "it was quarantined");
+    },
+  },
+  {
+    name: "a body of another size than the index says is refused",
+    run(begin) {
+      const small = begin();
+      small.state.put("PackInstalled", "other", BIG_BYTES / 4, 0, "none");
+      small.state.misstate("PackInstalled/other");
+      small.renew();
+      const reason = (): string | undefined => small.agent.store.items.get("PackInstalled/other")?.nack?.reason;
+      small.until("it is refused", MINUTE_MS, () => reason() === "SIZE_MISMATCH");
     },
   },
   {

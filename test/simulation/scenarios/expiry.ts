@@ -18,7 +18,16 @@ function stranded(begin: Begin, setBackMs: number): SmallWorld {
   );
   small.agent.wire.partitioned = true;
   small.agent.skewMs = -setBackMs;
+  const signedMs = small.world.nowMs;
+  let ranOutMs = Infinity;
+  small.agent.onFreshness = (expired) => {
+    if (expired) ranOutMs = Math.min(ranOutMs, small.world.nowMs - signedMs);
+  };
   small.runFor(INDEX_LIFE_MS + MINUTE_MS);
+  must(
+    ranOutMs > INDEX_LIFE_MS - MINUTE_MS && ranOutMs <= INDEX_LIFE_MS,
+    `it is said to have run out after ${ranOutMs} ms`,
+  );
   small.agent.tenant.busy = false;
   small.runFor(30 * MINUTE_MS);
   return small;
@@ -111,6 +120,7 @@ export const EXPIRY: readonly Scenario[] = [
     name: "an index that was refused for good is offered once to each build of the agent, and when an operator says so",
     run(begin) {
       const small = begin({ agents: 2 });
+      small.states[1]?.put("PackInstalled", "first", 300, 0, "none");
       const other = [1, 2, 3].map(() => small.states[1]?.sign(small.hub.wallMs)).at(-1);
       const [, neighbour] = small.states;
       must(other !== undefined && neighbour !== undefined, "there is no other tenant");

@@ -128,6 +128,44 @@ export const ITEMS: readonly Scenario[] = [
     },
   },
   {
+    name: "a new version does not wait for what became of the last one",
+    run(begin) {
+      const small = begin();
+      small.agent.tenant.busy = true;
+      small.put("late");
+      small.runFor(30 * MINUTE_MS);
+      small.agent.tenant.busy = false;
+      small.agent.tenant.healthMs = 10 * MINUTE_MS;
+      small.put("late"); // its backoff would be five minutes
+      small.until("it is applied", 3_000, () => small.report("late")?.level === Level.APPLIED);
+      small.put("late"); // the one before looks at its health for ten
+      const { version } = small.put("late");
+      const isApplied = (): boolean => small.agent.tenant.applied.get("PackInstalled/late")?.version === version;
+      small.until("the newest is applied", 3_000, isApplied);
+      small.agent.tenant.healthMs = 1_000;
+      small.put("late");
+      small.converge(MINUTE_MS);
+    },
+  },
+  {
+    name: "an item that comes back while its tombstone is not done stays",
+    run(begin) {
+      const small = begin();
+      small.agent.tenant.busy = true;
+      small.state.remove("PackInstalled/first", true);
+      small.renew();
+      small.runFor(3_000);
+      small.state.drop("PackInstalled/first");
+      small.renew();
+      small.runFor(3_000);
+      small.put("first");
+      small.runFor(3_000);
+      small.agent.tenant.busy = false;
+      small.converge(6 * MINUTE_MS);
+      must(small.agent.tenant.applied.has("PackInstalled/first"), "it is gone");
+    },
+  },
+  {
     name: "a tombstone that is done leaves nothing behind when it leaves the index",
     run(begin) {
       const small = begin();

@@ -97,6 +97,10 @@ export const STREAMS: readonly Scenario[] = [
       const peer = new HandPeer(small);
       peer.hello();
       small.until("Welcome", 5_000, () => small.session.connected);
+      small.hub.off.driftText = 40_000;
+      for (let at = 0; at < 60; at++) small.hub.drift(small.cluster, `long-${at}`);
+      small.runFor(100);
+      small.hub.off.driftText = undefined;
       for (let at = 0; at < 3_000; at++) small.hub.drift(small.cluster, `signal-${at}`);
       for (let at = 0; at < 40; at++) small.put(`big-${at}`, "none", 60_000);
       for (let at = 0; at < 200; at++) small.hub.revoke(small.cluster, small.state.revoke(`pack-${at}`));
@@ -182,9 +186,12 @@ export const STREAMS: readonly Scenario[] = [
     name: "an agent that was sent to an endpoint that is gone comes back to those it was configured with",
     run(begin) {
       const small = begin({ makeHub: (world, states) => new MovedHub(world, states) });
+      const tried: string[] = [];
+      small.agent.onDial = ([first = "configured"]) => tried.push(first);
       small.hub.evict(small.cluster, 500, "hub-9.gone:9443");
       small.until("the agent leaves", 5_000, () => small.agent.session?.connected === false);
       small.converge(MINUTE_MS);
+      must(tried.join(" ") === "hub-9.gone:9443 configured", `it tried ${tried.join(" ")}`);
     },
   },
   {

@@ -1,6 +1,8 @@
 import { create } from "@bufbuild/protobuf";
 import {
   BlobFetchSchema,
+  IndexReportSchema,
+  IndexReport_Outcome,
   RangeDigestReplySchema,
 } from "../../../src/api/gen/conductor/federation/v1alpha1/desired_pb.ts";
 import {
@@ -24,10 +26,10 @@ const EPOCH = 77n;
 /** Digest of an index that the hub never signed. */
 const UNKNOWN = digestOf("unknown");
 
-function batch(first: number, last: number): Payload {
+function batch(first: number, last: number, what = "event"): Payload {
   const events = [];
   for (let sequence = first; sequence <= last; sequence++)
-    events.push(create(AuditEventSchema, { sequence: BigInt(sequence), event: Buffer.from(`event ${sequence}`) }));
+    events.push(create(AuditEventSchema, { sequence: BigInt(sequence), event: Buffer.from(`${what} ${sequence}`) }));
   return { case: "auditEventBatch", value: create(AuditEventBatchSchema, { epoch: EPOCH, events }) };
 }
 
@@ -143,6 +145,60 @@ export const SUCCESSIONS: readonly Scenario[] = [
       small.until("another chunk", 2_000, () => peer.count("blobChunk") > 0);
       const [chunk] = peer.received.flatMap(({ payload }) => (payload.case === "blobChunk" ? [payload.value] : []));
       must(Number(chunk?.offset) === 5 * CHUNK_BYTES, `the chunk begins at ${chunk?.offset}`);
+    },
+  },
+  {
+    name: "a fetch that begins beyond the end is refused",
+    run(begin) {
+      const small = begin({ boots: false });
+      const item = small.put("big", "none", CHUNK_BYTES);
+      const peer = live(small);
+      peer.ack = 2n;
+      const offset = BigInt(2 * CHUNK_BYTES);
+      peer.send({ case: "blobFetch", value: create(BlobFetchSchema, { digest: item.digest, offset }) });
+      small.runFor(1_000);
+      must(peer.count("blobUnavailable") === 1 && peer.count("blobChunk") === 0, "it was served");
+    },
+  },
+  {
+    name: "an agent that needs the whole index gets it, and nothing more once it has it",
+    run(begin) {
+      const small = begin({ boots: false });
+      const { current } = small.state;
+      must(current !== undefined, "there is no index");
+      const { digest, document } = current;
+      const [epoch, sequence] = [BigInt(document.epoch), BigInt(document.sequence)];
+      const peer = new HandPeer(small);
+      peer.hello({ heldIndex: create(IndexPositionSchema, { epoch, sequence, digest }) });
+      const forms = (): string =>
+        peer.received
+          .flatMap(({ payload }) => (payload.case === "indexOffer" ? [payload.value.form.case ?? ""] : []))
+          .join(" ");
+      small.until("the offer", 5_000, () => forms() === "unchanged");
+      const report = (outcome: IndexReport_Outcome): void =>
+        peer.send({ case: "indexReport", value: create(IndexReportSchema, { epoch, sequence, digest, outcome }) });
+      report(IndexReport_Outcome.NEED_FULL);
+      small.until("the whole index", 2_000, () => forms() === "unchanged full" || forms() === "unchanged reference");
+      report(IndexReport_Outcome.ACCEPTED);
+      small.runFor(20_000);
+      must(forms().split(" ").length === 2, `offered as ${forms()}`);
+    },
+  },
+  {
+    name: "numbers that come a second time with other events are refused, and the first ones kept",
+    run(begin) {
+      const small = begin({ boots: false });
+      small.hub.store(small.cluster).forked = true;
+      const peer = live(small);
+      peer.send(batch(1, 3));
+      small.runFor(500);
+      peer.send(batch(2, 5, "another"));
+      small.runFor(500);
+      const refused = peer.received.flatMap(({ payload }) =>
+        payload.case === "auditEventAck" ? payload.value.rejected.map(({ sequence }) => sequence) : [],
+      );
+      must(refused.join(" ") === "2 3", `refused: ${refused.join(" ")}`);
+      must(small.hub.store(small.cluster).audit(EPOCH).through === 5n, "what came after them was lost");
     },
   },
   {

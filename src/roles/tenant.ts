@@ -82,6 +82,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     ...(await decisionLog(env)),
     // The embedded cluster issues no tokens.
     ...(env["EMBEDDED_CLUSTER_DIR"] ? {} : { authenticateToken: tokens.authenticate }),
+    ...(env["PERMISSION_SERVICE_SOCKET"] ? { socket: env["PERMISSION_SERVICE_SOCKET"] } : {}),
     clock,
     random,
     metrics,

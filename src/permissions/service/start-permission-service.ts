@@ -32,6 +32,8 @@ export interface PermissionServiceOptions {
   readonly decisionLog?: DecisionLogPolicy;
   /** Takes service-account tokens as well, when given. */
   readonly authenticateToken?: GrpcServerOptions["authenticateToken"];
+  /** Path of a Unix socket to serve as well, to callers with a token; needs {@link authenticateToken}. */
+  readonly socket?: string;
   readonly clock: Clock;
   readonly random: Random;
   readonly metrics?: Metrics;
@@ -53,7 +55,7 @@ export interface RunningPermissionService {
 /**
  * Serves `ontai.security.v1alpha1.PermissionService` with reflection and health behind mutual TLS.
  *
- * @throws SeamError `ListenFailed`; `WrongCluster` when the store is another cluster's
+ * @throws SeamError `ListenFailed`; `EnvironmentInvalid` for a socket without tokens; `WrongCluster` when the store is another cluster's
  */
 export async function startPermissionService(options: PermissionServiceOptions): Promise<RunningPermissionService> {
   const { store, clock, random, log, signal } = options;
@@ -64,6 +66,15 @@ export async function startPermissionService(options: PermissionServiceOptions):
       object: "PermissionService",
       field: "cluster",
       expected: `the store's cluster ${store.cluster}, found ${options.cluster}`,
+    });
+  const { authenticateToken } = options;
+  if (options.socket !== undefined && authenticateToken === undefined)
+    throw new SeamError({
+      reason: "EnvironmentInvalid",
+      object: "PermissionService",
+      field: "socket",
+      expected: "a cluster that issues tokens: callers on a Unix socket are known by nothing else",
+      remedy: "leave the socket out (PERMISSION_SERVICE_SOCKET) and ask on the port, with a certificate",
     });
   const audit = new DecisionAudit({
     lane: options.audit,
@@ -88,17 +99,32 @@ export async function startPermissionService(options: PermissionServiceOptions):
     show();
   });
   const methods = permissionMethods({ store, audit, clock, random, metrics });
+  const services = [permissionService(methods), healthService(health), reflectionService([PermissionService, Health])];
   const server: GrpcServer = await startGrpcServer({
     address: options.address,
     port: options.port,
     tls: options.tls,
-    services: [permissionService(methods), healthService(health), reflectionService([PermissionService, Health])],
+    services,
     authenticate: (certificate) => authenticateCaller(certificate, clock.now()),
-    ...(options.authenticateToken !== undefined && { authenticateToken: orUnreviewed(options.authenticateToken) }),
+    ...(authenticateToken !== undefined && { authenticateToken: orUnreviewed(authenticateToken) }),
     clock,
     log: log.child({ service: "permission" }),
     metrics,
     signal,
   });
-  return { port: server.port, methods, health, closed: server.closed.finally(stop) };
+  const closing = [server.closed];
+  if (options.socket !== undefined && authenticateToken !== undefined) {
+    const { startGrpcSocket } = await import("../../trust/tls/grpc-socket.ts");
+    const socket = await startGrpcSocket({
+      path: options.socket,
+      services,
+      authenticateToken: orUnreviewed(authenticateToken),
+      clock,
+      log: log.child({ service: "permission" }),
+      signal,
+    });
+    closing.push(socket.closed);
+  }
+  const closed = Promise.all(closing).then(() => {});
+  return { port: server.port, methods, health, closed: closed.finally(stop) };
 }

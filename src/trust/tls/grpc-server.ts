@@ -1,6 +1,5 @@
 import { type Metadata, Server, ServerCredentials } from "@grpc/grpc-js";
 import type { X509Certificate } from "node:crypto";
-import type { Principal } from "../../api/grpc/principal.ts";
 import type { GrpcService } from "../../api/grpc/service-implementation.ts";
 import { promptStatus } from "../../api/grpc/prompt-status.ts";
 import { GrpcStatusError, Status } from "../../api/grpc/status-error.ts";
@@ -15,6 +14,7 @@ import {
   SESSION_MEMORY_MIB,
 } from "./connection-limits.ts";
 import { type Authentication, type TlsConnection, startTlsListener } from "./tls-listener.ts";
+import { principalOfToken } from "./bearer-principal.ts";
 import type { TlsSource } from "./tls-material.ts";
 
 /** Options of {@link startGrpcServer}. */
@@ -137,31 +137,4 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     stopAccepting: () => listener.stopAccepting(),
     closed,
   };
-}
-
-const BEARER = /^Bearer ([^\s]{1,16384})$/i;
-
-async function principalOfToken(
-  metadata: Metadata,
-  authenticate: GrpcServerOptions["authenticateToken"],
-): Promise<Principal | undefined> {
-  if (authenticate === undefined) return undefined;
-  const [header] = metadata.get("authorization");
-  const token = typeof header === "string" ? BEARER.exec(header)?.[1] : undefined;
-  if (token === undefined)
-    throw new GrpcStatusError(Status.UNAUTHENTICATED, {
-      reason: "CredentialsMissing",
-      object: "call",
-      field: "authorization",
-      expected: "a client certificate or a bearer token",
-      remedy: "present a client certificate of the internal CA, or a service-account token",
-    });
-  const verdict = await authenticate(token);
-  if (!verdict.ok)
-    throw new GrpcStatusError(Status.UNAUTHENTICATED, {
-      reason: verdict.reason,
-      object: "bearer token",
-      expected: verdict.detail,
-    });
-  return verdict.principal;
 }

@@ -48,13 +48,13 @@ it("takes no new agents after the sink failed for a while", async () => {
     "events are not stored and not acknowledged since 2026-01-01T00:00:00.000Z: audit sink: no space",
   );
   expect(auditSinkReadiness({ state: () => ({ ok: true }) }, clock).check()).toBeUndefined();
+});
 
-  it("stages for a database alone", () => {
-    expect(stagesAudit({})).toBe(false);
-    expect(stagesAudit({ AUDIT_STAGING: "on", AUDIT_SINK_URL: "postgres://seam@db/audit" })).toBe(true);
-    expect(() => stagesAudit({ AUDIT_STAGING: "on", AUDIT_SINK_DIR: "/data" })).toThrow(
-      /AUDIT_STAGING: on only together with AUDIT_SINK_URL: a folder that takes nothing is a full disk/,
-    );
-    expect(() => stagesAudit({ AUDIT_STAGING: "yes" })).toThrow(/must be on or off, found "yes"/);
-  });
+it("stages for a database alone", () => {
+  expect(stagesAudit({})).toBe(false);
+  expect(stagesAudit({ AUDIT_STAGING: "on", AUDIT_SINK_URL: "postgres://seam@db/audit" })).toBe(true);
+  expect(() => stagesAudit({ AUDIT_STAGING: "on", AUDIT_SINK_DIR: "/data" })).toThrow(
+    /AUDIT_STAGING: on only together with AUDIT_SINK_URL: a folder that takes nothing is a full disk/,
+  );
+  expect(() => stagesAudit({ AUDIT_STAGING: "yes" })).toThrow(/must be on or off, found "yes"/);
 });

@@ -14,6 +14,7 @@ import { createHubFactStore } from "../federation/hub/mirror/hub-fact-store.ts";
 import { balanceLoad } from "../federation/hub/membership/balance-load.ts";
 import { replicaOf } from "../federation/hub/membership/replica-record.ts";
 import { startSessionOwnership } from "../federation/hub/ownership/session-ownership.ts";
+import { startOwnershipSweep } from "../federation/hub/ownership/sweep-ownerships.ts";
 import { answerRequests } from "../federation/hub/requests/answer-requests.ts";
 import { startRetryOrders } from "../federation/hub/retries/retry-orders.ts";
 import { startRevocationOutbox } from "../federation/hub/revocations/revocation-outbox.ts";
@@ -202,6 +203,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
           version: Number(version),
           applied: level >= ItemReport_Level.APPLIED,
         }));
+      const sweep = startOwnershipSweep({ ...own, directory });
       const started = await Promise.all([
         startGovernance({
           ...own,
@@ -228,7 +230,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
         }),
         startOperators(list(env, "OPERATORS_CONTROLLERS"), own),
       ]);
-      return { ended: Promise.all(started.map((each) => each.closed)) };
+      return { ended: Promise.all([...started, sweep].map((each) => each.closed)) };
     },
   );
   closing.add(leading.closed);

@@ -1,5 +1,5 @@
 import { Lease, type LeaseObject } from "../../../api/builtin.ts";
-import { NAMESPACES, assertClusterName } from "../../../api/names.ts";
+import { NAMESPACES, assertClusterName, isClusterName } from "../../../api/names.ts";
 import type { Clock } from "../../../base/clock.ts";
 import type { Log } from "../../../base/log.ts";
 import type { Metrics } from "../../../base/metrics.ts";
@@ -51,6 +51,12 @@ export interface RunningSessionOwnership extends SessionOwnership {
 /** Name of the Lease that says who owns a tenant's session. */
 export function ownershipLeaseName(cluster: string): string {
   return PREFIX + assertClusterName(cluster);
+}
+
+/** The tenant whose ownership a Lease of this name says; undefined for other Leases. */
+export function ownedCluster(lease: string): string | undefined {
+  const id = lease.startsWith(PREFIX) ? lease.slice(PREFIX.length) : "";
+  return isClusterName(id) ? id : undefined;
 }
 
 /**

@@ -41,12 +41,14 @@ class TlsClientCredentials extends ChannelCredentials {
 
   constructor(material: ClientTlsMaterial, options: ClientTlsOptions) {
     super();
-    this.#context = createSecureContext({
-      ...(material.certificatePem === undefined ? {} : { cert: material.certificatePem }),
-      ...(material.privateKeyPem === undefined ? {} : { key: material.privateKeyPem }),
-      ca: material.caPem,
-      minVersion: "TLSv1.3",
-    });
+    const make = (): SecureContext =>
+      createSecureContext({
+        ...(material.certificatePem === undefined ? {} : { cert: material.certificatePem }),
+        ...(material.privateKeyPem === undefined ? {} : { key: material.privateKeyPem }),
+        ca: material.caPem,
+        minVersion: "TLSv1.3",
+      });
+    this.#context = options.sessions?.context(make) ?? make();
     this.#options = options;
   }
 

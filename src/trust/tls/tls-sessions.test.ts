@@ -1,4 +1,5 @@
 import { X509Certificate } from "node:crypto";
+import { type SecureContext, createSecureContext } from "node:tls";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { createGrpcClient } from "../../api/grpc/client.ts";
 import { HealthRegistry, healthService } from "../../api/grpc/health.ts";
@@ -149,6 +150,14 @@ describe("sessions resumed by an agent", () => {
     await call(port, sessions);
     nowMs = verdict.identity.notAfterMs + 1_000;
     await expect(call(port, sessions)).rejects.toThrow("No connection established");
+  });
+
+  it("makes the context of its certificate once, for every dial", () => {
+    const sessions = new TlsSessions();
+    let made = 0;
+    const make = (): SecureContext => createSecureContext({ minVersion: ++made === 1 ? "TLSv1.3" : "TLSv1.2" });
+    expect(sessions.context(make)).toBe(sessions.context(make));
+    expect(made).toBe(1);
   });
 
   it("remembers the newest sessions of a few servers", () => {

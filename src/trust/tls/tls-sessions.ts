@@ -1,3 +1,5 @@
+import type { SecureContext } from "node:tls";
+
 /** Servers whose sessions are remembered at a time. */
 const MAX_SERVERS = 16;
 
@@ -7,6 +9,12 @@ const MAX_SERVERS = 16;
  */
 export class TlsSessions {
   readonly #byServer = new Map<string, Buffer>();
+  #context: SecureContext | undefined = undefined;
+
+  /** The context of every connection with this certificate, made once: reading keys and CAs costs as much as resuming a session. */
+  context(make: () => SecureContext): SecureContext {
+    return (this.#context ??= make());
+  }
 
   /** The session to resume with a server. */
   get(server: string): Buffer | undefined {

@@ -58,6 +58,14 @@ describe("delivery of a snapshot", () => {
     change("Compliant", "False", "True");
     change("OutOfSync", "False", "True");
     expect(told).toEqual(["Normal SnapshotDelivered", "Warning SnapshotDriftDetected", "Warning SnapshotOutOfSync"]);
-    expect(logged).toEqual(["permissionsnapshot.delivered", "permissionsnapshot.drift_detected"]);
+    expect(logged).toEqual(["permissionsnapshot.drift_detected"]);
+    const acknowledge = (from: string, to: string): void => {
+      const [old, object] = [from, to].map((lastAckedVersion) => snapshot({ lastAckedVersion }));
+      if (old !== undefined && object !== undefined) recordTransition(events, trail, { type: "MODIFIED", old, object });
+    };
+    acknowledge("", "e1.s2.b");
+    acknowledge("e1.s2.b", "e1.s2.b");
+    acknowledge("e1.s2.b", "e1.s3.c");
+    expect(logged.slice(1)).toEqual(["permissionsnapshot.delivered", "permissionsnapshot.delivered"]);
   });
 });

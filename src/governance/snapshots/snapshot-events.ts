@@ -13,13 +13,7 @@ const TOLD: readonly {
   readonly reason: string;
   readonly action?: AuditAction;
 }[] = [
-  {
-    condition: "Acknowledged",
-    status: "True",
-    type: "Normal",
-    reason: "SnapshotDelivered",
-    action: "permissionsnapshot.delivered",
-  },
+  { condition: "Acknowledged", status: "True", type: "Normal", reason: "SnapshotDelivered" },
   {
     condition: "Compliant",
     status: "False",
@@ -38,6 +32,17 @@ export function recordTransition(
 ): void {
   if (event.type !== "MODIFIED") return;
   const { metadata, spec } = event.object;
+  const acknowledged = event.object.status?.lastAckedVersion ?? "";
+  // Each version, also when one is acknowledged so soon after another that the condition stays as it is.
+  if (acknowledged !== "" && acknowledged !== event.old.status?.lastAckedVersion)
+    void trail.record({
+      ...auditObject(PermissionSnapshot, metadata),
+      action: "permissionsnapshot.delivered",
+      decision: "system",
+      subject: `cluster:${spec.targetCluster}`,
+      snapshotVersion: acknowledged,
+      code: "SnapshotDelivered",
+    });
   for (const { condition, status, type, reason, action } of TOLD) {
     const now = findCondition(event.object.status?.conditions, condition);
     const then = findCondition(event.old.status?.conditions, condition);

@@ -199,11 +199,11 @@ export class DesiredState {
         return indexOf({ ...document, keyId: stranger.keyId }, stranger);
       case "dropped":
         return indexOf({ ...document, items: others }, signer);
-      case "equivocation":
-        return indexOf(
-          { ...document, items: [{ ...first, version: this.#sequence, size: first.size + 1 }, ...others] },
-          signer,
-        );
+      case "equivocation": {
+        const sequence = this.#current?.document.sequence ?? this.#sequence;
+        const items = [{ ...first, version: sequence, size: first.size + 1 }, ...others];
+        return indexOf({ ...document, sequence, items }, signer);
+      }
       case "setBack":
         return indexOf({ ...document, items: [{ ...first, version: 1 }, ...others] }, signer);
       case "floorDown":

@@ -35,6 +35,8 @@ interface Served {
   tickAtMs: number;
   readonly rate: EffectRate;
   readonly rules: HubRules;
+  /** What the machine takes for the desired index, which may be a wrong one. */
+  told: DesiredIndex | undefined;
 }
 
 /** What one of several replicas has to do with the others (replicas/); absent for a hub that is alone. */
@@ -188,6 +190,7 @@ export class Hub implements SimulatedHub {
         generation: 0,
         tickAtMs: Infinity,
         rate: new EffectRate(`the hub for ${cluster}`),
+        told: undefined,
         rules: new HubRules(cluster, this.store(cluster)),
       });
       this.#step(cluster, { type: "DesiredChanged", desired: state.current });
@@ -352,6 +355,7 @@ export class Hub implements SimulatedHub {
     const served = this.#served.get(cluster);
     if (served === undefined) return;
     const { session } = served;
+    if (event.type === "DesiredChanged") served.told = event.desired;
     if (event.type === "FrameReceived") served.rules.receives(event.generation, event.envelope);
     if (event.type === "StreamClosed") served.links.delete(event.generation);
     // As the shell does: a process that was stopped finds out before it handles anything that waited for it.
@@ -489,7 +493,7 @@ export class Hub implements SimulatedHub {
       }
       case "SettleRetry":
         this.#process.after(world.between(1, 25), () => {
-          const items = this.#desired.get(cluster)?.current?.document.items ?? [];
+          const items = this.#served.get(cluster)?.told?.document.items ?? [];
           const wanted = new Map(items.map((item) => [itemKey(item), item.digest]));
           this.store(cluster).retryIsOver(effect.id, wanted, this.wallMs);
           if (!this.#boundary()) this.retriesChanged(cluster);

@@ -18,6 +18,7 @@ const FOUND: readonly (readonly [number, string])[] = [
   [87, "a failed revocation held the durable serial below later ones for ever"],
   [103, "a body pinned under one index was sent after the next one was signed"],
   [19, "a phase started from an index that had run out since the step before"],
+  [2179, "of two refused reports one counted as stored, because the refusal of the other acknowledged both"],
   [112, "a gap record waited for the next audit event before it was sent"],
 ];
 

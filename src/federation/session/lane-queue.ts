@@ -9,6 +9,8 @@ export interface QueuedMessage<Tag> {
   bytes: number;
   readonly key: string;
   readonly tag: Tag | undefined;
+  /** Frame of the peer that this message answers and its header acknowledges, not sooner; 0 when it is none. */
+  readonly settles: number;
 }
 
 /**
@@ -34,7 +36,7 @@ export class LaneQueue<Tag> {
    * Adds a message; with a non-empty `key` it replaces a waiting one of the same key and lane. Returns false, and adds nothing,
    * at the budget.
    */
-  push(lane: Lane, payload: Payload, bytes: number, key = "", tag?: Tag): boolean {
+  push(lane: Lane, payload: Payload, bytes: number, key = "", tag?: Tag, settles = 0): boolean {
     let waiting = this.#lanes.get(lane);
     if (key !== "" && waiting !== undefined) {
       for (const other of waiting) {
@@ -50,7 +52,7 @@ export class LaneQueue<Tag> {
       waiting = [];
       this.#lanes.set(lane, waiting);
     }
-    waiting.push({ lane, payload, bytes, key, tag });
+    waiting.push({ lane, payload, bytes, key, tag, settles });
     this.#bytes += bytes;
     this.#messages++;
     return true;

@@ -113,6 +113,8 @@ export class Pipe<Tag> {
     for (let next = this.queue.peek(lane); next !== undefined; next = this.queue.peek(lane)) {
       if (this.blocked || !this.sending.hasRoom(lane, next.bytes)) return false;
       this.queue.shift(lane);
+      // A refusal names a frame that its own header acknowledges: an earlier acknowledgement would say "stored".
+      if (next.settles !== 0) this.durable(next.settles, nowMs);
       this.send(out, lane, { kind: "message", payload: next.payload }, next.bytes, nowMs, next.tag);
     }
     return true;

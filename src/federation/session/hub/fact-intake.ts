@@ -107,8 +107,7 @@ export class FactIntake {
         return;
       case "refused":
         this.#counters.factsRefused += done.seqs.length;
-        if (live)
-          for (const seq of done.seqs) reject(pipe, seq, Nack_Class.INVALID, outcome.reason, outcome.detail, step);
+        if (live) for (const seq of done.seqs) reject(pipe, seq, Nack_Class.INVALID, outcome.reason, outcome.detail);
         break;
       case "stored":
         if (live) for (const seq of done.seqs) pipe.durable(seq, step.nowMs, 0, isLastWord(done.fact));
@@ -162,19 +161,11 @@ export class FactIntake {
   }
 }
 
-/** Answers a frame that will never be stored; it counts as processed. */
-export function reject(
-  pipe: HubPipe,
-  seq: number,
-  classOf: Nack_Class,
-  reason: string,
-  detail: string,
-  step: HubStep,
-): void {
+/** Answers a frame that will never be stored; it counts as processed when the answer leaves. */
+export function reject(pipe: HubPipe, seq: number, classOf: Nack_Class, reason: string, detail: string): void {
   const value = create(FactRejectionSchema, { seq: BigInt(seq), nack: nack(classOf, false, reason, detail) });
   const payload: Payload = { case: "factRejection", value };
-  pipe.queue.push("acknowledgement", payload, payloadBytes(payload), `rejection/${seq}`);
-  pipe.durable(seq, step.nowMs);
+  pipe.queue.push("acknowledgement", payload, payloadBytes(payload), `rejection/${seq}`, undefined, seq);
 }
 
 /** True for reports that nothing follows until the hub says something new: an agent waits with the next level of an item for this one. */

@@ -124,7 +124,7 @@ export class HubLanes {
         step.out.push({ type: "HandleRequest", generation: pipe.generation, request: payload });
         return undefined;
       case undefined:
-        this.#unknown(seq, pipe, step);
+        this.#unknown(seq, pipe);
         return undefined;
       default:
         return violation(ProtocolError_Code.UNEXPECTED, `${payload.case} is sent by the hub only`);
@@ -199,7 +199,7 @@ export class HubLanes {
 
   #itemReport(report: ItemReport, seq: number, pipe: HubPipe, step: HubStep): void {
     if (!this.facts.item(report, seq, pipe.generation, step)) {
-      reject(pipe, seq, Nack_Class.UNSUPPORTED, "UNKNOWN_LEVEL", `item level ${report.level}`, step);
+      reject(pipe, seq, Nack_Class.UNSUPPORTED, "UNKNOWN_LEVEL", `item level ${report.level}`);
       return;
     }
     if (report.nack !== undefined) this.#counters.nacks++;
@@ -207,12 +207,11 @@ export class HubLanes {
     this.retries.observe(report, step);
   }
 
-  #unknown(seq: number, pipe: HubPipe, step: HubStep): void {
+  #unknown(seq: number, pipe: HubPipe): void {
     this.#counters.unknownPayloads++;
     if (seq === 0) return;
-    pipe.durable(seq, step.nowMs);
     const refusal = nack(Nack_Class.UNSUPPORTED, false, "UNKNOWN_PAYLOAD", "payload unknown to this hub");
     const payload = frameNack(seq, refusal);
-    pipe.queue.push("acknowledgement", payload, payloadBytes(payload));
+    pipe.queue.push("acknowledgement", payload, payloadBytes(payload), "", undefined, seq);
   }
 }

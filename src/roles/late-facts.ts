@@ -6,29 +6,36 @@ import type { FactOutbox } from "../federation/spoke/ports.ts";
  * waits until {@link LateFacts.open}, so nothing is lost in between.
  */
 export class LateFacts implements FactOutbox {
-  readonly #outbox = Promise.withResolvers<FactOutbox>();
+  readonly #opened = Promise.withResolvers<FactOutbox>();
+  /** Once it is open, nothing stands between a fact and its outbox: there is one for every deny. */
+  #outbox: FactOutbox | undefined;
 
   open(outbox: FactOutbox): void {
-    this.#outbox.resolve(outbox);
+    this.#outbox = outbox;
+    this.#opened.resolve(outbox);
   }
 
-  async packReceipt(report: Parameters<FactOutbox["packReceipt"]>[0]): Promise<void> {
-    await (await this.#outbox.promise).packReceipt(report);
+  packReceipt(report: Parameters<FactOutbox["packReceipt"]>[0]): Promise<void> {
+    return this.#with((outbox) => outbox.packReceipt(report));
   }
 
-  async snapshotReceipt(report: Parameters<FactOutbox["snapshotReceipt"]>[0]): Promise<void> {
-    await (await this.#outbox.promise).snapshotReceipt(report);
+  snapshotReceipt(report: Parameters<FactOutbox["snapshotReceipt"]>[0]): Promise<void> {
+    return this.#with((outbox) => outbox.snapshotReceipt(report));
   }
 
-  async drift(report: Parameters<FactOutbox["drift"]>[0]): Promise<void> {
-    await (await this.#outbox.promise).drift(report);
+  drift(report: Parameters<FactOutbox["drift"]>[0]): Promise<void> {
+    return this.#with((outbox) => outbox.drift(report));
   }
 
-  async capability(declaration: Parameters<FactOutbox["capability"]>[0]): Promise<void> {
-    await (await this.#outbox.promise).capability(declaration);
+  capability(declaration: Parameters<FactOutbox["capability"]>[0]): Promise<void> {
+    return this.#with((outbox) => outbox.capability(declaration));
   }
 
-  async audit(event: JsonObject): Promise<void> {
-    await (await this.#outbox.promise).audit(event);
+  audit(event: JsonObject): Promise<void> {
+    return this.#outbox === undefined ? this.#with((outbox) => outbox.audit(event)) : this.#outbox.audit(event);
+  }
+
+  async #with(fact: (outbox: FactOutbox) => Promise<void>): Promise<void> {
+    await fact(await this.#opened.promise);
   }
 }

@@ -62,9 +62,10 @@ export function factOutbox(parts: FactOutboxParts): FactOutbox {
   };
 
   const append = async (event: JsonObject, droppable: boolean): Promise<void> => {
-    const bytes = Buffer.from(
-      canonicalJson({ eventId: ulid(clock, random), time: rfc3339(clock.now()), ...event, clusterId: cluster }),
-    );
+    // Decisions, most of all events, were given both when they were made.
+    const whole = event["eventId"] !== undefined && event["time"] !== undefined;
+    const head = whole ? {} : { eventId: ulid(clock, random), time: rfc3339(clock.now()) };
+    const bytes = Buffer.from(canonicalJson({ ...head, ...event, clusterId: cluster }));
     if (bytes.length > MAX_AUDIT_EVENT_BYTES)
       throw new SeamError({
         reason: "AuditEventTooLarge",

@@ -80,7 +80,8 @@ describe("seamctl up", () => {
     });
     const verified = await seamctl("audit", "verify", "--dir", directory);
     expect(verified.code).toBe(0);
-    expect(verified.stdout.match(/whole$/gm)).toHaveLength(3);
+    // The log of the management side and those of three tenants.
+    expect(verified.stdout.match(/whole$/gm)).toHaveLength(4);
     expect((await seamctl("audit", "query", "--limit", "-1", "--dir", directory)).code).toBe(2);
   });
 

@@ -7,6 +7,7 @@ import { type DecisionFigures, decisionsBench } from "./decisions.ts";
 import { type LargeTenantFigures, largeTenantBench } from "./large-tenant.ts";
 import { type RecomputeFigures, recomputeBench } from "./recompute.ts";
 import { type RestartFigures, restartBench } from "./restart.ts";
+import { type RevocationFigures, revocationBench } from "./revocation.ts";
 import { BENCH_BINDINGS, BENCH_ROLES } from "./world.ts";
 
 /** Options of {@link permissionsBench}. */
@@ -135,6 +136,28 @@ function restartTable({ answerMs, nodeMs, answerCpuMs, nodeCpuMs }: RestartFigur
   );
 }
 
+function revocationTable(figures: RevocationFigures): string {
+  const { tenants, samples, question, push, grant, deletion } = figures;
+  const row = (what: string, { p50Ms, p95Ms }: RevocationFigures["push"]): readonly string[] => [
+    what,
+    p50Ms.toFixed(0),
+    p95Ms.toFixed(0),
+    (p50Ms / push.p50Ms).toFixed(2),
+  ];
+  return [
+    table(
+      ["", "p50 ms", "p95 ms", "ratio"],
+      [
+        row("one question to a tenant", question),
+        row("a revocation pushed, nothing to compute", push),
+        row("profile created, until it is allowed", grant),
+        row("profile deleted, until it is denied", deletion),
+      ],
+    ),
+    `${tenants} tenants, ${samples} times each`,
+  ].join("\n");
+}
+
 /** Everything that is claimed about decisions, each part beside its floor of the same run. */
 async function permissionsBench(options: PermissionsBenchOptions): Promise<void> {
   const { runs, calls, clusters, profilesPerCluster } = options;
@@ -165,6 +188,12 @@ async function permissionsBench(options: PermissionsBenchOptions): Promise<void>
       largeTenantTable,
     ),
     part("restart", "start of a tenant whose hub is away", () => restartBench(runs), restartTable),
+    part(
+      "revocation",
+      "from a decision to its effect on tenants, all processes",
+      () => revocationBench(runs),
+      revocationTable,
+    ),
   ];
   const figures: Record<string, unknown> = {};
   for (const { name, title, run } of parts) {

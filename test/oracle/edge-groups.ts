@@ -428,6 +428,18 @@ export const EDGE_GROUPS: readonly EdgeGroup[] = [
         ],
         notForServers: "an empty rule is refused",
       },
+      {
+        name: "an empty rule list beside a good one",
+        grants: [
+          { to: U, rules: [] },
+          { to: U, rules: [PODS] },
+        ],
+        asks: [
+          [{}, true],
+          [{ verb: "list" }, false],
+        ],
+      },
+      { name: "an empty rule list alone", grants: [{ to: U, rules: [] }], asks: [[{}, false]] },
       { name: "nobody has anything", grants: [], asks: [[{}, false]] },
     ],
   },
@@ -488,6 +500,16 @@ export const EDGE_GROUPS: readonly EdgeGroup[] = [
           [{ user: "admin\u200b" }, false],
           [{ user: "Admin" }, false],
           [{ user: "admin " }, false],
+        ],
+      },
+      {
+        name: "beyond the basic plane, and written from right to left",
+        grants: [{ to: user("dev\u{1f680}"), rules: [{ ...PODS, resourceNames: ["\u{1f4a5}"] }] }],
+        asks: [
+          [{ user: "dev\u{1f680}", name: "\u{1f4a5}" }, true],
+          [{ user: "dev\u{1f681}", name: "\u{1f4a5}" }, false],
+          [{ user: "dev\u{1f680}", name: "\u{1f4a6}" }, false],
+          [{ user: "\u202edev\u{1f680}", name: "\u{1f4a5}" }, false],
         ],
       },
       {

@@ -8,6 +8,7 @@ import {
   FleetService,
   type Receipt,
   ReceiptService,
+  RevocationService,
 } from "../../src/api/gen/conductor/fleet/v1alpha1/fleet_pb.ts";
 import { PermissionService } from "../../src/api/gen/ontai/security/v1alpha1/permission_pb.ts";
 import { type GrpcClient, createGrpcClient } from "../../src/api/grpc/client.ts";
@@ -49,6 +50,7 @@ export class MeshProcess {
   readonly #permissions = new Map<string, GrpcClient<typeof PermissionService>>();
   #fleet: GrpcClient<typeof FleetService> | undefined;
   #receipts: GrpcClient<typeof ReceiptService> | undefined;
+  #revocations: GrpcClient<typeof RevocationService> | undefined;
   #up: ChildProcess | undefined;
   #ended: Promise<void> = Promise.resolve();
   #output = "";
@@ -108,7 +110,7 @@ export class MeshProcess {
     for (const client of this.#clients.splice(0)) await client.close();
     this.#clusters.clear();
     this.#permissions.clear();
-    this.#fleet = this.#receipts = undefined;
+    this.#fleet = this.#receipts = this.#revocations = undefined;
   }
 
   /** Pid of a supervised process; undefined when none is known. */
@@ -147,6 +149,10 @@ export class MeshProcess {
 
   get receipts(): GrpcClient<typeof ReceiptService> {
     return (this.#receipts ??= this.#keep(createGrpcClient(ReceiptService, this.#internal())));
+  }
+
+  get revocations(): GrpcClient<typeof RevocationService> {
+    return (this.#revocations ??= this.#keep(createGrpcClient(RevocationService, this.#internal())));
   }
 
   permissions(name: string): GrpcClient<typeof PermissionService> {

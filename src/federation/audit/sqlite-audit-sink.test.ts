@@ -14,7 +14,7 @@ function batch(sequence: bigint): AuditEventBatch {
   return create(AuditEventBatchSchema, { epoch: 1n, events: [{ sequence, event, hash, prevHash: CHAIN_START }] });
 }
 
-it("is durable before it answers, across a restart, for many clusters at once", async () => {
+it("invariant 11: is durable before it answers, across a restart, for many clusters at once", async () => {
   const directory = await mkdtemp(join(tmpdir(), "seam-audit-"));
   const path = join(directory, "sub", "audit.db");
   const sink = await openSqliteAuditSink({ path, clock: systemClock });

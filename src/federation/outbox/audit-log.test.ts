@@ -57,7 +57,7 @@ function verifyChain(events: readonly HeldAuditEvent[]): bigint {
 }
 
 describe("audit log", () => {
-  it("numbers without gaps and chains", () => {
+  it("W21: numbers without gaps and chains", () => {
     const log = store();
     for (let i = 0; i < 10; i++) append(log, event(`e${i}`), false, 0);
     expect(log.auditCursor()).toMatchObject({ epoch: EPOCH, ackedThrough: 0n, firstHeld: 1n, last: 10n });

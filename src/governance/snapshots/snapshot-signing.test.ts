@@ -247,7 +247,7 @@ describe("snapshot signing", () => {
     await expect.poll(async () => (await provisioned("web"))[0], PATIENT).toBe(true);
   });
 
-  it("cluster-maximum follows the fleet's ceiling until it is pinned, and is put back when somebody takes it away", async () => {
+  it("invariants 8 and 9: cluster-maximum follows the fleet's ceiling until it is pinned, and is put back when somebody takes it away", async () => {
     const fleet = { namespace: "seam-system", name: "management-maximum" };
     const maximum = { namespace: home, name: "cluster-maximum" };
     const tighten = (verbs: readonly string[], key = fleet) =>

@@ -133,7 +133,7 @@ describe("bad input gets a typed answer, and never one that could be read as yes
     expect((await operator.checkPermission({ principal: "alice", ...getPods })).allowed).toBe(true);
   });
 
-  it("principals that are empty, 64 KiB long, or hold NUL", async () => {
+  it("§16.19: principals that are empty, 64 KiB long, or hold NUL", async () => {
     const texts = new Map([
       ["", "principal: is required; name it"],
       ["a".repeat(65_536), "principal: has at most 1024 characters, found 65536; shorten it"],

@@ -157,7 +157,7 @@ async function failure(call: Promise<unknown>): Promise<GrpcStatusError> {
 }
 
 describe("PermissionService", () => {
-  it("answers with a code while nothing is loaded, and health says so", async () => {
+  it("invariant 1: answers with a code while nothing is loaded, and health says so", async () => {
     const answer = await operator.checkPermission({ principal: "alice", ...listPods });
     expect(answer).toMatchObject({ allowed: false, code: DecisionCode.SNAPSHOT_NOT_LOADED });
     expect(answer.meta).toMatchObject({ freshness: Freshness.NOT_READY, snapshotVersion: "" });

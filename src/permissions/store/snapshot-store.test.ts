@@ -20,7 +20,7 @@ const key = testKey();
 describe("snapshot store", () => {
   const now = WORLD_NOW_MS;
 
-  it("activates, replaces, and serves again after a restart without anybody's help", async () => {
+  it("W17: activates, replaces, and serves again after a restart without anybody's help", async () => {
     const b = await snapshotBench(key);
     let store = await b.open();
     expect(store.state().freshness).toBe("NOT_READY");
@@ -40,7 +40,7 @@ describe("snapshot store", () => {
     expect(files.filter((name) => name.startsWith("content-"))).toHaveLength(1);
   });
 
-  it("refuses in the order of the specification, keeps the last good one and says it is degraded", async () => {
+  it("W13: refuses in the order of the specification, keeps the last good one and says it is degraded", async () => {
     const b = await snapshotBench(key);
     const store = await b.open();
     const good = signedSnapshot(oneGrant("get"), key, { sequence: 5, issuedAtMs: now });
@@ -83,7 +83,7 @@ describe("snapshot store", () => {
     expect(store.state().degraded).toBe(false);
   });
 
-  it("accepts nothing without a key, and the key decides again after a restart", async () => {
+  it("W11: accepts nothing without a key, and the key decides again after a restart", async () => {
     const b = await snapshotBench(key);
     let store = await b.open(new KeyRing());
     const good = signedSnapshot(oneGrant("get"), key, { sequence: 1, issuedAtMs: now });

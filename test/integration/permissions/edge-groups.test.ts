@@ -13,6 +13,7 @@ import { ruleAllows } from "../../../src/permissions/rules/match.ts";
 import { principalRefOf } from "../../../src/permissions/rules/principal.ts";
 import { type Rule, ruleOf } from "../../../src/permissions/rules/rule.ts";
 import { encodeContent } from "../../../src/permissions/snapshot/content.ts";
+import { loadContent } from "../../../src/permissions/snapshot/load-content.ts";
 import { verifyStatement } from "../../../src/permissions/snapshot/verify-statement.ts";
 import { decodeEnvelope } from "../../../src/trust/dsse.ts";
 import { NO_FLOOR } from "../../../src/trust/floors/ordering.ts";
@@ -37,6 +38,44 @@ describe.each(groups.filter(({ cases }) => cases.length > 0))("§16.$number $tit
       };
       expect({ ask, ...decided }).toEqual({ ask, scan: allowed, index: allowed });
     }
+  });
+});
+
+describe("§16.17 a reference to rules that are not there", () => {
+  const { ruleSets, ...rest } = contentOf([
+    {
+      to: { kind: "User", namespace: "", name: "u" },
+      rules: [{ verbs: ["get"], apiGroups: [""], resources: ["pods"] }],
+    },
+  ]);
+
+  it("makes the snapshot invalid as a whole, so that no decision meets it", () => {
+    const load = (content: typeof rest & { ruleSets: typeof ruleSets }): unknown => {
+      const { bytes, contentHash } = encodeContent(content);
+      return loadContent(bytes, contentHash);
+    };
+    expect(load({ ...rest, ruleSets })).toMatchObject({ ruleSets });
+    expect(() => load({ ...rest, ruleSets: [] })).toThrow(expect.objectContaining({ code: "INVALID_CONTENT" }));
+  });
+});
+
+describe("W6: what Kubernetes can say can be said", () => {
+  it("subresource, namespace, group, path and any verb are granted and asked for", () => {
+    const may = { kind: "Group", namespace: "", name: "ops" } as const;
+    const content = contentOf([
+      { to: may, in: ["a"], rules: [{ verbs: ["approve"], apiGroups: ["apps"], resources: ["deployments/scale"] }] },
+      { to: may, rules: [{ verbs: ["get"], nonResourceURLs: ["/healthz/*"] }] },
+    ]);
+    const index = indexOf(content);
+    const allowed = (ask: Parameters<typeof questionOf>[0]): boolean => {
+      const { user, groups: of, request } = questionOf({ groups: ["ops"], ...ask });
+      return index.decide(user, of, request, 0) === "allowed";
+    };
+    const scale = { verb: "approve", apiGroup: "apps", resource: "deployments", subresource: "scale", namespace: "a" };
+    expect(allowed(scale)).toBe(true);
+    for (const other of [{ verb: "get" }, { apiGroup: "" }, { subresource: "" }, { namespace: "b" }, { groups: [] }])
+      expect([other, allowed({ ...scale, ...other })]).toEqual([other, false]);
+    expect([allowed({ path: "/healthz/etcd" }), allowed({ path: "/metrics" })]).toEqual([true, false]);
   });
 });
 

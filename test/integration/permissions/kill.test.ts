@@ -171,7 +171,7 @@ describe("kill tests of permissions §20: each has its code and its condition", 
     expect(t.trail.records.map(({ action }) => action)).toContain("snapshot.expired");
   });
 
-  it("tenant restarted with the hub away: the same answers, and the age goes on", async () => {
+  it("invariant 14: tenant restarted with the hub away: the same answers, and the age goes on", async () => {
     const t = await Tenant.start();
     await t.offered(signed("get", 1));
     await t.bench.clock.advance(200_000);

@@ -180,7 +180,7 @@ describe.skipIf(assets === undefined)("a real API server whose authorizer is a t
     await each((workload) => eventually(() => list(Pod, workload), /forbidden.*PRINCIPAL_UNKNOWN/));
   });
 
-  it("grants nothing when the tenant is down, and takes nothing from RBAC", async () => {
+  it("invariant 12: grants nothing when the tenant is down, and takes nothing from RBAC", async () => {
     expect((await seamctl("process", "hold", "tenant-1", "--dir", directory)).code).toBe(0);
     await eventually(() => Promise.resolve(existsSync(layout.pid("tenant-1")) ? "up" : "down"), /down/);
     await systemClock.sleep(CACHE_SECONDS * 1_500);

@@ -9,9 +9,11 @@ export interface TenantMarks {
   readonly position: SnapshotPosition;
   /** Lowest sequence that may answer. */
   readonly floor: number;
+  /** What was in force last. */
+  readonly statement: SnapshotStatement | undefined;
 }
 
-export const NO_MARKS: TenantMarks = { position: { epoch: 0, sequence: 0 }, floor: 0 };
+export const NO_MARKS: TenantMarks = { position: { epoch: 0, sequence: 0 }, floor: 0, statement: undefined };
 
 interface Signed {
   readonly statements: Map<string, SnapshotStatement>;

@@ -60,6 +60,8 @@ export class PermissionPlane implements Plane {
   readonly #keys: { active: SigningKey; readonly ring: KeyRing };
   /** Keys that were retired everywhere: an attacker has them by now. */
   readonly #retired: SigningKey[] = [];
+  /** Clusters whose next version is offered with another content first. */
+  readonly #tampered: Set<string> = new Set();
   readonly #genuine: Map<string, SecretObject[]> = new Map();
   #keyNumber = 1;
   #failing = false;
@@ -77,7 +79,9 @@ export class PermissionPlane implements Plane {
     this.#ring = new KeyRing([first.publicKey]);
     this.#keys = { active: first, ring: this.#ring };
     for (const agent of agents) {
-      const room = new TenantRoom(world, agent.cluster, this.#judge, new KeyRing([first.publicKey]));
+      const { cluster } = agent;
+      const keys = new KeyRing([first.publicKey]);
+      const room = new TenantRoom(world, cluster, this.#judge, keys, () => this.#floors.get(cluster) ?? 0);
       this.#rooms.set(agent.cluster, room);
       agent.room = room;
     }
@@ -337,7 +341,9 @@ export class PermissionPlane implements Plane {
         return secrets.at(-1)?.data;
       }
       case "altered":
-        return { ...held.data, content: Buffer.from('{"altered":true}').toString("base64") };
+        // What is in force is not read again: the next version is altered on its way, too.
+        this.#tampered.add(cluster);
+        return { ...held.data, content: this.#otherContent(held, kept) };
       case "unsigned": {
         const envelope = decodeEnvelope(Buffer.from(held.data?.["envelope"] ?? "", "base64"));
         if (envelope === undefined) return undefined;
@@ -345,6 +351,15 @@ export class PermissionPlane implements Plane {
         return { ...held.data, envelope: Buffer.from(bare).toString("base64") };
       }
     }
+  }
+
+  /** Well-formed content that the statement does not name: what was signed once, or a little of what is signed now. */
+  #otherContent(held: SecretObject, kept: readonly SecretObject[]): string {
+    const content = held.data?.["content"] ?? "";
+    const older = kept.map(({ data }) => data?.["content"]).find((other) => other !== undefined && other !== content);
+    if (older !== undefined) return older;
+    const text = Buffer.from(content, "base64").toString();
+    return Buffer.from(text.replaceAll(/"profiles":\[[^\]]*\]/g, '"profiles":[]')).toString("base64");
   }
 
   #trusted({ signer }: SigningKey): boolean {
@@ -397,8 +412,16 @@ export class PermissionPlane implements Plane {
   }
 
   #index(state: DesiredState): void {
-    const secret = this.#secretOf(state.cluster);
-    if (secret !== undefined) this.#offer(state, secret);
+    const { cluster } = state;
+    const secret = this.#secretOf(cluster);
+    if (secret === undefined) return;
+    const isNew = this.#judge.last(cluster)?.version !== this.#room(cluster).current?.statement.version;
+    if (isNew && !this.#healed && this.#tampered.delete(cluster)) {
+      const { world } = this.#fleet;
+      const content = this.#otherContent(secret, this.#genuine.get(cluster)?.slice(0, -1) ?? []);
+      this.#offer(state, { ...secret, data: { ...secret.data, content } });
+      world.after(world.between(500, 5_000), () => this.#index(state));
+    } else this.#offer(state, secret);
   }
 
   #offer(state: DesiredState, secret: SecretObject): void {

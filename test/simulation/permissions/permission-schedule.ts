@@ -75,7 +75,11 @@ export function permissionSchedule(seed: number, size: ScheduleSize): Permission
       if (pick <= 0) break;
     }
     const atMs = chance(0.33) ? (actions.at(-1)?.atMs ?? 0) + between(0, 80) : between(0, size.spanMs);
-    actions.push(actionOf(kind, atMs, between(0, size.agents - 1), between, chance));
+    const agent = between(0, size.agents - 1);
+    actions.push(actionOf(kind, atMs, agent, between, chance));
+    // A revocation meets what is on its way.
+    if (kind === "revokeSnapshot" && chance(0.7))
+      actions.push(actionOf("grant", Math.max(0, atMs - between(0, 1_500)), agent, between, chance));
   }
   return actions.sort((a, b) => a.atMs - b.atMs);
 }

@@ -57,6 +57,11 @@ export class SimulatedDisk<M> implements DurableDirectory {
     return this.#operation(() => {});
   }
 
+  /** What an onlooker reads without anybody's help. */
+  peek(name: string): Uint8Array | undefined {
+    return this.#files.get(name);
+  }
+
   backup(): void {
     this.#backup = this.#copy();
   }

@@ -18,6 +18,8 @@ import { DecisionAudit } from "../../../src/permissions/service/decision-audit.t
 import { FieldViolations } from "../../../src/permissions/service/field-violations.ts";
 import { QuestionGate } from "../../../src/permissions/service/question-gate.ts";
 import { encodeContent } from "../../../src/permissions/snapshot/content.ts";
+import { MAX_CLOCK_SKEW_MS } from "../../../src/permissions/snapshot/limits.ts";
+import { type SnapshotPosition, comparePositions } from "../../../src/permissions/snapshot/snapshot-version.ts";
 import type { ActiveSnapshot, SnapshotStoreEvent } from "../../../src/permissions/store/active-snapshot.ts";
 import { type SnapshotStore, openSnapshotStore } from "../../../src/permissions/store/snapshot-store.ts";
 import type { KeyRing } from "../../../src/trust/keyring/key-ring.ts";
@@ -46,6 +48,12 @@ interface Seen {
   readonly ageMs: number;
 }
 
+/** As the store writes it. */
+interface DurableFloor {
+  readonly accepted?: SnapshotPosition;
+  readonly minimumSequence: number;
+}
+
 /** Hashes of what indexes were built from: an index never changes. */
 const hashes: WeakMap<PermissionIndex, string> = new WeakMap();
 
@@ -67,8 +75,12 @@ export class TenantRoom implements AgentRoom {
   /** A change of the ring is being looked at. */
   #reverifying = false;
 
-  constructor(world: World, cluster: string, judge: PermissionJudge, keys: KeyRing) {
+  /** Lowest sequence that anybody asked for so far. */
+  readonly #askedFloor: () => number;
+
+  constructor(world: World, cluster: string, judge: PermissionJudge, keys: KeyRing, askedFloor: () => number) {
     this.#world = world;
+    this.#askedFloor = askedFloor;
     this.cluster = cluster;
     this.#judge = judge;
     this.#keys = keys;
@@ -124,6 +136,11 @@ export class TenantRoom implements AgentRoom {
   async revokeBelow(minSequence: number): Promise<void> {
     const { handler } = await this.#started();
     await handler.revoke(minSequence);
+    const { minimumSequence } = this.#durableFloor();
+    must(
+      minimumSequence >= minSequence,
+      `${this.cluster}: floor ${minSequence} is said to be in force, and ${minimumSequence} is on the disk`,
+    );
     const { marks } = this.disk;
     this.disk.marks = { ...marks, floor: Math.max(marks.floor, minSequence) };
     this.check();
@@ -259,6 +276,8 @@ export class TenantRoom implements AgentRoom {
       keys: this.#keys,
     });
     const held = store.current;
+    if (held === undefined) this.#mayHoldNothing(clock.now());
+    else this.#isAboveDurableFloor(held);
     // The wall clock is all that survives a restart.
     if (held !== undefined) this.#look(held, Math.max(0, clock.now() - held.statement.issuedAtMs));
     store.subscribe((event) => this.#heard(store, event));
@@ -294,10 +313,45 @@ export class TenantRoom implements AgentRoom {
   #look(snapshot: ActiveSnapshot, ageMs: number): void {
     this.#seen = { snapshot, atMs: this.#world.nowMs, ageMs };
     const { marks } = this.disk;
-    const { epoch, sequence } = snapshot.statement;
+    const { statement } = snapshot;
+    const { epoch, sequence } = statement;
     // Judged against what was known before.
-    this.#judge.inForce(this.cluster, snapshot.statement, hashOf(snapshot.index), marks);
-    this.disk.marks = { ...marks, position: { epoch, sequence } };
+    this.#judge.inForce(this.cluster, statement, hashOf(snapshot.index), marks);
+    this.disk.marks = { ...marks, position: { epoch, sequence }, statement };
+  }
+
+  /** What the disk says of floors, read by nobody's code but this. */
+  #durableFloor(): DurableFloor {
+    const file = this.disk.peek("floors.json");
+    if (file === undefined) return { minimumSequence: 0 };
+    const { floors } = JSON.parse(Buffer.from(file).toString()) as { floors: Record<string, DurableFloor> };
+    return floors["PermissionSnapshot"] ?? { minimumSequence: 0 };
+  }
+
+  #isAboveDurableFloor({ statement }: ActiveSnapshot): void {
+    const { accepted, minimumSequence } = this.#durableFloor();
+    if (accepted !== undefined && accepted.epoch !== statement.epoch) return;
+    must(
+      statement.sequence >= minimumSequence,
+      `${this.cluster}: ${statement.version} is in force after a restart, below the floor ${minimumSequence} on the disk`,
+    );
+  }
+
+  /** Floors are durable before what rests on them. */
+  #isAccepted({ statement }: ActiveSnapshot): void {
+    const { accepted } = this.#durableFloor();
+    must(
+      accepted !== undefined && comparePositions(accepted, statement) >= 0,
+      `${this.cluster}: ${statement.version} is in force before its position is durable`,
+    );
+  }
+
+  /** After a restart what was in force is in force again, unless it was revoked, its key is not there or the clock is behind. */
+  #mayHoldNothing(nowMs: number): void {
+    const { statement } = this.disk.marks;
+    if (statement === undefined || statement.sequence < this.#askedFloor()) return;
+    if (this.#keys.key(statement.keyId) === undefined || statement.issuedAtMs > nowMs + MAX_CLOCK_SKEW_MS) return;
+    must(false, `${this.cluster}: ${statement.version} was in force, and nothing is after a restart`);
   }
 
   #heard(store: SnapshotStore, event: SnapshotStoreEvent): void {
@@ -305,8 +359,16 @@ export class TenantRoom implements AgentRoom {
     this.#world.trace(cluster, () => `snapshot ${event.type} ${store.current?.statement.version ?? "none"}`);
     this.#world.coverage.add({ [`snapshots ${event.type}`]: 1 });
     switch (event.type) {
-      case "activated":
       case "renewed":
+        must(
+          event.current.statement.issuedAtMs > (this.#seen?.snapshot.statement.issuedAtMs ?? 0),
+          `${cluster}: ${event.current.statement.version} is renewed by what was said before`,
+        );
+        this.#isAccepted(event.current);
+        this.#look(event.current, 0);
+        return;
+      case "activated":
+        this.#isAccepted(event.current);
         this.#look(event.current, 0);
         return;
       case "revoked":

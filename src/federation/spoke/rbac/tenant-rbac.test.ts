@@ -198,7 +198,7 @@ describe("RBAC of a tenant", () => {
     await expect.poll(ours, PATIENT).toContain("RoleBinding later/seam:seam-tenant-tenant-1:web");
   });
 
-  it("reports what others bind beyond the snapshot, in receipt and report, and touches none of it", async () => {
+  it("invariant 10: reports what others bind beyond the snapshot, in receipt and report, and touches none of it", async () => {
     await tenant.cluster.create(Role, {
       apiVersion: `${RBAC}/v1`,
       kind: "Role",

@@ -142,7 +142,7 @@ describe("SnapshotHandler", () => {
     expect(trail.records).toHaveLength(1);
   });
 
-  it("names the refusal, degrades the receipt, and keeps the last good one until a good one comes", async () => {
+  it("W15: names the refusal, degrades the receipt, and keeps the last good one until a good one comes", async () => {
     const forged = signedSnapshot(content("*"), testKey(), { sequence: 2, issuedAtMs: systemClock.now() });
     expect(await walk(forged)).toMatchObject({
       ok: false,

@@ -122,7 +122,7 @@ describe("SeamMembership", () => {
     return [status?.admitted, findCondition(status?.conditions, "Admitted")?.reason];
   };
 
-  it("is admitted by its own provisioned profile, and the admission goes when the profile regresses", async () => {
+  it("invariant 15: is admitted by its own provisioned profile, and the admission goes when the profile regresses", async () => {
     await plane.cluster.create(SeamMembership, {
       apiVersion: "seam.ontai.dev/v1alpha1",
       kind: "SeamMembership",

@@ -153,6 +153,22 @@ describe("snapshot store", () => {
     ]);
   });
 
+  it("offline, a right that was revoked decides until maxOfflineSeconds after the last verified statement, and not a millisecond longer", async () => {
+    const b = await snapshotBench(key);
+    let store = await b.open();
+    await offer(store, signedSnapshot(oneGrant("get"), key, { sequence: 1, issuedAtMs: now }));
+    await b.clock.advance(80_000_000);
+    b.clock.jumpWall(-3_600_000);
+    await b.clock.advance(6_400_000);
+    expect([store.state().freshness, may(store, "get")]).toEqual(["STALE", true]);
+    await b.clock.advance(1);
+    expect(store.state().freshness).toBe("EXPIRED");
+    // A restart forgets nothing of it while the clock is right.
+    b.clock.jumpWall(3_600_000);
+    store = await b.open();
+    expect(store.state().freshness).toBe("EXPIRED");
+  });
+
   it("loads an expired snapshot as expired, and one from the future not at all", async () => {
     const b = await snapshotBench(key);
     let store = await b.open();

@@ -75,9 +75,11 @@ export class MemoryDesiredStates implements DesiredStates {
     );
   }
 
-  /** Signs a new index in which `kind/name` is a tombstone. */
-  remove(cluster: string, kind: ItemKind, name: string): number {
-    return this.#sign(cluster, (version) => [{ kind, name, version, digest: "", size: 0, deleted: true }]);
+  /** Signs a new index in which `kind/name` is a tombstone, with the signed removal as its body where the kind has one. */
+  remove(cluster: string, kind: ItemKind, name: string, body?: Uint8Array): number {
+    const held =
+      body === undefined ? { digest: "" as const, size: 0 } : { digest: this.#hold(body), size: body.length };
+    return this.#sign(cluster, (version) => [{ kind, name, version, ...held, deleted: true }]);
   }
 
   /** Puts back an index that was signed before. Its bodies are {@link holdBodies}'s. */

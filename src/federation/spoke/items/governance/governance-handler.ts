@@ -6,7 +6,7 @@ import type { FloorFile } from "../../../../trust/floors/floor-file.ts";
 import { type GovernanceBody, governanceItemName, parseGovernance } from "../../../governance/governance-body.ts";
 import type { ItemContext, ItemHandler, ItemOutcome } from "../../ports.ts";
 import { verifySigned } from "../pack/verify-manifest.ts";
-import type { GovernanceMirror } from "./governance-mirror.ts";
+import { type GovernanceMirror, ObjectRefused } from "./governance-mirror.ts";
 
 /** What the handler works with. */
 export interface GovernanceHandlerParts {
@@ -36,7 +36,12 @@ export class GovernanceHandler implements ItemHandler {
   async apply(context: ItemContext): Promise<ItemOutcome> {
     const read = await this.#read(context, false);
     if ("nack" in read) return read;
-    await this.#parts.mirror.hold(read);
+    try {
+      await this.#parts.mirror.hold(read);
+    } catch (error) {
+      if (error instanceof ObjectRefused) return refuse(Nack_Class.INVALID, "OBJECT_REFUSED", error.message);
+      throw error;
+    }
     return DONE;
   }
 

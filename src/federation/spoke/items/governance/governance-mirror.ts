@@ -38,12 +38,21 @@ export interface GovernanceMirrorParts {
 
 /** The tenant's read-only copies of its governance objects, in `ont-system`. */
 export interface GovernanceMirror {
-  /** Writes an object as it was signed, durably remembered first. */
+  /**
+   * Writes an object as it was signed, durably remembered first.
+   *
+   * @throws ObjectRefused when the tenant's API server will never take it: the copy before stays, and is guarded as before
+   */
   hold(body: GovernanceBody): Promise<void>;
   /** Removes the copy of an object that is gone. Whatever the agent did not write stays. */
   release(body: GovernanceBody): Promise<void>;
   /** Resolves when every watch is closed. */
   readonly closed: Promise<void>;
+}
+
+/** The tenant's API server refuses an object for what it is: trying again does not help. */
+export class ObjectRefused extends Error {
+  override readonly name = "ObjectRefused";
 }
 
 /** An object with a spec, of whatever kind. */
@@ -107,9 +116,18 @@ class WatchedMirror implements GovernanceMirror {
   hold(body: GovernanceBody): Promise<void> {
     const item = governanceItemName(body);
     return this.#inTurn(item, async () => {
+      const before = this.#held.get(item);
       this.#held.set(item, body);
       await this.#remember();
-      await this.#write(item, body);
+      try {
+        await this.#write(item, body);
+      } catch (error) {
+        if (!isStatus(error, "Invalid", "BadRequest", "RequestEntityTooLarge")) throw error;
+        if (before === undefined) this.#held.delete(item);
+        else this.#held.set(item, before);
+        await this.#remember();
+        throw new ObjectRefused(error.message);
+      }
     });
   }
 

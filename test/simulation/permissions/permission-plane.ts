@@ -226,7 +226,12 @@ export class PermissionPlane implements Plane {
         this.#declared.suspend(cluster);
         return this.#tell();
       case "revokeSnapshot":
-        return this.#revoke(state, action.ahead);
+        if (!action.waits) return this.#revoke(state, action.ahead);
+        this.#room(cluster).onVerified = () => {
+          this.#room(cluster).onVerified = () => {};
+          if (!this.#healed) world.after(world.between(0, 15), () => this.#revoke(state, 1));
+        };
+        return;
       case "forge":
         return this.#forge(state, action.how);
       case "loseKeys": {

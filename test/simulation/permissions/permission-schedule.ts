@@ -19,7 +19,14 @@ export type PermissionAction =
   | { readonly atMs: number; readonly do: "remove"; readonly agent: number; readonly profile: string }
   | { readonly atMs: number; readonly do: "tighten"; readonly agent: number }
   | { readonly atMs: number; readonly do: "suspend"; readonly agent: number }
-  | { readonly atMs: number; readonly do: "revokeSnapshot"; readonly agent: number; readonly ahead: number }
+  | {
+      readonly atMs: number;
+      readonly do: "revokeSnapshot";
+      readonly agent: number;
+      readonly ahead: number;
+      /** For the moment between the verification and the activation of an offer. */
+      readonly waits: boolean;
+    }
   | { readonly atMs: number; readonly do: "forge"; readonly agent: number; readonly how: Forgery }
   | { readonly atMs: number; readonly do: "rotate"; readonly stepMs: number; readonly careless: boolean }
   | { readonly atMs: number; readonly do: "loseKeys"; readonly agent: number; readonly forMs: number }
@@ -103,7 +110,7 @@ function actionOf(
     case "suspend":
       return { atMs, do: kind, agent };
     case "revokeSnapshot":
-      return { atMs, do: kind, agent, ahead: between(0, 2) };
+      return { atMs, do: kind, agent, ahead: between(0, 2), waits: chance(0.5) };
     case "forge":
       return { atMs, do: kind, agent, how: FORGERIES[between(0, FORGERIES.length - 1)] ?? "stranger" };
     case "rotate":

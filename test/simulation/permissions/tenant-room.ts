@@ -68,6 +68,8 @@ export class TenantRoom implements AgentRoom {
   readonly #api = new ObjectStore();
   /** While true, the tenant's API server answers now and then only. */
   apiFails = false;
+  /** Called when an offer has verified and is not in force yet. */
+  onVerified: () => void = () => {};
   #life: AgentLife | undefined = undefined;
   #running: Promise<Running> | undefined = undefined;
   #now: Running | undefined = undefined;
@@ -123,6 +125,7 @@ export class TenantRoom implements AgentRoom {
         waitingFor: () => {},
       });
       if (!outcome.ok) this.#world.coverage.add({ [`snapshot ${outcome.nack.reason}`]: 1 });
+      if (outcome.ok && phase === "verify") this.onVerified();
       return outcome.ok ? undefined : outcome.nack;
     } catch (error) {
       // As the runner of handlers does.

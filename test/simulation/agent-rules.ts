@@ -52,6 +52,8 @@ export class AgentRules {
   #connected = false;
   #term: bigint;
   #notBeforeMs = 0;
+  /** Version of the refused report up to which somebody was told. */
+  #refusedThrough = 0n;
 
   constructor(parts: {
     readonly who: string;
@@ -82,11 +84,15 @@ export class AgentRules {
     for (const write of ready.persist) {
       if (write.type === "PutTerm") this.#term = write.term;
       if (write.type === "PutIndex") this.#take(storedDocument(write.index), nowMs, wallMs);
-      if (write.type === "AcknowledgeFact" && write.key.endsWith(REFUSED_FACT) && !this.#wire.reordered)
+      if (write.type === "AcknowledgeFact" && write.key.endsWith(REFUSED_FACT) && !this.#wire.reordered) {
+        if (effects.some((effect) => effect.type === "FactRefused" && effect.key === write.key))
+          this.#refusedThrough = write.reportVersion;
+        // The acknowledgement of its frame may come after the refusal was told.
         must(
-          effects.some((effect) => effect.type === "FactRefused" && effect.key === write.key),
+          write.reportVersion <= this.#refusedThrough,
           `${this.#who}: ${write.key} is dropped, and nobody is told that it was refused`,
         );
+      }
     }
     if (event.type === "HandlerDone") this.#running.delete(event.token);
     if (event.type === "Request") this.#open.add(event.request.value.requestId);

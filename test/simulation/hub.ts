@@ -34,6 +34,8 @@ interface Served {
   generation: number;
   tickAtMs: number;
   readonly rate: EffectRate;
+  /** Batches that the sink has not stored yet. */
+  storing: number;
   readonly rules: HubRules;
   /** What the machine takes for the desired index, which may be a wrong one. */
   told: DesiredIndex | undefined;
@@ -191,6 +193,7 @@ export class Hub implements SimulatedHub {
         tickAtMs: Infinity,
         rate: new EffectRate(`the hub for ${cluster}`),
         told: undefined,
+        storing: 0,
         rules: new HubRules(cluster, this.store(cluster)),
       });
       this.#step(cluster, { type: "DesiredChanged", desired: state.current });
@@ -481,7 +484,9 @@ export class Hub implements SimulatedHub {
       }
       case "StoreAudit": {
         const { token, batch } = effect;
+        served.storing++;
         this.#process.after(this.off.sinkMs ?? world.between(1, 25), () => {
+          served.storing--;
           // A sink may store and then fail to say so.
           const fails = this.off.stores || (this.failing && world.chance(0.3));
           const stored = fails ? undefined : this.store(cluster).append(batch);
@@ -530,7 +535,12 @@ export class Hub implements SimulatedHub {
     const world = this.#world;
     // A store that never answers: the machine's own deadline must end the stream.
     if (this.off.loads || (this.failing && world.chance(0.05))) return;
-    this.#process.after(this.off.loadMs ?? world.between(1, 40), () => {
+    const load = (): void => {
+      // The sink answers in order: a position is read behind what was handed in before. It matters to logs that went back.
+      if (this.store(cluster).lenient && (this.#served.get(cluster)?.storing ?? 0) > 0) {
+        this.#process.after(5, load);
+        return;
+      }
       if (this.failing && world.chance(0.2)) {
         const code = Goodbye_Code.OVERLOADED;
         this.#step(cluster, {
@@ -576,7 +586,8 @@ export class Hub implements SimulatedHub {
         const parts = { code: Goodbye_Code.NOT_OWNER, message: "no member", retryAfterMs: 1_000 };
         this.#step(cluster, { type: "SessionLoadFailed", generation, ...parts, endpoint: part.elsewhere(cluster) });
       });
-    });
+    };
+    this.#process.after(this.off.loadMs ?? world.between(1, 40), load);
   }
 
   #send(cluster: string, served: Served, generation: number, frame: Frame): void {

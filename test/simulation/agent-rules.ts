@@ -40,7 +40,7 @@ export class AgentRules {
   readonly #tenant: Tenant;
   readonly #wire: Wire;
   /** False for a second agent with a certificate: the tenant behind it is another one than the one it has a copy of. */
-  readonly #original: boolean;
+  readonly #original: () => boolean;
   readonly #out: Map<number, Outgoing> = new Map();
   readonly #open: Set<string> = new Set();
   readonly #running: Set<number> = new Set();
@@ -60,7 +60,7 @@ export class AgentRules {
     readonly session: SpokeSession;
     readonly tenant: Tenant;
     readonly wire: Wire;
-    readonly original: boolean;
+    readonly original: () => boolean;
     readonly index: StoredIndex | undefined;
     readonly term: bigint;
     readonly nowMs: number;
@@ -112,7 +112,7 @@ export class AgentRules {
     const out = this.#out.get(generation);
     if (out === undefined || isForged(envelope)) return;
     out.acknowledged(Number(envelope.ack));
-    if (envelope.payload.case !== "revocationPush" || !this.#original) return;
+    if (envelope.payload.case !== "revocationPush" || !this.#original()) return;
     const { serial } = envelope.payload.value;
     out.owes(Number(envelope.seq), () =>
       this.#tenant.revoked.has(serial) || this.#failedRevocations.has(serial)
@@ -130,7 +130,7 @@ export class AgentRules {
   /** A frame goes to the transport. */
   sends(generation: number, frame: Frame, envelope: Envelope): void {
     const { payload } = envelope;
-    if (payload.case === "revocationAck" && payload.value.outcome === RevocationAck_Outcome.APPLIED && this.#original)
+    if (payload.case === "revocationAck" && payload.value.outcome === RevocationAck_Outcome.APPLIED && this.#original())
       must(
         this.#tenant.revoked.has(payload.value.serial),
         `${this.#who}: revocation ${payload.value.serial} is said to be in force and is not`,
@@ -140,13 +140,13 @@ export class AgentRules {
         payload.value.highestTerm === this.#term,
         `${this.#who}: hello says term ${payload.value.highestTerm}, ${this.#term} was seen`,
       );
-    if (payload.case === "hello" && this.#original)
+    if (payload.case === "hello" && this.#original())
       for (let serial = payload.value.lastRevocationSerial; serial > 0n; serial--)
         must(
           this.#tenant.revoked.has(serial),
           `${this.#who}: hello says that revocation ${serial} is in force, and it is not`,
         );
-    if (payload.case === "indexReport" && payload.value.outcome === IndexReport_Outcome.ACCEPTED && this.#original) {
+    if (payload.case === "indexReport" && payload.value.outcome === IndexReport_Outcome.ACCEPTED && this.#original()) {
       const { epoch, sequence } = payload.value;
       const index = this.#index;
       if (index !== undefined && BigInt(index.epoch) === epoch && BigInt(index.sequence) === sequence)

@@ -131,7 +131,7 @@ export class Agent {
       session: this.#session,
       tenant: this.tenant,
       wire: this.wire,
-      original: this.#twin === "",
+      original: () => this.#twin === "" && !this.#hub.store(this.cluster).lenient,
       index: this.store.index,
       term: this.store.term,
       nowMs: world.nowMs,

@@ -27,7 +27,7 @@ export class Wire {
   #mangles: Mangling | undefined = undefined;
   /** Share of frames that are mangled. */
   mangled = MANGLED;
-  /** True once frames changed places: what one frame says of another one may then be missed. */
+  /** True once frames changed places or got lost: what one frame says of another one may then be missed. */
   reordered = false;
 
   /** What a broken middlebox, or a broken peer, does to some frames. */
@@ -37,7 +37,7 @@ export class Wire {
 
   set mangles(how: Mangling | undefined) {
     this.#mangles = how;
-    this.reordered ||= how === "reorder";
+    this.reordered ||= how === "reorder" || how === "drop";
   }
 }
 

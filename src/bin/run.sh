@@ -28,7 +28,7 @@ options=
 if [ "$name" = conductor ]; then
   case ${CONDUCTOR_ROLE:-} in
     management) options="--max-semi-space-size=4" ;;
-    tenant) options="--max-semi-space-size=1 --efficiency-mode" ;;
+    tenant) options="--max-semi-space-size=4" ;;
   esac
 fi
 # shellcheck disable=SC2086 # several options

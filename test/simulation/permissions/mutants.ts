@@ -10,7 +10,11 @@ const STORE = "src/permissions/store/snapshot-store.ts";
 const SIGNER = "src/governance/snapshots/snapshot-signer.ts";
 const VERIFY = "src/permissions/snapshot/verify-statement.ts";
 
-/** Ways to break the permission path. The simulator must notice each; `mutate.ts` tries, and a test holds that each text is still there. */
+/**
+ * Ways to break the permission path; `mutate.ts` tells which of them the simulator notices, and a test holds that each text is still there.
+ * In 60 seeds it notices 18 of 24. Not noticed: ceilings and suspended principals (the engine's property test and invariants hold those), two
+ * orders of writes that take a crash in between, a number given out twice (unit tests); a tenant that never looks at its offline limit hangs.
+ */
 export const MUTANTS: readonly Mutant[] = [
   {
     name: "signatures are not verified",

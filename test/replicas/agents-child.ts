@@ -7,6 +7,7 @@ import { memoryOutbox } from "../../src/federation/outbox/outbox.ts";
 import type { ItemContext, ItemHandler, ItemOutcome } from "../../src/federation/spoke/ports.ts";
 import { type Spoke, startSpoke } from "../../src/federation/spoke/start-spoke.ts";
 import { keyIdOf } from "../../src/trust/dsse.ts";
+import { UNHEARD_EVENTS } from "../support/plain-agent.ts";
 import { type AgentsOptions, type FromAgents, POISON, RECEIPT, type SettledAgent, type ToAgents } from "./protocol.ts";
 
 /** Many agents in one process: the real spoke over real sockets, under a steady load, and what their owner can say of them. */
@@ -66,10 +67,7 @@ async function start(options: AgentsOptions): Promise<void> {
       keys: { empty: false, key: (id) => (id === keyId ? key : undefined) },
       handlers: [handler],
       events: {
-        driftUpdate: () => {},
-        revoke: async () => ({ applied: true, detail: "" }),
-        enforceFloors: async () => {},
-        indexFreshness: () => {},
+        ...UNHEARD_EVENTS,
         channel: ({ reason }) => {
           if (reason.includes("envelope term")) agent.staleTerms++;
           if (process.env["SEAM_TEST_LOG"] !== undefined) console.log(`${cluster}: ${reason}`);

@@ -24,6 +24,7 @@ import {
   MemoryRevocations,
 } from "./federation-ports.ts";
 import { RecordedMetrics } from "./recorded-metrics.ts";
+import { UNHEARD_EVENTS } from "./plain-agent.ts";
 
 /** Log lines at warning level and above, and every refusal, for tests that ask why. */
 export interface RecordedLog {
@@ -169,13 +170,7 @@ export class FederationRig {
       store: { directory: join(this.directory, cluster) },
       keys: this.keys,
       handlers: [new RecordingHandler()],
-      events: {
-        driftUpdate: () => {},
-        revoke: async () => ({ applied: true, detail: "" }),
-        enforceFloors: async () => {},
-        indexFreshness: () => {},
-        channel: () => {},
-      },
+      events: UNHEARD_EVENTS,
       clock: systemClock,
       random: systemRandom,
       log: this.recorded.log,

@@ -127,18 +127,23 @@ export class TestWorld {
   }
 
   get world(): PermissionWorld {
-    const of = <K extends PermissionObject["kind"]>(kind: K) =>
-      this.objects.filter((object): object is Extract<PermissionObject, { readonly kind: K }> => object.kind === kind);
-    return {
-      clusters: of("TalosCluster"),
-      sets: of("PermissionSet"),
-      policies: of("RBACPolicy"),
-      profiles: of("RBACProfile"),
-      providers: of("IdentityProvider"),
-      bindings: of("IdentityBinding"),
-      managementCluster: "m",
-    };
+    return worldOf(this.objects, "m");
   }
+}
+
+/** The world of some objects, by kind and in their order. */
+export function worldOf(objects: readonly PermissionObject[], managementCluster: string): PermissionWorld {
+  const of = <K extends PermissionObject["kind"]>(kind: K) =>
+    objects.filter((object): object is Extract<PermissionObject, { readonly kind: K }> => object.kind === kind);
+  return {
+    clusters: of("TalosCluster"),
+    sets: of("PermissionSet"),
+    policies: of("RBACPolicy"),
+    profiles: of("RBACProfile"),
+    providers: of("IdentityProvider"),
+    bindings: of("IdentityBinding"),
+    managementCluster,
+  };
 }
 
 /** Two layers over three tenants, with one claim and one profile per namespace of a tenant. */

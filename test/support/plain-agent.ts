@@ -2,10 +2,19 @@ import { createPublicKey } from "node:crypto";
 import { systemClock } from "../../src/base/clock.ts";
 import { silentLog } from "../../src/base/log.ts";
 import { systemRandom } from "../../src/base/random.ts";
-import type { ItemHandler } from "../../src/federation/spoke/ports.ts";
+import type { ItemHandler, SpokeEvents } from "../../src/federation/spoke/ports.ts";
 import type { SpokeOptions } from "../../src/federation/spoke/spoke-options.ts";
 import { keyIdOf } from "../../src/trust/dsse.ts";
 import type { TlsMaterial } from "../../src/trust/tls/tls-material.ts";
+
+/** Nobody listens to the agent, and revocations are in force at once. */
+export const UNHEARD_EVENTS: SpokeEvents = {
+  driftUpdate: () => {},
+  revoke: async () => ({ applied: true, detail: "" }),
+  enforceFloors: async () => {},
+  indexFreshness: () => {},
+  channel: () => {},
+};
 
 /** What is special about an agent of {@link plainAgent}. */
 export interface PlainAgent {
@@ -34,13 +43,7 @@ export function plainAgent(agent: PlainAgent): SpokeOptions {
     store,
     keys: { empty: false, key: (id) => (id === keyId ? key : undefined) },
     handlers,
-    events: {
-      driftUpdate: () => {},
-      revoke: async () => ({ applied: true, detail: "" }),
-      enforceFloors: async () => {},
-      indexFreshness: () => {},
-      channel: () => {},
-    },
+    events: UNHEARD_EVENTS,
     clock: systemClock,
     random: systemRandom,
     log: silentLog,

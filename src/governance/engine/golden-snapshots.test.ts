@@ -1,11 +1,12 @@
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { worldOf } from "../../../test/support/permission-objects.ts";
 import { type Random, SeededRandom } from "../../base/random.ts";
 import { parseYaml } from "../../packs/artifact/yaml-documents.ts";
 import { contentToJson } from "../../permissions/snapshot/content.ts";
 import type { PermissionObject } from "./permission-object.ts";
-import { type PermissionWorld, engineOf } from "./permission-world.ts";
+import { engineOf } from "./permission-world.ts";
 
 /**
  * Golden files of contents and their hashes (permissions §8.3, §20). A difference is a new version of every snapshot in every fleet and
@@ -14,22 +15,8 @@ import { type PermissionWorld, engineOf } from "./permission-world.ts";
 const FOLDER = fileURLToPath(new URL("../../../test/golden/permission-snapshots/", import.meta.url));
 const inputs = readdirSync(FOLDER).filter((name) => name.endsWith(".yaml"));
 
-function worldOf(objects: readonly PermissionObject[]): PermissionWorld {
-  const of = <K extends PermissionObject["kind"]>(kind: K) =>
-    objects.filter((object): object is Extract<PermissionObject, { readonly kind: K }> => object.kind === kind);
-  return {
-    clusters: of("TalosCluster"),
-    sets: of("PermissionSet"),
-    policies: of("RBACPolicy"),
-    profiles: of("RBACProfile"),
-    providers: of("IdentityProvider"),
-    bindings: of("IdentityBinding"),
-    managementCluster: "ccs-mgmt",
-  };
-}
-
 function goldenOf(objects: readonly PermissionObject[]): string {
-  const { snapshots } = engineOf(worldOf(objects)).view;
+  const { snapshots } = engineOf(worldOf(objects, "ccs-mgmt")).view;
   const clusters = [...snapshots].sort(([a], [b]) => (a < b ? -1 : 1));
   const golden = clusters.map(([cluster, { content, contentHash }]) => [
     cluster,

@@ -7,10 +7,11 @@ import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { signedSnapshot, testKey } from "../../../test/oracle/signed-snapshots.ts";
 import { contentOf } from "../../../test/oracle/edge-groups.ts";
+import { grpcFailure } from "../../../test/support/grpc-failure.ts";
 import { DecisionCode, PermissionService } from "../../api/gen/ontai/security/v1alpha1/permission_pb.ts";
 import { type GrpcClient, createGrpcClient } from "../../api/grpc/client.ts";
 import { methodPath } from "../../api/grpc/service-definition.ts";
-import { GrpcStatusError, Status } from "../../api/grpc/status-error.ts";
+import { Status } from "../../api/grpc/status-error.ts";
 import { systemClock } from "../../base/clock.ts";
 import { systemRandom } from "../../base/random.ts";
 import { CertificateAuthority } from "../../trust/ca/certificate-authority.ts";
@@ -105,16 +106,6 @@ afterAll(async () => {
 
 const getPods = { resource: "pods", verb: "get" };
 
-async function failure(call: Promise<unknown>): Promise<GrpcStatusError> {
-  try {
-    await call;
-  } catch (error) {
-    if (error instanceof GrpcStatusError) return error;
-    throw error;
-  }
-  throw new Error("the call was answered");
-}
-
 describe("bad input gets a typed answer, and never one that could be read as yes", () => {
   it("principals that look like others", async () => {
     for (const principal of [
@@ -140,7 +131,7 @@ describe("bad input gets a typed answer, and never one that could be read as yes
       ["alice\0", "principal: holds no NUL or broken characters; correct it"],
     ]);
     for (const [principal, text] of texts) {
-      const error = await failure(operator.checkPermission({ principal, ...getPods }));
+      const error = await grpcFailure(operator.checkPermission({ principal, ...getPods }));
       expect([error.code, error.message]).toEqual([Status.INVALID_ARGUMENT, `CheckPermission: ${text}`]);
     }
   });
@@ -179,7 +170,7 @@ describe("bad input gets a typed answer, and never one that could be read as yes
       const answer = await operator.checkPermission({ principal: "alice", ...asked });
       expect({ asked, ...answer }).toMatchObject({ allowed: false, code: DecisionCode.NO_MATCHING_RULE });
     }
-    const long = await failure(
+    const long = await grpcFailure(
       operator.checkPermission({ principal: "alice", resource: "pods", verb: "v".repeat(64) }),
     );
     expect(long.violations.map(({ field }) => field)).toEqual(["verb"]);
@@ -190,16 +181,16 @@ describe("bad input gets a typed answer, and never one that could be read as yes
       Array.from({ length: count }, (_, i) => ({ correlationId: `${i}`, check: { principal, ...getPods } }));
     expect((await operator.batchCheckPermission({ items: items(1_000) })).results).toHaveLength(1_000);
     for (const count of [0, 1_001]) {
-      const error = await failure(operator.batchCheckPermission({ items: items(count) }));
+      const error = await grpcFailure(operator.batchCheckPermission({ items: items(count) }));
       expect([error.code, error.violations[0]?.description]).toEqual([
         Status.INVALID_ARGUMENT,
         `has 1 to 1000 entries, found ${count}`,
       ]);
     }
-    const huge = await failure(operator.batchCheckPermission({ items: items(1_000, "p".repeat(16_384)) }));
+    const huge = await grpcFailure(operator.batchCheckPermission({ items: items(1_000, "p".repeat(16_384)) }));
     expect(huge.code).toBe(Status.RESOURCE_EXHAUSTED);
     const groups = Array.from({ length: 257 }, (_, i) => `g${i}`);
-    const crowd = await failure(operator.checkPermission({ principal: "alice", groups, ...getPods }));
+    const crowd = await grpcFailure(operator.checkPermission({ principal: "alice", groups, ...getPods }));
     expect(crowd.violations[0]?.description).toBe("has at most 256 entries, found 257; send fewer");
     expect((await operator.checkPermission({ principal: "alice", ...getPods })).allowed).toBe(true);
   });
@@ -210,14 +201,14 @@ describe("bad input gets a typed answer, and never one that could be read as yes
     const claimed = JSON.parse(Buffer.from(body, "base64url").toString()) as object;
     const forged = Buffer.from(JSON.stringify({ ...claimed, o: 0, v: "e1.s1.000000000000" })).toString("base64url");
     for (const pageToken of [`${forged}.${mac}`, `${body}.`, body, "x.y", `${body}.${mac}.z`, "a".repeat(10_000)]) {
-      const error = await failure(operator.whoCanDo({ ...getPods, pageSize: 2, pageToken }));
+      const error = await grpcFailure(operator.whoCanDo({ ...getPods, pageSize: 2, pageToken }));
       expect([error.code, error.violations.map(({ field }) => field)]).toEqual([
         Status.INVALID_ARGUMENT,
         ["pageToken"],
       ]);
     }
     const pageToken = first.nextPageToken;
-    const other = await failure(operator.whoCanDo({ resource: "pods", verb: "list", pageSize: 2, pageToken }));
+    const other = await grpcFailure(operator.whoCanDo({ resource: "pods", verb: "list", pageSize: 2, pageToken }));
     expect(other.code).toBe(Status.INVALID_ARGUMENT);
     expect((await operator.whoCanDo({ ...getPods, pageSize: 2, pageToken })).subjects).toHaveLength(2);
     await activate(2, "nobody");
@@ -265,10 +256,10 @@ describe("bad input gets a typed answer, and never one that could be read as yes
     expect(batch.results).toMatchObject([denied]);
     expect(await token.whoCanDo(getPods, { headers })).toMatchObject({ principals: [], code: denied.code });
     // What is no decision has no way to say no.
-    const error = await failure(token.getStatus({}, { headers }));
+    const error = await grpcFailure(token.getStatus({}, { headers }));
     expect([error.code, error.parts?.reason]).toEqual([Status.UNAVAILABLE, "TokenReviewUnavailable"]);
     expect(error.message).not.toContain(TOKEN);
-    expect((await failure(token.checkPermission({ principal: "alice", ...getPods }))).parts?.reason).toBe(
+    expect((await grpcFailure(token.checkPermission({ principal: "alice", ...getPods }))).parts?.reason).toBe(
       "CredentialsMissing",
     );
     expect((await alice.checkPermission({ principal: "alice", ...getPods })).allowed).toBe(true);

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ruleSetOf } from "../../../test/oracle/permission-worlds.ts";
+import { grpcFailure } from "../../../test/support/grpc-failure.ts";
 import { signedSnapshot, testKey } from "../../../test/oracle/signed-snapshots.ts";
 import { Health, HealthCheckResponse_ServingStatus as Serving } from "../../api/gen/grpc/health/v1/health_pb.ts";
 import {
@@ -15,7 +16,7 @@ import {
   SubjectKind,
 } from "../../api/gen/ontai/security/v1alpha1/permission_pb.ts";
 import { type GrpcClient, createGrpcClient } from "../../api/grpc/client.ts";
-import { GrpcStatusError, Status } from "../../api/grpc/status-error.ts";
+import { Status } from "../../api/grpc/status-error.ts";
 import { systemClock } from "../../base/clock.ts";
 import type { JsonObject } from "../../base/json.ts";
 import { silentLog } from "../../base/log.ts";
@@ -146,16 +147,6 @@ afterAll(async () => {
 
 const listPods = { resource: "pods", verb: "list" };
 
-async function failure(call: Promise<unknown>): Promise<GrpcStatusError> {
-  try {
-    await call;
-  } catch (error) {
-    if (error instanceof GrpcStatusError) return error;
-    throw error;
-  }
-  throw new Error("the call was answered");
-}
-
 describe("PermissionService", () => {
   it("invariant 1: answers with a code while nothing is loaded, and health says so", async () => {
     const answer = await operator.checkPermission({ principal: "alice", ...listPods });
@@ -222,7 +213,9 @@ describe("PermissionService", () => {
   });
 
   it("refuses malformed input with every violation", async () => {
-    const error = await failure(operator.checkPermission({ principal: "", path: "/x", resource: "pods", verb: "" }));
+    const error = await grpcFailure(
+      operator.checkPermission({ principal: "", path: "/x", resource: "pods", verb: "" }),
+    );
     expect(error.code).toBe(Status.INVALID_ARGUMENT);
     expect(error.violations.map(({ field }) => field)).toEqual(["principal", "verb", "resource"]);
     expect(error.message).toBe("CheckPermission: principal: is required; name it (and 2 more)");
@@ -230,10 +223,12 @@ describe("PermissionService", () => {
       { correlationId: "a", check: { principal: "alice", ...listPods } },
       { correlationId: "a", check: { principal: "a\0", ...listPods } },
     ];
-    const batch = await failure(operator.batchCheckPermission({ items }));
+    const batch = await grpcFailure(operator.batchCheckPermission({ items }));
     expect(batch.violations.map(({ field }) => field)).toEqual(["items[1].correlationId", "items[1].principal"]);
     const wait = { mode: Consistency_Mode.AT_LEAST_AS_FRESH, token: "?", waitMs: 5_000 };
-    const consistency = await failure(operator.checkPermission({ principal: "alice", ...listPods, consistency: wait }));
+    const consistency = await grpcFailure(
+      operator.checkPermission({ principal: "alice", ...listPods, consistency: wait }),
+    );
     expect(consistency.violations.map(({ field }) => field)).toEqual(["consistency.waitMs", "consistency.token"]);
   });
 
@@ -270,7 +265,7 @@ describe("PermissionService", () => {
     const again = { principal: "alice", pageSize: 2, pageToken: first.nextPageToken };
     const second = await operator.listPermissions(again);
     expect([first.rules.length, second.rules.length, second.incomplete]).toEqual([2, 1, false]);
-    const stolen = await failure(operator.listPermissions({ ...again, principal: "auditor" }));
+    const stolen = await grpcFailure(operator.listPermissions({ ...again, principal: "auditor" }));
     expect(stolen.violations.map(({ field }) => field)).toEqual(["pageToken"]);
     await activate([...SUBJECTS, subject("bob", pods.id)]);
     expect((await operator.listPermissions(again)).rules).toHaveLength(1);

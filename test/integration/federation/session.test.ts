@@ -8,6 +8,7 @@ import {
 } from "../../../src/api/gen/conductor/federation/v1alpha1/desired_pb.ts";
 import { normalizeSerial } from "../../../src/trust/identity/certificate-serial.ts";
 import { FederationRig, RecordingHandler, until } from "../../support/federation-rig.ts";
+import { UNHEARD_EVENTS } from "../../support/plain-agent.ts";
 
 const KEY = "PackInstalled/web";
 let rig: FederationRig;
@@ -94,10 +95,7 @@ describe("a session over real sockets", () => {
     const seen: string[] = [];
     await rig.spoke("tenant-1", {
       events: {
-        driftUpdate: () => {},
-        channel: () => {},
-        enforceFloors: async () => {},
-        indexFreshness: () => {},
+        ...UNHEARD_EVENTS,
         revoke: async ({ target, name, minSerial, serial }) => {
           seen.push(`${serial} ${target}/${name} below ${minSerial}`);
           return { applied: true, detail: "dropped" };

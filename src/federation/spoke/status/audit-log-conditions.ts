@@ -1,12 +1,9 @@
 import type { ConditionUpdate } from "../../../api/conditions.ts";
 import type { AuditLogState } from "../ports.ts";
 
-/** Condition types of the audit log on the tenant's RunnerConfig (R-4.35). */
-export const AUDIT_LOG_CONDITIONS = ["AuditWALNearFull", "AuditWALFull"] as const;
-
 const MIB = 1024 * 1024;
 
-/** What the tenant's RunnerConfig says of the audit log, with what to do about it; pure. */
+/** What the tenant's RunnerConfig says of the audit log (R-4.35), with what to do about it; pure. */
 export function auditLogConditions(state: AuditLogState): readonly ConditionUpdate[] {
   const { pressure, backlogBytes, capBytes, dropped } = state;
   const waiting = `${mib(backlogBytes)} of ${mib(capBytes)} MiB of audit events wait for the hub`;

@@ -20,7 +20,8 @@ import { BlobShelf } from "./blob-shelf.ts";
 import { DEFAULT_HUB_LIMITS, type HubLimits, type HubOptions } from "./hub-options.ts";
 import type { HubView } from "./hub-view.ts";
 import { ALONE } from "./ports.ts";
-import { type HubShared, SessionHost } from "./session-host.ts";
+import type { HubShared } from "./session-host/host-scope.ts";
+import { SessionHost } from "./session-host/session-host.ts";
 import { Turns } from "./turns.ts";
 
 /** A running hub replica. */

@@ -1,0 +1,17 @@
+import type { HubEvent } from "../../session/hub/events.ts";
+
+/** True for events that change what operators see. */
+export function isVisible(event: HubEvent): boolean {
+  switch (event.type) {
+    case "FrameReceived":
+      return event.envelope.payload.case === "heartBeat" || event.envelope.payload.case === "indexReport";
+    case "StreamBlocked":
+    case "StreamDrained":
+    case "BlobPinned":
+    case "Respond":
+    case "Tick":
+      return false;
+    default:
+      return true;
+  }
+}

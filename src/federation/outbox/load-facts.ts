@@ -10,7 +10,7 @@ import type { AuditEventBatch } from "../../api/gen/conductor/federation/v1alpha
 import type { StatePayload } from "../session/payload.ts";
 import type { LoadedFact } from "../session/spoke/events.ts";
 import type { HeldAuditEvent } from "./audit-log.ts";
-import type { HeldFact } from "./outbox-store.ts";
+import type { HeldFact } from "./held-facts.ts";
 
 /** A stored report as it goes on the wire: the message with its counter. */
 export function loadedFact(fact: HeldFact): LoadedFact {

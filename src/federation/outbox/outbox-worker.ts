@@ -3,7 +3,8 @@ import { invariant } from "../../base/assert.ts";
 import { type ErrorParts, SeamError, errorMessage } from "../../base/errors.ts";
 import { MAX_GROUP, type OutboxOutcome, performGroup } from "./group-commit.ts";
 import type { OutboxRequest } from "./outbox-request.ts";
-import { OutboxStore, type OutboxStoreOptions } from "./outbox-store.ts";
+import { OutboxStore } from "./outbox-store.ts";
+import type { OutboxStoreOptions } from "./outbox-store-options.ts";
 
 /** A request with the number its answer repeats. */
 export interface WorkerRequest {

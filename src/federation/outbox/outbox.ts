@@ -10,15 +10,11 @@ import type { AuditCursor, SpokeRecord, SpokeWrite } from "../session/spoke/reco
 import { AuditAppends } from "./audit-appends.ts";
 import type { HeldAuditEvent } from "./audit-log.ts";
 import { type OutboxOutcome, performGroup } from "./group-commit.ts";
+import type { HeldFact } from "./held-facts.ts";
 import { type PackedBatch, unpackBatch } from "../audit/sink-batch.ts";
 import { type OutboxRequest, movedWith, packAppend } from "./outbox-request.ts";
-import {
-  type AuditAppended,
-  type HeldFact,
-  type OutboxStatus,
-  OutboxStore,
-  type OutboxStoreOptions,
-} from "./outbox-store.ts";
+import { type AuditAppended, type OutboxStatus, OutboxStore } from "./outbox-store.ts";
+import type { OutboxStoreOptions } from "./outbox-store-options.ts";
 import type { FromOutboxWorker, ToOutboxWorker, WireError } from "./outbox-worker.ts";
 
 /** The agent's durable store as the rest of the agent sees it. Every promise resolves after the group commit that holds the write. */

@@ -1,0 +1,103 @@
+import { createHash } from "node:crypto";
+import type { DatabaseSync } from "node:sqlite";
+import { invariant } from "../../base/assert.ts";
+import type { Digest } from "../../base/digest.ts";
+import { SeamError } from "../../base/errors.ts";
+import type { SpokeRecord, SpokeWrite } from "../session/spoke/record.ts";
+import { type Row, bigintOf, bytesOf, prepareBigint, textOf } from "./row.ts";
+
+/** Bodies one agent may hold, bytes. */
+export const DEFAULT_BLOB_CAP_BYTES = 4 * 1024 * 1024 * 1024;
+
+/** The bodies inside the agent's store, in the chunks in which they came, under one byte cap. */
+export class HeldBlobs {
+  readonly #statements;
+  readonly #capBytes: number;
+  readonly #object: string;
+  #bytes = 0;
+
+  /** @param object what errors call the store */
+  constructor(db: DatabaseSync, capBytes: number, object: string) {
+    this.#capBytes = capBytes;
+    this.#object = object;
+    this.#statements = {
+      size: prepareBigint(db, "SELECT coalesce(sum(held), 0) AS bytes FROM blobs"),
+      all: prepareBigint(db, "SELECT digest, held, total, checked FROM blobs ORDER BY digest"),
+      blob: prepareBigint(db, "SELECT held, total, checked FROM blobs WHERE digest = ?"),
+      put: db.prepare(
+        "INSERT INTO blobs (digest, held, total, checked) VALUES (?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE SET held = excluded.held, total = excluded.total, checked = excluded.checked",
+      ),
+      putChunk: db.prepare("INSERT INTO blob_chunks (digest, start, data) VALUES (?, ?, ?)"),
+      chunks: db.prepare("SELECT data FROM blob_chunks WHERE digest = ? ORDER BY start"),
+      markChecked: db.prepare("UPDATE blobs SET checked = 1 WHERE digest = ?"),
+      remove: prepareBigint(db, "DELETE FROM blobs WHERE digest = ? RETURNING held"),
+      removeChunks: db.prepare("DELETE FROM blob_chunks WHERE digest = ?"),
+    };
+    this.reload();
+  }
+
+  /** Of all bodies, whole or not. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Measures again after a rollback. */
+  reload(): void {
+    this.#bytes = Number(bigintOf(this.#statements.size.get() as Row, "bytes"));
+  }
+
+  list(): SpokeRecord["blobs"] {
+    return (this.#statements.all.all() as Row[]).map((row) => ({
+      digest: textOf(row, "digest") as Digest,
+      held: Number(bigintOf(row, "held")),
+      total: Number(bigintOf(row, "total")),
+      checked: bigintOf(row, "checked") === 1n,
+    }));
+  }
+
+  /** Adds what follows the bytes that are held; at offset 0 the body begins anew. @throws SeamError `StoreFull` above the cap */
+  append({ digest, offset, total, data, checked }: SpokeWrite & { readonly type: "AppendBlob" }): void {
+    if (offset === 0) this.remove(digest);
+    const row = offset === 0 ? undefined : (this.#statements.blob.get(digest) as Row | undefined);
+    const held = row === undefined ? 0 : Number(bigintOf(row, "held"));
+    invariant(offset === held, `blob ${digest}: append at ${offset}, held ${held}`);
+    invariant(held + data.length <= total, `blob ${digest}: ${held + data.length} bytes of ${total}`);
+    if (this.#bytes + data.length > this.#capBytes)
+      throw new SeamError({
+        reason: "StoreFull",
+        object: this.#object,
+        expected: `bodies of at most ${this.#capBytes} bytes in all`,
+        remedy: "raise the cap of the agent's store, or deliver less to this cluster",
+      });
+    if (data.length > 0) this.#statements.putChunk.run(digest, offset, data);
+    this.#statements.put.run(digest, held + data.length, total, checked ? 1 : 0);
+    this.#bytes += data.length;
+  }
+
+  /** The digest over the whole body was compared. */
+  markChecked(digest: string): void {
+    this.#statements.markChecked.run(digest);
+  }
+
+  remove(digest: string): void {
+    const row = this.#statements.remove.get(digest) as Row | undefined;
+    if (row === undefined) return;
+    this.#statements.removeChunks.run(digest);
+    this.#bytes -= Number(bigintOf(row, "held"));
+  }
+
+  /** Hashes a wholly held body, chunk by chunk. */
+  check(digest: Digest): boolean {
+    const hash = createHash("sha256");
+    for (const row of this.#statements.chunks.iterate(digest)) hash.update(bytesOf(row as Row, "data"));
+    return `sha256:${hash.digest("hex")}` === digest;
+  }
+
+  /** A checked body; undefined when it is not held. */
+  read(digest: string): Uint8Array | undefined {
+    const row = this.#statements.blob.get(digest) as Row | undefined;
+    if (row === undefined || bigintOf(row, "checked") !== 1n) return undefined;
+    const chunks = (this.#statements.chunks.all(digest) as Row[]).map((chunk) => bytesOf(chunk, "data"));
+    return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks);
+  }
+}

@@ -5,6 +5,7 @@ import {
   inSeam,
   openPermissionPlane,
 } from "../../../test/support/permission-plane.ts";
+import { RememberingTrail } from "../../../test/support/remembering-trail.ts";
 import { CustomResourceDefinition } from "../../api/builtin.ts";
 import { findCondition } from "../../api/conditions.ts";
 import { Guardian } from "../../api/kinds/guardian.ts";
@@ -16,6 +17,7 @@ import { approvedGroups, discoveredGroups, uncoveredGroups } from "./api-groups.
 
 const API = "guardian.ontai.dev/v1alpha1" as const;
 let plane: PermissionPlane;
+const trail = new RememberingTrail();
 
 const crd = (group: string) => ({
   apiVersion: "apiextensions.k8s.io/v1",
@@ -40,7 +42,7 @@ const guardian = () => plane.cluster.get(Guardian, inSeam("guardian"));
 const ceiling = async () => (await plane.cluster.get(PermissionSet, inSeam("management-maximum"))).spec.permissions;
 
 beforeAll(async () => {
-  plane = await openPermissionPlane({ tenants: ["tenant-1"] });
+  plane = await openPermissionPlane({ tenants: ["tenant-1"], trail });
 });
 
 afterAll(() => plane.close());
@@ -163,5 +165,37 @@ describe("SeamMembership", () => {
     expect(findCondition(after.status?.conditions, "Validated")?.message).toBe(
       "SeamMembership seam-system/dispatcher: spec.principalRef: a provisioned RBACProfile, found rbac-dispatcher not provisioned; see condition Provisioned of that profile",
     );
+  });
+
+  it("tells the audit log each verdict once, also over a new leader, and that an admitted declaration is gone", async () => {
+    const told = () =>
+      trail.records
+        .filter(({ action }) => action.startsWith("seammembership."))
+        .map(({ action, decision, code, matchedPolicy }) => [action, decision, code, matchedPolicy]);
+    const before = [
+      ["seammembership.refused", "deny", "PrincipalMismatch", undefined],
+      ["seammembership.refused", "deny", "DomainIdentityMismatch", undefined],
+      ["seammembership.refused", "deny", "RBACProfileNotProvisioned", undefined],
+      ["seammembership.admitted", "admit", "MembershipAdmitted", "seam-system/rbac-dispatcher"],
+      ["seammembership.withdrawn", "deny", "RBACProfileNotProvisioned", undefined],
+    ];
+    expect(told()).toEqual(before);
+    expect(trail.records.find(({ action }) => action === "seammembership.admitted")).toMatchObject({
+      subject: principalRef,
+      resource: "seammemberships.seam.ontai.dev/dispatcher",
+      namespace: "seam-system",
+      details: { generation: 1, domainIdentityRef: "dispatcher.id", tier: "infrastructure" },
+    });
+    await plane.restart();
+    await plane.cluster.patch(RBACProfile, inSeam("rbac-dispatcher"), {
+      type: "merge",
+      body: { spec: { suspend: false } } as never,
+    });
+    await expect.poll(membership, PLANE_PATIENCE).toEqual([true, "MembershipAdmitted"]);
+    await plane.cluster.delete(SeamMembership, inSeam("dispatcher"));
+    await expect.poll(() => told().slice(before.length), PLANE_PATIENCE).toEqual([
+      ["seammembership.admitted", "admit", "MembershipAdmitted", "seam-system/rbac-dispatcher"],
+      ["seammembership.withdrawn", "system", "Deleted", undefined],
+    ]);
   });
 });

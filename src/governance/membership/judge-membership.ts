@@ -7,6 +7,8 @@ export interface MembershipVerdict {
   readonly reason: "MembershipAdmitted" | "PrincipalMismatch" | "DomainIdentityMismatch" | "RBACProfileNotProvisioned";
   /** Object, field, expectation and remedy; every profile of the principal that was looked at. */
   readonly message: string;
+  /** `{namespace}/{name}` of the RBACProfile that admits it; absent when none does. */
+  readonly admittedBy?: string;
 }
 
 /**
@@ -55,11 +57,8 @@ export function judgeMembership(membership: SeamMembership, profiles: readonly R
       `a provisioned RBACProfile, found ${names(same)} not provisioned`,
       "see condition Provisioned of that profile",
     );
-  return {
-    admitted: true,
-    reason: "MembershipAdmitted",
-    message: `by RBACProfile ${namespace}/${provisioned.metadata.name}`,
-  };
+  const admittedBy = `${namespace}/${provisioned.metadata.name}`;
+  return { admitted: true, reason: "MembershipAdmitted", message: `by RBACProfile ${admittedBy}`, admittedBy };
 }
 
 /** Snapshot an operator works by (resources-seam §9). */

@@ -1,3 +1,4 @@
+import type { AuditTrail } from "../../api/audit-record.ts";
 import type { ConditionUpdate } from "../../api/conditions.ts";
 import type { RBACProfile } from "../../api/kinds/rbac-profile.ts";
 import { SeamMembership } from "../../api/kinds/seam-membership.ts";
@@ -13,6 +14,7 @@ import { applyStatus } from "../../controller/status.ts";
 import { BY_NAMESPACE } from "../snapshots/permission-caches.ts";
 import { writeLineage } from "../snapshots/permission-status.ts";
 import { judgeMembership, permissionSnapshotRefOf } from "./judge-membership.ts";
+import { deletedMembershipRecords, membershipRecords } from "./membership-trail.ts";
 
 /** What {@link startMemberships} works with. */
 export interface MembershipParts {
@@ -21,6 +23,8 @@ export interface MembershipParts {
   readonly profiles: Informer<RBACProfile>;
   /** Fencing check before leader-only writes. @throws NotLeading */
   readonly assertFenced: () => void;
+  /** The hub's own audit log. */
+  readonly trail: AuditTrail;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -29,8 +33,12 @@ export interface MembershipParts {
 
 /** Admits operators, and takes the admission back when what it rested on goes (resources-seam §9). Woken by the profiles, too. */
 export function startMemberships(parts: MembershipParts): { readonly closed: Promise<void> } {
-  const { cluster, profiles, clock, random, log, signal, assertFenced } = parts;
+  const { cluster, profiles, clock, random, log, signal, assertFenced, trail } = parts;
   const memberships = startInformer({ cluster, type: SeamMembership, clock, random, log, signal });
+  memberships.subscribe((event) => {
+    if (event.type !== "DELETED" || signal.aborted) return;
+    for (const record of deletedMembershipRecords(event.object)) void trail.record(record);
+  });
   const namesakes = ({ metadata, spec }: RBACProfile) =>
     memberships
       .list()
@@ -41,11 +49,14 @@ export function startMemberships(parts: MembershipParts): { readonly closed: Pro
     reconcile: async (key) => {
       const membership = memberships.get(key);
       if (membership === undefined || membership.metadata.deletionTimestamp !== undefined) return;
-      const { admitted, reason, message } = judgeMembership(
+      const verdict = judgeMembership(
         membership,
         profiles.byIndex(BY_NAMESPACE, membership.metadata.namespace ?? ""),
       );
+      const { admitted, reason, message } = verdict;
       assertFenced();
+      // Before the status, so that a crash in between tells it twice and never not at all.
+      for (const record of membershipRecords(membership, verdict)) await trail.record(record);
       const { generation = 0 } = membership.metadata;
       const condition = (type: string): ConditionUpdate => ({
         type,

@@ -95,7 +95,11 @@ export function ceilingRecords(set: PermissionSet, verdict: Verdict): readonly A
 }
 
 /** A verdict of another outcome, for another reason, or on another generation than the one that stands. */
-function isNews(before: Condition | undefined, verdict: Verdict, generation: number | undefined): boolean {
+export function isNews(
+  before: Condition | undefined,
+  verdict: Pick<Verdict, "ok" | "reason">,
+  generation: number | undefined,
+): boolean {
   return (
     before === undefined ||
     (before.status === "True") !== verdict.ok ||

@@ -193,9 +193,11 @@ describe("SeamMembership", () => {
     });
     await expect.poll(membership, PLANE_PATIENCE).toEqual([true, "MembershipAdmitted"]);
     await plane.cluster.delete(SeamMembership, inSeam("dispatcher"));
-    await expect.poll(() => told().slice(before.length), PLANE_PATIENCE).toEqual([
-      ["seammembership.admitted", "admit", "MembershipAdmitted", "seam-system/rbac-dispatcher"],
-      ["seammembership.withdrawn", "system", "Deleted", undefined],
-    ]);
+    await expect
+      .poll(() => told().slice(before.length), PLANE_PATIENCE)
+      .toEqual([
+        ["seammembership.admitted", "admit", "MembershipAdmitted", "seam-system/rbac-dispatcher"],
+        ["seammembership.withdrawn", "system", "Deleted", undefined],
+      ]);
   });
 });

@@ -49,10 +49,7 @@ export function startMemberships(parts: MembershipParts): { readonly closed: Pro
     reconcile: async (key) => {
       const membership = memberships.get(key);
       if (membership === undefined || membership.metadata.deletionTimestamp !== undefined) return;
-      const verdict = judgeMembership(
-        membership,
-        profiles.byIndex(BY_NAMESPACE, membership.metadata.namespace ?? ""),
-      );
+      const verdict = judgeMembership(membership, profiles.byIndex(BY_NAMESPACE, membership.metadata.namespace ?? ""));
       const { admitted, reason, message } = verdict;
       assertFenced();
       // Before the status, so that a crash in between tells it twice and never not at all.

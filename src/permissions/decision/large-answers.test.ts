@@ -58,8 +58,11 @@ describe("large answers are made in bounded slices", () => {
         resourceNames: i < 400 ? names.map((name) => `${name}-${i}`) : [`n0-${i % 400}`],
       }),
     );
-    const { turns, value } = run(planAccessSteps(named, alice, question, WORLD_NOW_MS));
-    expect(value.plan === "CONDITIONAL" && value.conditions.length).toBe(400);
+    const {
+      turns,
+      value: { plan },
+    } = run(planAccessSteps(named, alice, question, WORLD_NOW_MS));
+    expect(plan.plan === "CONDITIONAL" && plan.conditions.length).toBe(400);
     expect(turns).toBeGreaterThan(100);
   });
 });

@@ -36,7 +36,14 @@ export function planAccess(
   question: PlanQuestion,
   nowMs: number,
 ): AccessPlan {
-  return atOnce(planAccessSteps(index, principal, question, nowMs));
+  return atOnce(planAccessSteps(index, principal, question, nowMs)).plan;
+}
+
+/** A plan and how long it holds. */
+export interface PlannedAccess {
+  readonly plan: AccessPlan;
+  /** When the first of the grants that were looked at ends, Unix milliseconds; infinite when none does. */
+  readonly endsAtMs: number;
 }
 
 /** {@link planAccess} in slices: yields where others may have their turn, so that a large answer holds up nobody. */
@@ -45,13 +52,15 @@ export function* planAccessSteps(
   principal: PrincipalContext,
   question: PlanQuestion,
   nowMs: number,
-): Generator<void, AccessPlan> {
-  if (index.isSuspended(principal.user)) return { plan: "ALWAYS_DENIED" };
+): Generator<void, PlannedAccess> {
+  let endsAtMs = Number.POSITIVE_INFINITY;
+  if (index.isSuspended(principal.user)) return { plan: { plan: "ALWAYS_DENIED" }, endsAtMs };
   let conditions: HeldCondition[] = [];
   let work = 0;
   for (const { binding, ruleSet } of index.grants(principal.user, principal.groups)) {
     work++;
     if (!inForce(binding.expiresAt, nowMs)) continue;
+    if (binding.expiresAt !== "") endsAtMs = Math.min(endsAtMs, Date.parse(binding.expiresAt));
     for (const rule of ruleSet.rules) {
       work += 1 + rule.resources.length;
       if (work > SLICE) {
@@ -87,10 +96,10 @@ export function* planAccessSteps(
       conditions = kept;
     }
   }
-  if (conditions.length === 0) return { plan: "ALWAYS_DENIED" };
+  if (conditions.length === 0) return { plan: { plan: "ALWAYS_DENIED" }, endsAtMs };
   if (conditions.some(({ condition: { scope, names } }) => scope === "cluster" && names.length === 0))
-    return { plan: "ALWAYS_ALLOWED" };
-  return { plan: "CONDITIONAL", conditions: conditions.map(({ condition }) => condition) };
+    return { plan: { plan: "ALWAYS_ALLOWED" }, endsAtMs };
+  return { plan: { plan: "CONDITIONAL", conditions: conditions.map(({ condition }) => condition) }, endsAtMs };
 }
 
 /** A condition with its lists as sets: each is compared with every other. */

@@ -1,5 +1,6 @@
 import { Freshness } from "../../api/gen/ontai/security/v1alpha1/permission_pb.ts";
-import type { ActiveSnapshot, SnapshotState } from "../store/active-snapshot.ts";
+import type { SnapshotState } from "../store/active-snapshot.ts";
+import type { HeldSnapshot } from "../store/snapshot-reader.ts";
 
 /** `meta` of one answer, as the published message takes it. */
 export interface AnswerMeta {
@@ -12,6 +13,7 @@ export interface AnswerMeta {
   readonly decisionId: string;
   readonly consistencyToken: string;
   readonly insecure: boolean;
+  readonly pending: boolean;
 }
 
 /**
@@ -19,18 +21,23 @@ export interface AnswerMeta {
  * for every decision.
  */
 export class AnswerMetas {
-  #snapshot: ActiveSnapshot | undefined;
+  #snapshot: HeldSnapshot | undefined;
+  #pending = false;
+  #version = "";
   #epoch = 0n;
   #sequence = 0n;
   #seconds = -1;
   #ageSeconds = 0n;
 
   /** For an answer of this moment; without a snapshot its fields are empty. */
-  of(snapshot: ActiveSnapshot | undefined, state: SnapshotState, decisionId: string): AnswerMeta {
+  of(snapshot: HeldSnapshot | undefined, state: SnapshotState, decisionId: string): AnswerMeta {
     if (snapshot !== this.#snapshot) {
       this.#snapshot = snapshot;
-      this.#epoch = BigInt(snapshot?.statement.epoch ?? 0);
-      this.#sequence = BigInt(snapshot?.statement.sequence ?? 0);
+      // What is not published has no position yet; that of the one before would be taken for its own.
+      this.#pending = snapshot?.pending === true;
+      this.#version = snapshot === undefined || this.#pending ? "" : snapshot.statement.version;
+      this.#epoch = BigInt((this.#pending ? 0 : snapshot?.statement.epoch) ?? 0);
+      this.#sequence = BigInt((this.#pending ? 0 : snapshot?.statement.sequence) ?? 0);
     }
     const seconds = Math.floor(state.ageMs / 1000);
     if (seconds !== this.#seconds) {
@@ -38,7 +45,7 @@ export class AnswerMetas {
       this.#ageSeconds = BigInt(seconds);
     }
     return {
-      snapshotVersion: snapshot === undefined ? "" : snapshot.statement.version,
+      snapshotVersion: this.#version,
       epoch: this.#epoch,
       sequence: this.#sequence,
       contentHash: snapshot === undefined ? "" : snapshot.statement.contentHash,
@@ -47,6 +54,7 @@ export class AnswerMetas {
       decisionId,
       consistencyToken: snapshot === undefined ? "" : snapshot.consistencyToken,
       insecure: false,
+      pending: this.#pending,
     };
   }
 }

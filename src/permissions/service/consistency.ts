@@ -2,7 +2,7 @@ import { type Consistency, Consistency_Mode } from "../../api/gen/ontai/security
 import type { Clock } from "../../base/clock.ts";
 import { parseConsistencyToken } from "../snapshot/snapshot-version.ts";
 import { comparePositions } from "../snapshot/snapshot-version.ts";
-import type { SnapshotStore } from "../store/snapshot-store.ts";
+import type { SnapshotReader } from "../store/snapshot-reader.ts";
 import type { FieldViolations } from "./field-violations.ts";
 
 /** Longest wait for a requirement, milliseconds (permissions §11.1). */
@@ -12,7 +12,7 @@ export const MAX_WAIT_MS = 2_000;
 export interface Requirement {
   readonly waitMs: number;
   /** True while the store meets it. */
-  met(store: SnapshotStore): boolean;
+  met(store: SnapshotReader): boolean;
 }
 
 /** Reads a consistency block; undefined when anything will do. */
@@ -64,7 +64,7 @@ export function requirementOf(message: Consistency | undefined, violations: Fiel
 /** Waits until the store meets a requirement, at most its waitMs. Resolves with whether it does. */
 export async function waitFor(
   requirement: Requirement,
-  store: SnapshotStore,
+  store: SnapshotReader,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<boolean> {

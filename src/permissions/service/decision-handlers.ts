@@ -3,22 +3,19 @@ import {
   type CheckPermissionRequest,
   type ExplainDecisionRequest,
   type PermissionService,
-  type PlanAccessRequest,
-  PlanAccessResponse_Plan,
 } from "../../api/gen/ontai/security/v1alpha1/permission_pb.ts";
 import { clusterOfNamespace } from "../../api/names.ts";
 import type { CallContext, ServiceHandlers } from "../../api/grpc/service-implementation.ts";
-import { inTurns, nextTurn } from "../../base/next-turn.ts";
+import { nextTurn } from "../../base/next-turn.ts";
 import type { Decision } from "../decision/check.ts";
 import type { PrincipalContext } from "../decision/principal-context.ts";
 import type { AccessRequest } from "../rules/access-request.ts";
 import { explain } from "../decision/explain.ts";
-import { planAccessSteps } from "../decision/plan-access.ts";
 import type { SnapshotBinding, SnapshotCeilings } from "../snapshot/content.ts";
 import { asksAboutItself } from "./caller.ts";
 import { FieldViolations } from "./field-violations.ts";
-import { codeMessage, matchedMessage, nearMissMessage, ruleMessage, scopeMessage } from "./messages.ts";
-import { type Gate, NOT_LOADED, type QuestionGate } from "./question-gate.ts";
+import { codeMessage, matchedMessage, nearMissMessage, ruleMessage } from "./messages.ts";
+import type { Gate, QuestionGate } from "./question-gate.ts";
 import { accessRequestOf, principalContextOf } from "./request-form.ts";
 
 /** Items of one batch (permissions §11.2). */
@@ -27,7 +24,7 @@ const MAX_CORRELATION_ID = 36;
 /** Items of a batch that are decided in one turn of the event loop. */
 const BATCH_SLICE = 250;
 
-type DecisionMethods = "checkPermission" | "batchCheckPermission" | "planAccess" | "explainDecision";
+type DecisionMethods = "checkPermission" | "batchCheckPermission" | "explainDecision";
 
 /** Handlers of the questions about one action. */
 export function decisionHandlers(
@@ -68,35 +65,6 @@ export function decisionHandlers(
         if (i % BATCH_SLICE === BATCH_SLICE - 1) await nextTurn();
       }
       return { results, meta: gate.meta };
-    },
-
-    async planAccess(message: PlanAccessRequest, context) {
-      const violations = new FieldViolations();
-      const about = principalContextOf(message, violations);
-      const request = accessRequestOf({ ...message, resourceName: "", namespace: "", path: "" }, violations);
-      const question = { query: "check", about, common: message, method: "PlanAccess" } as const;
-      const gate = await questions.open(context, question, violations);
-      const asked = { query: "check", principal: message.principal, requestId: message.requestId, request } as const;
-      if (gate.refusal !== undefined || gate.snapshot === undefined || request.form !== "resource") {
-        const { code, reason } = gate.refusal ?? NOT_LOADED;
-        questions.record(context, gate, { ...asked, allowed: false, code });
-        return { code: codeMessage(code), reason, meta: gate.meta };
-      }
-      const steps = planAccessSteps(gate.snapshot.index, about, request, clock.now());
-      const plan = await inTurns(steps, context.signal);
-      questions.record(context, gate, { ...asked, allowed: true, code: "ALLOWED" });
-      const conditions = plan.plan === "CONDITIONAL" ? plan.conditions : [];
-      return {
-        plan: PlanAccessResponse_Plan[plan.plan],
-        conditions: conditions.map(({ scope, namespaces, names }) => ({
-          scope: scopeMessage(scope),
-          namespaces: [...namespaces],
-          names: [...names],
-        })),
-        code: codeMessage("ALLOWED"),
-        reason: plan.plan,
-        meta: gate.meta,
-      };
     },
 
     async explainDecision(message: ExplainDecisionRequest, context) {

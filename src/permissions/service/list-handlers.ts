@@ -5,89 +5,30 @@ import type {
   WhoCanDoRequest,
 } from "../../api/gen/ontai/security/v1alpha1/permission_pb.ts";
 import type { ServiceHandlers } from "../../api/grpc/service-implementation.ts";
-import { GrpcStatusError, Status } from "../../api/grpc/status-error.ts";
 import { inTurns } from "../../base/next-turn.ts";
 import { listPermissionsSteps } from "../decision/list-permissions.ts";
 import { lookupResourcesSteps } from "../decision/lookup-resources.ts";
 import { inForce } from "../decision/principal-context.ts";
 import type { GrantedRule } from "../decision/explain.ts";
 import { type CapableSubject, isStillCapable, whoCanSteps } from "../decision/who-can.ts";
-import type { ActiveSnapshot } from "../store/active-snapshot.ts";
+import { type AnswerPages, checkPageSize } from "./answer-pages.ts";
 import { FieldViolations } from "./field-violations.ts";
 import { capableMessage, codeMessage, ruleMessage, scopeMessage, subjectKindsOf } from "./messages.ts";
-import { PageTokens } from "./page-token.ts";
-import { type Gate, NOT_LOADED, type QuestionGate, type Refusal } from "./question-gate.ts";
+import type { QuestionGate } from "./question-gate.ts";
 import { accessRequestOf, principalContextOf } from "./request-form.ts";
 
-const MAX_PAGE = 1_000;
-const DEFAULT_PAGE = 500;
-/** Characters of a page beyond which no entry is added: a message has at most 4 MiB. */
-const MAX_PAGE_CHARACTERS = 512 * 1024;
 const MAX_VERB = 63;
 /** Resources per message of a lookup. */
 const LOOKUP_CHUNK = 500;
 
-/** A list that was begun longer ago is begun again, milliseconds: grants may have ended since. */
-const PAGE_LIFETIME_MS = 600_000;
-
-const CHANGED: Refusal = {
-  code: "SNAPSHOT_CHANGED",
-  reason: "the snapshot of this page token is no longer held; start again without a token",
-};
-const TOO_LATE: Refusal = {
-  code: "SNAPSHOT_CHANGED",
-  reason: "this list was begun more than ten minutes ago; start again without a token",
-};
-
 type ListMethods = "listPermissions" | "whoCanDo" | "lookupResources";
 
-/** Where a page starts. */
-interface PageStart {
-  readonly snapshot: ActiveSnapshot;
-  readonly offset: number;
-  /** Moment of the list, Unix milliseconds. */
-  readonly atMs: number;
-}
-
 /** Handlers of the questions with many answers. */
-export function listHandlers(questions: QuestionGate): Pick<ServiceHandlers<typeof PermissionService>, ListMethods> {
-  const { store, clock, random } = questions.parts;
-  const pages = new PageTokens(random);
-
-  /** A token pins its snapshot version as long as this store still holds it. */
-  const startOf = (gate: Gate, question: string, token: string): PageStart | Refusal => {
-    const { snapshot } = gate;
-    if (gate.refusal !== undefined || snapshot === undefined) return gate.refusal ?? NOT_LOADED;
-    const nowMs = clock.now();
-    if (token === "") return { snapshot, offset: 0, atMs: nowMs };
-    const position = pages.read(question, token);
-    if (position === undefined) throw invalidToken();
-    if (Math.abs(nowMs - position.atMs) > PAGE_LIFETIME_MS) return TOO_LATE;
-    const pinned = [snapshot, store.previous].find((held) => held?.statement.version === position.version);
-    return pinned === undefined ? CHANGED : { snapshot: pinned, offset: position.offset, atMs: position.atMs };
-  };
-
-  /** A page ends with its size, or with the entry that makes it too long for one message: whatever stands in a rule, the list goes on. */
-  const slice = <T>(
-    list: readonly T[],
-    start: PageStart,
-    size: number,
-    question: string,
-    lengthOf: (entry: T) => number,
-  ) => {
-    const last = Math.min(list.length, start.offset + (size === 0 ? DEFAULT_PAGE : size));
-    let end = start.offset;
-    let length = 0;
-    for (; end < last && length < MAX_PAGE_CHARACTERS; end++) {
-      const entry = list[end];
-      if (entry !== undefined) length += lengthOf(entry);
-    }
-    const more = end < list.length;
-    const { version } = start.snapshot.statement;
-    const nextPageToken = more ? pages.issue(question, { version, offset: end, atMs: start.atMs }) : "";
-    return { page: list.slice(start.offset, end), more, nextPageToken };
-  };
-
+export function listHandlers(
+  questions: QuestionGate,
+  pages: AnswerPages,
+): Pick<ServiceHandlers<typeof PermissionService>, ListMethods> {
+  const { store, clock } = questions.parts;
   return {
     async listPermissions(message: ListPermissionsRequest, context) {
       const violations = new FieldViolations();
@@ -97,7 +38,7 @@ export function listHandlers(questions: QuestionGate): Pick<ServiceHandlers<type
       const question = { query: "list", about, common: message, method: "ListPermissions" } as const;
       const gate = await questions.open(context, question, violations);
       const text = JSON.stringify(["list", about.user, about.groups, message.namespace]);
-      const start = startOf(gate, text, message.pageToken);
+      const start = pages.start(gate, text, message.pageToken);
       const asked = { query: "list", principal: message.principal, requestId: message.requestId } as const;
       if ("code" in start) {
         questions.record(context, gate, { ...asked, allowed: false, code: start.code });
@@ -110,7 +51,7 @@ export function listHandlers(questions: QuestionGate): Pick<ServiceHandlers<type
         return { code: codeMessage(code), reason: `${about.user} is suspended`, meta: gate.meta };
       }
       const all = await inTurns(listPermissionsSteps(index, about, message.namespace, start.atMs), context.signal);
-      const { page, more, nextPageToken } = slice(all, start, message.pageSize, text, charactersOf);
+      const { page, more, nextPageToken } = pages.slice(all, start, message.pageSize, text, charactersOf);
       const nowMs = clock.now();
       const code = index.isKnown(about.user, about.groups) ? "ALLOWED" : "PRINCIPAL_UNKNOWN";
       questions.record(context, gate, { ...asked, allowed: true, code });
@@ -134,7 +75,7 @@ export function listHandlers(questions: QuestionGate): Pick<ServiceHandlers<type
       const gate = await questions.open(context, question, violations);
       const kinds = subjectKindsOf(message.subjectKinds);
       const text = JSON.stringify(["whocan", Object.values(request), kinds]);
-      const start = startOf(gate, text, message.pageToken);
+      const start = pages.start(gate, text, message.pageToken);
       const asked = { query: "whocan", principal: "*", requestId: message.requestId, request } as const;
       if ("code" in start) {
         questions.record(context, gate, { ...asked, allowed: false, code: start.code });
@@ -142,7 +83,7 @@ export function listHandlers(questions: QuestionGate): Pick<ServiceHandlers<type
       }
       const { index } = start.snapshot;
       const all = await inTurns(whoCanSteps(index, request, kinds, start.atMs), context.signal);
-      const { page, more, nextPageToken } = slice(all, start, message.pageSize, text, namesOf);
+      const { page, more, nextPageToken } = pages.slice(all, start, message.pageSize, text, namesOf);
       const nowMs = clock.now();
       const subjects = page.filter((capable) => isStillCapable(index, capable, request, nowMs)).map(capableMessage);
       questions.record(context, gate, { ...asked, allowed: true, code: "ALLOWED" });
@@ -207,17 +148,4 @@ function namesOf({ subject, bindings, conditionalNames }: CapableSubject): numbe
   for (const name of conditionalNames) length += name.length;
   for (const { namespaces } of bindings) for (const namespace of namespaces) length += namespace.length;
   return length;
-}
-
-function checkPageSize(size: number, violations: FieldViolations): void {
-  if (size > MAX_PAGE) violations.add("pageSize", `is at most ${MAX_PAGE}, found ${size}`);
-}
-
-function invalidToken(): GrpcStatusError {
-  const description = "is the nextPageToken of the page before, of the same question; start again without a token";
-  return new GrpcStatusError(
-    Status.INVALID_ARGUMENT,
-    { reason: "InvalidRequest", object: "page", field: "pageToken", expected: description },
-    { violations: [{ field: "pageToken", description }] },
-  );
 }

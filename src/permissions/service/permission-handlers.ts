@@ -1,5 +1,4 @@
 import type { Message } from "@bufbuild/protobuf";
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
   BatchCheckPermissionRequestSchema,
   BatchCheckPermissionResponseSchema,
@@ -11,9 +10,15 @@ import { directDecoder } from "../../api/grpc/direct-decoder.ts";
 import { directEncoder } from "../../api/grpc/direct-encoder.ts";
 import { type GrpcService, type ServiceHandlers, implementService } from "../../api/grpc/service-implementation.ts";
 import { ulid } from "../../base/ids.ts";
+import type { SnapshotReader } from "../store/snapshot-reader.ts";
+import { AnswerPages } from "./answer-pages.ts";
 import { decisionHandlers } from "./decision-handlers.ts";
 import { listHandlers } from "./list-handlers.ts";
+import { FieldViolations } from "./field-violations.ts";
+import { PageTokens } from "./page-token.ts";
+import { planHandler } from "./plan-handler.ts";
 import { QuestionGate, type QuestionParts } from "./question-gate.ts";
+import { statusAnswer } from "./status-answer.ts";
 import { requireReviewed } from "./unreviewed-caller.ts";
 import { watchSnapshot } from "./watch-snapshot.ts";
 
@@ -33,48 +38,38 @@ export function permissionService(methods: PermissionMethods): GrpcService {
   return implementService(PermissionService, methods, { encoders, decoders, json: true });
 }
 
-/** The service over a snapshot store (permissions §11). Questions never fail for want of a snapshot: they answer with a code. */
-export function permissionMethods(parts: QuestionParts): PermissionMethods {
+/**
+ * The service over the permissions of one cluster (permissions §11). Questions never fail for want of a snapshot: they answer with a code.
+ *
+ * @param tokens of this process; absent: its own
+ */
+export function permissionMethods(parts: QuestionParts, tokens = new PageTokens(parts.random)): PermissionMethods {
   const { store, clock, random } = parts;
   const questions = new QuestionGate(parts);
+  const pages = new AnswerPages(store, clock, tokens);
   return {
     ...decisionHandlers(questions),
-    ...listHandlers(questions),
+    ...planHandler(questions, pages),
+    ...listHandlers(questions, pages),
     watchSnapshot(message, context) {
       requireReviewed(context.principal);
+      requireServed(store, message.cluster, "WatchSnapshot");
       return watchSnapshot(message, context, parts);
     },
-    getStatus(_, context) {
+    getStatus(message, context) {
       requireReviewed(context.principal);
-      const state = store.state();
-      const { current, floor } = store;
-      const rejection = state.lastRejection;
-      return {
-        cluster: store.cluster,
-        meta: questions.metas.of(current, state, ulid(clock, random)),
-        degraded: state.degraded,
-        degradedReason: state.degraded ? (rejection?.code ?? "") : "",
-        ...(rejection !== undefined && {
-          lastRejection: {
-            version: rejection.version,
-            code: rejection.code,
-            detail: rejection.detail,
-            at: timestampFromMs(rejection.atMs),
-          },
-        }),
-        minSequence: BigInt(floor.minimumSequence),
-        highestEpoch: BigInt(floor.accepted?.epoch ?? 0),
-        highestSequence: BigInt(floor.accepted?.sequence ?? 0),
-        trustedKeys: [...store.trustedKeys],
-        ...(current !== undefined && {
-          freshnessWindowSeconds: current.index.content.freshnessWindowSeconds,
-          maxOfflineSeconds: BigInt(current.index.content.maxOfflineSeconds),
-          expiresAt: timestampFromMs(current.statement.expiresAtMs),
-          lastVerifiedAt: timestampFromMs(current.verifiedAtMs),
-          index: { ...current.index.sizes, tableBytes: BigInt(current.index.sizes.tableBytes) },
-          signingKey: current.keyId,
-        }),
-      };
+      requireServed(store, message.cluster, "GetStatus");
+      const meta = questions.metas.of(store.current, store.state(), ulid(clock, random));
+      return statusAnswer(store, meta, parts.facts ?? {});
     },
   };
+}
+
+/** @throws GrpcStatusError INVALID_ARGUMENT: these answers are no decisions and have no way to say no */
+function requireServed({ cluster: served }: SnapshotReader, cluster: string, method: string): void {
+  const violations = new FieldViolations();
+  violations.text("cluster", cluster);
+  if (cluster !== "" && cluster !== served)
+    violations.add("cluster", `is empty or ${served}, which this service serves`);
+  violations.throwIfAny(method);
 }

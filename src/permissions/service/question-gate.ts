@@ -8,11 +8,11 @@ import { type Decision, check } from "../decision/check.ts";
 import type { DecisionCode } from "../decision/decision-code.ts";
 import type { PrincipalContext } from "../decision/principal-context.ts";
 import type { AccessRequest } from "../rules/access-request.ts";
-import type { ActiveSnapshot } from "../store/active-snapshot.ts";
 import type { Freshness } from "../store/freshness.ts";
-import type { SnapshotStore } from "../store/snapshot-store.ts";
+import type { HeldSnapshot, SnapshotReader } from "../store/snapshot-reader.ts";
 import { type QueryVerb, asksAboutItself, hasQueryRight, isOperator } from "./caller.ts";
 import { requirementOf, waitFor } from "./consistency.ts";
+import type { ServiceFacts } from "./status-answer.ts";
 import type { DecisionAudit } from "./decision-audit.ts";
 import { DecisionCounts } from "./decision-counts.ts";
 import { isUnreviewed } from "./unreviewed-caller.ts";
@@ -21,11 +21,13 @@ import { type AnswerMeta, AnswerMetas } from "./answer-meta.ts";
 
 /** What every handler works with. */
 export interface QuestionParts {
-  readonly store: SnapshotStore;
+  readonly store: SnapshotReader;
   readonly audit: DecisionAudit;
   readonly clock: Clock;
   readonly random: Random;
   readonly metrics: Metrics;
+  /** What GetStatus says of the process around the service. */
+  readonly facts?: ServiceFacts;
 }
 
 /** A question that can be answered, or the code for why not. */
@@ -33,7 +35,7 @@ export interface Gate {
   readonly decisionId: string;
   readonly meta: AnswerMeta;
   /** Set when there is an answer. */
-  readonly snapshot: ActiveSnapshot | undefined;
+  readonly snapshot: HeldSnapshot | undefined;
   /** Of the store when the gate was passed. */
   readonly freshness: Freshness;
   /** Set when there is none. */

@@ -13,6 +13,7 @@ import type { SnapshotStore } from "../store/snapshot-store.ts";
 import { authenticateCaller } from "./caller.ts";
 import { type AuditLane, DecisionAudit } from "./decision-audit.ts";
 import type { DecisionLogPolicy } from "./decision-log-policy.ts";
+import type { ServiceFacts } from "./status-answer.ts";
 import { orUnreviewed } from "./unreviewed-caller.ts";
 import { type PermissionMethods, permissionMethods, permissionService } from "./permission-handlers.ts";
 
@@ -34,6 +35,8 @@ export interface PermissionServiceOptions {
   readonly authenticateToken?: GrpcServerOptions["authenticateToken"];
   /** Path of a Unix socket to serve as well, to callers with a token; needs {@link authenticateToken}. */
   readonly socket?: string;
+  /** What GetStatus says of the process around the service. */
+  readonly facts?: ServiceFacts;
   readonly clock: Clock;
   readonly random: Random;
   readonly metrics?: Metrics;
@@ -98,7 +101,14 @@ export async function startPermissionService(options: PermissionServiceOptions):
       metrics.count("verify_failures_total", { kind: "PermissionSnapshot", reason: event.rejection.code });
     show();
   });
-  const methods = permissionMethods({ store, audit, clock, random, metrics });
+  const methods = permissionMethods({
+    store,
+    audit,
+    clock,
+    random,
+    metrics,
+    ...(options.facts !== undefined && { facts: options.facts }),
+  });
   const services = [permissionService(methods), healthService(health), reflectionService([PermissionService, Health])];
   const server: GrpcServer = await startGrpcServer({
     address: options.address,

@@ -7,15 +7,14 @@ import type { CallContext } from "../../api/grpc/service-implementation.ts";
 import type { Clock } from "../../base/clock.ts";
 import { ulid } from "../../base/ids.ts";
 import type { Random } from "../../base/random.ts";
-import type { ActiveSnapshot } from "../store/active-snapshot.ts";
-import type { SnapshotStore } from "../store/snapshot-store.ts";
+import type { HeldSnapshot, SnapshotReader } from "../store/snapshot-reader.ts";
 import { hasQueryRight, isOperator } from "./caller.ts";
 import { AnswerMetas } from "./answer-meta.ts";
 import { type SnapshotChanges, snapshotChanges } from "./snapshot-changes.ts";
 
 /** What a watch needs. */
 export interface WatchSnapshotParts {
-  readonly store: SnapshotStore;
+  readonly store: SnapshotReader;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -37,7 +36,7 @@ export async function* watchSnapshot(
   const stop = store.subscribe(() => wake());
   const onAbort = (): void => wake();
   context.signal.addEventListener("abort", onAbort);
-  let sent: { readonly snapshot: ActiveSnapshot | undefined; readonly freshness: string } | undefined;
+  let sent: { readonly snapshot: HeldSnapshot | undefined; readonly freshness: string } | undefined;
   try {
     while (!context.signal.aborted) {
       const state = store.state();
@@ -63,7 +62,7 @@ export async function* watchSnapshot(
   }
 }
 
-function changesSince(sent: ActiveSnapshot | undefined, store: SnapshotStore): SnapshotChanges {
+function changesSince(sent: HeldSnapshot | undefined, store: SnapshotReader): SnapshotChanges {
   const { current } = store;
   if (current === undefined || sent === undefined) return { all: true };
   return snapshotChanges(sent.index.content, current.index.content);
@@ -73,7 +72,7 @@ function changesSince(sent: ActiveSnapshot | undefined, store: SnapshotStore): S
 function visible(
   changes: SnapshotChanges,
   context: CallContext,
-  snapshot: ActiveSnapshot | undefined,
+  snapshot: HeldSnapshot | undefined,
   nowMs: number,
 ): Pick<Message, "changedPrincipals" | "allChanged"> {
   if (changes.all) return { allChanged: true };

@@ -5,6 +5,7 @@ import { type Random, jittered } from "../base/random.ts";
 import { Lease, type LeaseObject } from "../api/builtin.ts";
 import { isStatus } from "../cluster/api-status-error.ts";
 import type { Cluster } from "../cluster/cluster.ts";
+import { ifPresent } from "../cluster/if-present.ts";
 
 /** Options of {@link startLeaderElection}. */
 export interface LeaderElectionOptions {
@@ -171,12 +172,7 @@ class Candidate implements LeaderElection {
 
   async #currentHolder(): Promise<LeaseObject | undefined> {
     const { cluster, namespace, name } = this.#options;
-    try {
-      return await cluster.get(Lease, { namespace, name });
-    } catch (error) {
-      if (isStatus(error, "NotFound")) return undefined;
-      throw error;
-    }
+    return ifPresent(cluster.get(Lease, { namespace, name }));
   }
 
   /** Another candidate was quicker: not a failure. */

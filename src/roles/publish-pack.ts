@@ -3,7 +3,7 @@ import { TalosCluster } from "../api/kinds/talos-cluster.ts";
 import { MAX_PACK_NAME, NAMESPACES } from "../api/names.ts";
 import { SeamError } from "../base/errors.ts";
 import type { Cluster } from "../cluster/cluster.ts";
-import { isStatus } from "../cluster/api-status-error.ts";
+import { ifPresent } from "../cluster/if-present.ts";
 import { type BuiltPack, buildPack } from "../packs/artifact/build-pack.ts";
 import type { PackBlobStore } from "../packs/store/pack-blob-store.ts";
 import { writePack, writtenPack } from "../packs/store/write-pack.ts";
@@ -128,12 +128,7 @@ function requireNames({ name, version }: PublishRequest): void {
 
 /** The PackDelivery of that name, undefined when there is none. */
 export async function findDelivery(management: Cluster, name: string): Promise<PackDelivery | undefined> {
-  try {
-    return await management.get(PackDelivery, { namespace: NAMESPACES.seam, name });
-  } catch (error) {
-    if (isStatus(error, "NotFound")) return undefined;
-    throw error;
-  }
+  return ifPresent(management.get(PackDelivery, { namespace: NAMESPACES.seam, name }));
 }
 
 function requireSame(existing: PackDelivery, pack: BuiltPack, targets: Targets): void {

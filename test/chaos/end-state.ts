@@ -5,7 +5,7 @@ import { ConfigMap, Deployment, Namespace } from "../../src/api/builtin.ts";
 import { PackDelivery } from "../../src/api/kinds/pack-delivery.ts";
 import { PackReceipt } from "../../src/api/kinds/pack-receipt.ts";
 import { LABELS, NAMESPACES, packInstalledName, tenantNamespace } from "../../src/api/names.ts";
-import { isStatus } from "../../src/cluster/api-status-error.ts";
+import { ifPresent } from "../../src/cluster/if-present.ts";
 import type { Cluster } from "../../src/cluster/cluster.ts";
 import { auditHash, closedRange, parseAuditEvent } from "../../src/federation/audit/audit-chain.ts";
 import type { MeshProcess } from "../support/mesh-process.ts";
@@ -63,8 +63,8 @@ async function objectDifferences(
   const at = `${tenant}/${pack}`;
   const found: string[] = [];
   const name = packInstalledName(pack, tenant);
-  const receipt = await getOrNothing(() => cluster.get(PackReceipt, { namespace: NAMESPACES.ont, name }));
-  const namespace = await getOrNothing(() => cluster.get(Namespace, { name: pack }));
+  const receipt = await ifPresent(cluster.get(PackReceipt, { namespace: NAMESPACES.ont, name }));
+  const namespace = await ifPresent(cluster.get(Namespace, { name: pack }));
   if (wanted === undefined) {
     if (receipt !== undefined) found.push(`${at}: PackReceipt is still there`);
     if (namespace !== undefined) found.push(`${at}: namespace is still there`);
@@ -190,13 +190,4 @@ export async function leftovers(mesh: MeshProcess, actions: ChaosActions): Promi
     }
   }
   return found;
-}
-
-async function getOrNothing<T>(get: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await get();
-  } catch (error) {
-    if (isStatus(error, "NotFound")) return undefined;
-    throw error;
-  }
 }

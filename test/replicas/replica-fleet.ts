@@ -11,7 +11,6 @@ import type { AuditChain } from "../../src/federation/audit/audit-log-reader.ts"
 import { openSqliteAuditSink } from "../../src/federation/audit/sqlite-audit-sink.ts";
 import type { BalanceTimes } from "../../src/federation/hub/membership/balance-load.ts";
 import { createHubFactStore } from "../../src/federation/hub/mirror/hub-fact-store.ts";
-import { ifPresent } from "../../src/federation/hub/mirror/storing.ts";
 import { readOrders } from "../../src/federation/hub/retries/retry-order-text.ts";
 import { RETRIES_NAME } from "../../src/federation/hub/retries/retry-orders.ts";
 import { silentLog } from "../../src/base/log.ts";
@@ -32,6 +31,7 @@ import {
   type ToReplica,
 } from "./protocol.ts";
 import { StoreWitness } from "./store-witness.ts";
+import { ifPresent } from "../../src/cluster/if-present.ts";
 
 /** What a fleet of replicas is made of. */
 export interface ReplicaFleetOptions {

@@ -1,7 +1,8 @@
 import { NAMESPACES } from "../../api/names.ts";
 import type { KubeObject, Unstructured } from "../../api/object.ts";
-import { isStatus, ApiStatusError } from "../../cluster/api-status-error.ts";
+import { ApiStatusError } from "../../cluster/api-status-error.ts";
 import type { Cluster } from "../../cluster/cluster.ts";
+import { ifPresent } from "../../cluster/if-present.ts";
 import {
   PERMISSION_KINDS,
   type PermissionObject,
@@ -63,12 +64,7 @@ async function existing(
   type: (typeof PERMISSION_KINDS)[number],
   key: { readonly namespace: string; readonly name: string },
 ): Promise<PermissionObject | undefined> {
-  try {
-    return await cluster.get(type, key);
-  } catch (error) {
-    if (isStatus(error, "NotFound")) return undefined;
-    throw error;
-  }
+  return ifPresent(cluster.get(type, key));
 }
 
 /** `Kind namespace/name` as people write it on the command line: `RBACProfile/seam-system/hello`. @throws UsageError */

@@ -17,6 +17,7 @@ import {
 } from "../../api/names.ts";
 import { type ObjectKey, keyOf } from "../../api/object.ts";
 import { isStatus } from "../../cluster/api-status-error.ts";
+import { ifPresent } from "../../cluster/if-present.ts";
 import type { Result } from "../../controller/controller.ts";
 import { applyStatus } from "../../controller/status.ts";
 import { type DeliveryVerdict, verifyPackDelivery } from "../../packs/manifest/delivery-signature.ts";
@@ -270,7 +271,7 @@ export class PackDeliveryReconciler {
   async #deleteInstalled(installed: PackInstalled): Promise<void> {
     this.#context.assertFenced();
     const { uid } = installed.metadata;
-    await ignoreNotFound(
+    await ifPresent(
       this.#context.cluster.delete(
         PackInstalled,
         keyOf(installed),
@@ -282,7 +283,7 @@ export class PackDeliveryReconciler {
   async #deleteExecution(cluster: string, name: string | undefined): Promise<void> {
     if (name === undefined) return;
     this.#context.assertFenced();
-    await ignoreNotFound(this.#context.cluster.delete(PackExecution, { namespace: tenantNamespace(cluster), name }));
+    await ifPresent(this.#context.cluster.delete(PackExecution, { namespace: tenantNamespace(cluster), name }));
   }
 
   async #say(delivery: PackDelivery, verdicts: Verdicts, plans: readonly TargetPlan[]): Promise<void> {
@@ -359,12 +360,4 @@ function available({ tampered, revoked, conflict, signature }: Verdicts): Condit
   if (conflict !== undefined)
     return no("VersionConflict", `PackDelivery ${conflict.metadata.name} has this version with other content`);
   return { type: "Available", status: "True", reason: "PackAvailable" };
-}
-
-async function ignoreNotFound(work: Promise<unknown>): Promise<void> {
-  try {
-    await work;
-  } catch (error) {
-    if (!isStatus(error, "NotFound")) throw error;
-  }
 }

@@ -12,7 +12,7 @@ import {
 } from "../../api/names.ts";
 import { type KubeObject, keyOf } from "../../api/object.ts";
 import type { ResourceType } from "../../api/resource-type.ts";
-import { isStatus } from "../../cluster/api-status-error.ts";
+import { ifPresent } from "../../cluster/if-present.ts";
 import type { Result } from "../../controller/controller.ts";
 import { applyStatus } from "../../controller/status.ts";
 import { BY_DELIVERY, type DispatcherContext } from "../dispatcher-context.ts";
@@ -42,7 +42,7 @@ export async function removePackDelivery(context: DispatcherContext, delivery: P
   for (const signal of signalsOf(context, delivery)) await remove(context, DriftSignal, signal);
   context.assertFenced();
   const { resourceVersion, finalizers } = delivery.metadata;
-  await ignoreNotFound(
+  await ifPresent(
     context.cluster.patch(
       PackDelivery,
       keyOf(delivery),
@@ -102,15 +102,5 @@ async function remove<T extends KubeObject>(
 ): Promise<void> {
   context.assertFenced();
   const { uid } = object.metadata;
-  await ignoreNotFound(
-    context.cluster.delete(type, keyOf(object), uid === undefined ? {} : { preconditions: { uid } }),
-  );
-}
-
-async function ignoreNotFound(work: Promise<unknown>): Promise<void> {
-  try {
-    await work;
-  } catch (error) {
-    if (!isStatus(error, "NotFound")) throw error;
-  }
+  await ifPresent(context.cluster.delete(type, keyOf(object), uid === undefined ? {} : { preconditions: { uid } }));
 }

@@ -2,7 +2,7 @@ import { SeamError } from "../../base/errors.ts";
 import { isJsonObject } from "../../base/json.ts";
 import { ConfigMap, type ConfigMapObject, Secret, type SecretObject } from "../../api/builtin.ts";
 import { FIELD_MANAGERS, LABELS, SECRET_NAMES, SECRET_TYPES, tenantNamespace } from "../../api/names.ts";
-import { isStatus } from "../../cluster/api-status-error.ts";
+import { ifPresent } from "../../cluster/if-present.ts";
 import type { Cluster } from "../../cluster/cluster.ts";
 import type { IndexDocument } from "../../federation/index/index-document.ts";
 import { parseIndex } from "../../federation/index/parse-index.ts";
@@ -33,8 +33,8 @@ export interface StoredIndex {
 export async function readStoredIndex(cluster: Cluster, tenant: string, keys: KeyLookup): Promise<StoredIndex> {
   const namespace = tenantNamespace(tenant);
   const [secret, ledger] = await Promise.all([
-    orUndefined(cluster.get(Secret, { namespace, name: SECRET_NAMES.federationIndex })),
-    orUndefined(cluster.get(ConfigMap, { namespace, name: SECRET_NAMES.federationIndexLedger })),
+    ifPresent(cluster.get(Secret, { namespace, name: SECRET_NAMES.federationIndex })),
+    ifPresent(cluster.get(ConfigMap, { namespace, name: SECRET_NAMES.federationIndexLedger })),
   ]);
   const read = secret === undefined ? undefined : readSecret(secret, tenant, keys);
   const document = typeof read === "string" ? undefined : read;
@@ -153,13 +153,4 @@ function furthest(ledger: IndexPosition | undefined, document: IndexDocument | u
   const inIndex = { epoch: document.epoch, sequence: document.sequence, tombstones: ledger?.tombstones ?? {} };
   if (ledger === undefined || document.epoch > ledger.epoch) return inIndex;
   return ledger.epoch === document.epoch && document.sequence > ledger.sequence ? inIndex : ledger;
-}
-
-async function orUndefined<T>(reading: Promise<T>): Promise<T | undefined> {
-  try {
-    return await reading;
-  } catch (error) {
-    if (isStatus(error, "NotFound")) return undefined;
-    throw error;
-  }
 }

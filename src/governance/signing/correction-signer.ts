@@ -6,6 +6,7 @@ import type { DriftSignal } from "../../api/kinds/drift-signal.ts";
 import { LABELS, clusterOfNamespace, correctionSecretName, labelValue, signedPackSecretName } from "../../api/names.ts";
 import type { ObjectKey } from "../../api/object.ts";
 import { isStatus } from "../../cluster/api-status-error.ts";
+import { ifPresent } from "../../cluster/if-present.ts";
 import type { Result } from "../../controller/controller.ts";
 import { type Correction, encodeCorrection, parseCorrection } from "../../packs/manifest/correction.ts";
 import { parsePackManifest } from "../../packs/manifest/pack-manifest.ts";
@@ -110,11 +111,6 @@ export class CorrectionSigner {
   }
 
   async #secret(namespace: string, name: string): Promise<SecretObject | undefined> {
-    try {
-      return await this.#context.cluster.get(Secret, { namespace, name });
-    } catch (error) {
-      if (isStatus(error, "NotFound")) return undefined;
-      throw error;
-    }
+    return ifPresent(this.#context.cluster.get(Secret, { namespace, name }));
   }
 }

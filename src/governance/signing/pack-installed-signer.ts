@@ -17,7 +17,7 @@ import {
 } from "../../api/names.ts";
 import { type ObjectKey, keyOf } from "../../api/object.ts";
 import { apiVersionOf } from "../../api/resource-type.ts";
-import { isStatus } from "../../cluster/api-status-error.ts";
+import { ifPresent } from "../../cluster/if-present.ts";
 import type { Result } from "../../controller/controller.ts";
 import { applyStatus } from "../../controller/status.ts";
 import { verifyPackDelivery } from "../../packs/manifest/delivery-signature.ts";
@@ -186,12 +186,7 @@ export class PackInstalledSigner {
 
   /** Read from the server, not the cache: a serial must not be spent because the cache is a moment behind. */
   async #secret(namespace: string, name: string): Promise<SecretObject | undefined> {
-    try {
-      return await this.#context.cluster.get(Secret, { namespace, name });
-    } catch (error) {
-      if (isStatus(error, "NotFound")) return undefined;
-      throw error;
-    }
+    return ifPresent(this.#context.cluster.get(Secret, { namespace, name }));
   }
 
   /** What is signed for this PackInstalled now; undefined when nothing is, or what stands there does not verify. */

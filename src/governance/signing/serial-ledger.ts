@@ -3,6 +3,7 @@ import { ConfigMap, type ConfigMapObject } from "../../api/builtin.ts";
 import { FIELD_MANAGERS, tenantNamespace } from "../../api/names.ts";
 import { isStatus } from "../../cluster/api-status-error.ts";
 import type { Cluster } from "../../cluster/cluster.ts";
+import { ifPresent } from "../../cluster/if-present.ts";
 
 /** ConfigMap in the tenant namespace: highest serial ever signed per PackInstalled name. Outlives the objects. */
 export const SERIAL_LEDGER = "seam-pack-serials";
@@ -50,12 +51,7 @@ async function read(
   cluster: Cluster,
   key: { readonly namespace: string; readonly name: string },
 ): Promise<ConfigMapObject | undefined> {
-  try {
-    return await cluster.get(ConfigMap, key);
-  } catch (error) {
-    if (isStatus(error, "NotFound")) return undefined;
-    throw error;
-  }
+  return ifPresent(cluster.get(ConfigMap, key));
 }
 
 function serialOf(ledger: ConfigMapObject | undefined, name: string): number {

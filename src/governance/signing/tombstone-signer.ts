@@ -11,7 +11,7 @@ import {
 import { TOMBSTONE_REQUEST_PREFIX, type TombstoneRequest, readTombstoneRequest } from "../../api/tombstone-request.ts";
 import type { LifecyclePolicies } from "../../api/kinds/lifecycle-policies.ts";
 import type { ObjectKey } from "../../api/object.ts";
-import { isStatus } from "../../cluster/api-status-error.ts";
+import { ifPresent } from "../../cluster/if-present.ts";
 import type { Result } from "../../controller/controller.ts";
 import { parsePackManifest } from "../../packs/manifest/pack-manifest.ts";
 import { type Tombstone, encodeTombstone, parseTombstone } from "../../packs/manifest/tombstone.ts";
@@ -123,12 +123,7 @@ export class TombstoneSigner {
   }
 
   async #secret(namespace: string, name: string): Promise<SecretObject | undefined> {
-    try {
-      return await this.#context.cluster.get(Secret, { namespace, name });
-    } catch (error) {
-      if (isStatus(error, "NotFound")) return undefined;
-      throw error;
-    }
+    return ifPresent(this.#context.cluster.get(Secret, { namespace, name }));
   }
 
   #refuse(request: ConfigMapObject, message: string): void {

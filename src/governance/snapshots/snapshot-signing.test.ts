@@ -19,7 +19,7 @@ import type { ResourceType } from "../../api/resource-type.ts";
 import { silentLog } from "../../base/log.ts";
 import { systemClock } from "../../base/clock.ts";
 import { SeededRandom } from "../../base/random.ts";
-import { isStatus } from "../../cluster/api-status-error.ts";
+import { ifPresent } from "../../cluster/if-present.ts";
 import { parseContent } from "../../permissions/snapshot/parse-content.ts";
 import { type SnapshotStatement, parseStatement } from "../../permissions/snapshot/statement.ts";
 import { verifyStatement } from "../../permissions/snapshot/verify-statement.ts";
@@ -55,15 +55,12 @@ async function start(more: Partial<SnapshotSigningOptions> = {}): Promise<void> 
 }
 
 async function secretOf(tenant: string) {
-  try {
-    return await management.cluster.get(Secret, {
+  return ifPresent(
+    management.cluster.get(Secret, {
       namespace: tenantNamespace(tenant),
       name: signedSnapshotSecretName(tenant),
-    });
-  } catch (error) {
-    if (isStatus(error, "NotFound")) return undefined;
-    throw error;
-  }
+    }),
+  );
 }
 
 /** What the Secret says, believed or not. */

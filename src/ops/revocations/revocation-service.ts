@@ -14,8 +14,8 @@ import type { Random } from "../../base/random.ts";
 import { Semaphore } from "../../base/semaphore.ts";
 import { isStatus } from "../../cluster/api-status-error.ts";
 import type { Cluster } from "../../cluster/cluster.ts";
+import { ifPresent } from "../../cluster/if-present.ts";
 import { retryConflicts } from "../../federation/hub/mirror/retry-conflicts.ts";
-import { ifPresent } from "../../federation/hub/mirror/storing.ts";
 import type { RevocationOrder } from "../../federation/hub/revocations/revocation-record.ts";
 import type { RunningRevocationOutbox } from "../../federation/hub/revocations/revocation-outbox.ts";
 import {

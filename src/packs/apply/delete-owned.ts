@@ -3,6 +3,7 @@ import type { ObjectKey, Unstructured } from "../../api/object.ts";
 import type { ResourceType } from "../../api/resource-type.ts";
 import { errorMessage } from "../../base/errors.ts";
 import { isStatus } from "../../cluster/api-status-error.ts";
+import { ifPresent } from "../../cluster/if-present.ts";
 import { ownerOf } from "./ownership.ts";
 import type { ApplyParts } from "./pack-application.ts";
 import type { ResourceMapper } from "./resource-mapper.ts";
@@ -24,12 +25,8 @@ export async function findLive(
   const type = await mapper.findAnyVersion(ref);
   if (type === undefined) return undefined;
   const key = type.namespaced && ref.namespace ? { namespace: ref.namespace, name: ref.name } : { name: ref.name };
-  try {
-    return { type, key, object: await parts.cluster.get(type, key) };
-  } catch (error) {
-    if (isStatus(error, "NotFound")) return undefined;
-    throw error;
-  }
+  const object = await ifPresent(parts.cluster.get(type, key));
+  return object === undefined ? undefined : { type, key, object };
 }
 
 /**

@@ -4,6 +4,7 @@ import type { ResourceType } from "../../api/resource-type.ts";
 import { errorMessage } from "../../base/errors.ts";
 import type { JsonObject } from "../../base/json.ts";
 import { ApiStatusError, isRetryable, isStatus } from "../../cluster/api-status-error.ts";
+import { ifPresent } from "../../cluster/if-present.ts";
 import { ADOPTED, desiredObject, ownerOf, PACK_FIELD_MANAGER } from "../apply/ownership.ts";
 import type { ApplyParts, PackApplication } from "../apply/pack-application.ts";
 import type { ResourceMapper } from "../apply/resource-mapper.ts";
@@ -106,10 +107,5 @@ async function getOrUndefined(
   type: ResourceType,
   key: ObjectKey,
 ): Promise<Unstructured | undefined> {
-  try {
-    return await parts.cluster.get(type, key);
-  } catch (error) {
-    if (isStatus(error, "NotFound")) return undefined;
-    throw error;
-  }
+  return ifPresent(parts.cluster.get(type, key));
 }

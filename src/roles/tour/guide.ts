@@ -15,7 +15,7 @@ import type { DeploymentObject } from "../../api/builtin.ts";
 import { PackDelivery } from "../../api/kinds/pack-delivery.ts";
 import { NAMESPACES } from "../../api/names.ts";
 import type { Clock } from "../../base/clock.ts";
-import { isStatus } from "../../cluster/api-status-error.ts";
+import { ifPresent } from "../../cluster/if-present.ts";
 import { openOciLayout } from "../../packs/store/oci-layout.ts";
 import { generateSigningKeyPair } from "../../trust/keyring/ed25519-keys.ts";
 import { developmentTrustPaths } from "../../trust/ca/development-trust-paths.ts";
@@ -98,12 +98,7 @@ export class TourGuide {
 
   /** A Deployment on a tenant, undefined when it is not there. */
   async deployment(tenant: string, namespace: string, name: string): Promise<DeploymentObject | undefined> {
-    try {
-      return await this.mesh.tenant(tenant).get(Deployment, { namespace, name });
-    } catch (error) {
-      if (isStatus(error, "NotFound")) return undefined;
-      throw error;
-    }
+    return ifPresent(this.mesh.tenant(tenant).get(Deployment, { namespace, name }));
   }
 
   async drift(cluster: string): Promise<readonly DriftSignalView[]> {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { RunnerConfig } from "../../../src/api/kinds/runner-config.ts";
 import { TalosCluster } from "../../../src/api/kinds/talos-cluster.ts";
 import { NAMESPACES, tenantNamespace } from "../../../src/api/names.ts";
-import { isStatus } from "../../../src/cluster/api-status-error.ts";
+import { ifPresent } from "../../../src/cluster/if-present.ts";
 import { freeOffset } from "../../e2e/run-seamctl.ts";
 import { MeshProcess, until } from "../../support/mesh-process.ts";
 
@@ -32,12 +32,7 @@ describe("governance objects of a running mesh (conductor §8)", () => {
   });
 
   const copy = async (): Promise<TalosCluster | undefined> => {
-    try {
-      return await mesh.tenant(TENANT).get(TalosCluster, COPY);
-    } catch (error) {
-      if (isStatus(error, "NotFound")) return undefined;
-      throw error;
-    }
+    return ifPresent(mesh.tenant(TENANT).get(TalosCluster, COPY));
   };
   const condition = async (): Promise<string> => {
     const { status } = await mesh.tenant(TENANT).get(RunnerConfig, COPY);

@@ -10,7 +10,7 @@ import { PackInstalled } from "../../../src/api/kinds/pack-installed.ts";
 import { PackReceipt } from "../../../src/api/kinds/pack-receipt.ts";
 import { NAMESPACES, tenantNamespace } from "../../../src/api/names.ts";
 import { systemClock } from "../../../src/base/clock.ts";
-import { isStatus } from "../../../src/cluster/api-status-error.ts";
+import { ifPresent } from "../../../src/cluster/if-present.ts";
 import { openOciLayout } from "../../../src/packs/store/oci-layout.ts";
 import { publishPack } from "../../../src/roles/publish-pack.ts";
 import { MeshProcess, until } from "../../support/mesh-process.ts";
@@ -64,12 +64,7 @@ spec:
   const explain = () => mesh.fleet.explainItem({ cluster: TENANT, kind: "", name: "work" });
   const step = async (name: string) => (await explain()).steps.find((each) => each.name === name)?.state;
   const reading = async <T>(read: Promise<T>): Promise<T | undefined> => {
-    try {
-      return await read;
-    } catch (error) {
-      if (isStatus(error, "NotFound")) return undefined;
-      throw error;
-    }
+    return ifPresent(read);
   };
   const settings = () => reading(mesh.tenant(TENANT).get(ConfigMap, SETTINGS));
   const driftState = async () => (await mesh.drift()).find(({ name }) => name === "drift-work-tenant-1")?.state;

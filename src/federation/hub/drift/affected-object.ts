@@ -3,7 +3,7 @@ import type { DriftSignalSpec } from "../../../api/kinds/drift-signal.ts";
 import { PackInstalled } from "../../../api/kinds/pack-installed.ts";
 import { packDriftSignalName, tenantNamespace } from "../../../api/names.ts";
 import type { Cluster } from "../../../cluster/cluster.ts";
-import { ifPresent } from "../mirror/storing.ts";
+import { ifPresent } from "../../../cluster/if-present.ts";
 import { FactRefused } from "../ports.ts";
 
 /**

@@ -9,9 +9,9 @@ import type { Log } from "../../../base/log.ts";
 import type { Random } from "../../../base/random.ts";
 import { isStatus } from "../../../cluster/api-status-error.ts";
 import type { Cluster } from "../../../cluster/cluster.ts";
+import { ifPresent } from "../../../cluster/if-present.ts";
 import { applyStatus } from "../../../controller/status.ts";
 import { SerialByKey } from "../mirror/serial-by-key.ts";
-import { ifPresent } from "../mirror/storing.ts";
 import { NO_FENCE, type WriteFence } from "../ports.ts";
 import {
   type DriftEvent,

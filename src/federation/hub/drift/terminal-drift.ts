@@ -7,8 +7,8 @@ import type { KubeObject, ObjectKey } from "../../../api/object.ts";
 import type { ResourceType } from "../../../api/resource-type.ts";
 import type { Clock } from "../../../base/clock.ts";
 import type { Cluster } from "../../../cluster/cluster.ts";
+import { ifPresent } from "../../../cluster/if-present.ts";
 import { applyStatus } from "../../../controller/status.ts";
-import { ifPresent } from "../mirror/storing.ts";
 import type { DriftState } from "./next-drift-state.ts";
 import { stateOf, terminalCondition } from "./signal-object.ts";
 

@@ -7,7 +7,7 @@ import { type Metrics } from "../../../base/metrics.ts";
 import { type Random, jittered } from "../../../base/random.ts";
 import { isStatus } from "../../../cluster/api-status-error.ts";
 import type { Cluster } from "../../../cluster/cluster.ts";
-import { ifPresent } from "../mirror/storing.ts";
+import { ifPresent } from "../../../cluster/if-present.ts";
 import { MembershipState } from "./membership-state.ts";
 import { MEMBERSHIP_TIMES, type MembershipTimes } from "./membership-times.ts";
 import {

@@ -4,6 +4,7 @@ import { type FederationStatus, RunnerConfig } from "../../../api/kinds/runner-c
 import { FIELD_MANAGERS, NAMESPACES } from "../../../api/names.ts";
 import type { Clock } from "../../../base/clock.ts";
 import type { Cluster } from "../../../cluster/cluster.ts";
+import { ifPresent } from "../../../cluster/if-present.ts";
 import type { ConditionUpdate } from "../../../api/conditions.ts";
 import { applyStatus } from "../../../controller/status.ts";
 import type { Random } from "../../../base/random.ts";
@@ -11,7 +12,7 @@ import { FactRefused, NO_FENCE, type WriteFence } from "../ports.ts";
 import { type ChannelState, channelConditions, declaredStatus, federationStatus } from "./channel-state.ts";
 import { retryConflicts } from "./retry-conflicts.ts";
 import type { SerialByKey } from "./serial-by-key.ts";
-import { ifPresent, storing } from "./storing.ts";
+import { storing } from "./storing.ts";
 
 /** What the status is written with. */
 export interface AgentStatusParts {

@@ -5,6 +5,7 @@ import { type Clock, rfc3339Seconds } from "../../../base/clock.ts";
 import type { Log } from "../../../base/log.ts";
 import { type Random, systemRandom } from "../../../base/random.ts";
 import type { Cluster } from "../../../cluster/cluster.ts";
+import { ifPresent } from "../../../cluster/if-present.ts";
 import { applyStatus } from "../../../controller/status.ts";
 import { FactRefused, type FactStore, NO_FENCE, type WriteFence } from "../ports.ts";
 import { AgentStatus } from "./agent-status.ts";
@@ -15,7 +16,7 @@ import { SerialByKey } from "./serial-by-key.ts";
 import { SignedManifests } from "./signed-manifests.ts";
 import { acknowledgeSnapshot } from "./snapshot-acknowledgement.ts";
 import { retryConflicts } from "./retry-conflicts.ts";
-import { ifPresent, storing } from "./storing.ts";
+import { storing } from "./storing.ts";
 
 /** Options of {@link createHubFactStore}. */
 export interface HubFactStoreOptions {

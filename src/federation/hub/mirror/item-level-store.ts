@@ -9,10 +9,11 @@ import type { Clock } from "../../../base/clock.ts";
 import type { Log } from "../../../base/log.ts";
 import type { Random } from "../../../base/random.ts";
 import type { Cluster } from "../../../cluster/cluster.ts";
+import { ifPresent } from "../../../cluster/if-present.ts";
 import { NO_FENCE, type WriteFence } from "../ports.ts";
 import { type StoredItemLevel, itemLevelJson, nextStoredLevel, parseItemLevel } from "./item-level-text.ts";
 import { retryConflicts } from "./retry-conflicts.ts";
-import { ifPresent, storing } from "./storing.ts";
+import { storing } from "./storing.ts";
 
 /** ConfigMap in `seam-tenant-{cluster}` with the last level of every item. */
 export const ITEM_LEVELS_NAME = "federation-items";

@@ -10,6 +10,7 @@ import { type Clock, rfc3339Seconds } from "../../../base/clock.ts";
 import type { JsonObject } from "../../../base/json.ts";
 import type { Cluster } from "../../../cluster/cluster.ts";
 import { isStatus } from "../../../cluster/api-status-error.ts";
+import { ifPresent } from "../../../cluster/if-present.ts";
 import { applyStatus } from "../../../controller/status.ts";
 import type { Random } from "../../../base/random.ts";
 import { FactRefused, type WriteFence } from "../ports.ts";
@@ -19,7 +20,7 @@ import { receiptConditions, receiptSpec, receiptStatus } from "./receipt-content
 import { retryConflicts } from "./retry-conflicts.ts";
 import type { SerialByKey } from "./serial-by-key.ts";
 import type { SignedManifests } from "./signed-manifests.ts";
-import { ifPresent, storing } from "./storing.ts";
+import { storing } from "./storing.ts";
 
 /** Field manager of `status.delivery`, so that reports of levels and of receipts never erase each other. */
 const ITEMS_MANAGER = `${FIELD_MANAGERS.hub}-items`;

@@ -2,10 +2,10 @@ import { Secret } from "../../../api/builtin.ts";
 import { signedPackSecretName, tenantNamespace } from "../../../api/names.ts";
 import { digestOf } from "../../../base/digest.ts";
 import type { Cluster } from "../../../cluster/cluster.ts";
+import { ifPresent } from "../../../cluster/if-present.ts";
 import { parsePackManifest } from "../../../packs/manifest/pack-manifest.ts";
 import { decodeEnvelope } from "../../../trust/dsse.ts";
 import type { SignedManifestRef } from "./acknowledgement.ts";
-import { ifPresent } from "./storing.ts";
 
 /** Most serials remembered; the oldest leaves. */
 const MAX_SERIALS = 20_000;

@@ -14,13 +14,3 @@ export async function storing<T>(what: string, write: () => Promise<T>): Promise
     throw error;
   }
 }
-
-/** Resolves with undefined when the object does not exist. */
-export async function ifPresent<T>(read: Promise<T>): Promise<T | undefined> {
-  try {
-    return await read;
-  } catch (error) {
-    if (isStatus(error, "NotFound")) return undefined;
-    throw error;
-  }
-}

@@ -6,7 +6,7 @@ import type { Log } from "../../../base/log.ts";
 import { type Random, jittered } from "../../../base/random.ts";
 import { isStatus } from "../../../cluster/api-status-error.ts";
 import type { Cluster } from "../../../cluster/cluster.ts";
-import { ifPresent } from "../mirror/storing.ts";
+import { ifPresent } from "../../../cluster/if-present.ts";
 import type { TenantDirectory } from "../ports.ts";
 import { ownedCluster } from "./session-ownership.ts";
 

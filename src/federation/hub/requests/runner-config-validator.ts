@@ -11,7 +11,7 @@ import { TalosCluster } from "../../../api/kinds/talos-cluster.ts";
 import { NAMESPACES, tenantNamespace } from "../../../api/names.ts";
 import type { Log } from "../../../base/log.ts";
 import type { Cluster } from "../../../cluster/cluster.ts";
-import { ifPresent } from "../mirror/storing.ts";
+import { ifPresent } from "../../../cluster/if-present.ts";
 import { PACK_PARAMETER, runnerConfigViolations } from "./runner-config-rules.ts";
 
 /** What validating needs. */

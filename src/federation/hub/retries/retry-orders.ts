@@ -6,12 +6,12 @@ import { uuidV7 } from "../../../base/ids.ts";
 import type { Log } from "../../../base/log.ts";
 import type { Random } from "../../../base/random.ts";
 import type { Cluster } from "../../../cluster/cluster.ts";
+import { ifPresent } from "../../../cluster/if-present.ts";
 import { type Informer, startInformer } from "../../../controller/cache/informer.ts";
 import { itemKey } from "../../index/index-document.ts";
 import { MAX_PENDING_RETRIES } from "../../session/limits.ts";
 import type { RetryOrder } from "../../session/hub/retry-order.ts";
 import { retryConflicts } from "../mirror/retry-conflicts.ts";
-import { ifPresent } from "../mirror/storing.ts";
 import type { RetryOrders } from "../ports.ts";
 import { ORDERS_KEY, ordersText, readOrders } from "./retry-order-text.ts";
 

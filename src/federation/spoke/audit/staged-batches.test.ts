@@ -6,7 +6,7 @@ import { systemClock } from "../../../base/clock.ts";
 import type { JsonObject } from "../../../base/json.ts";
 import { silentLog } from "../../../base/log.ts";
 import { SeededRandom } from "../../../base/random.ts";
-import { isStatus } from "../../../cluster/api-status-error.ts";
+import { ifPresent } from "../../../cluster/if-present.ts";
 import { readStagedBatch } from "./staged-batch.ts";
 import { MALFORMED, startStagedBatches } from "./staged-batches.ts";
 
@@ -59,12 +59,8 @@ function batch(name: string, events: string) {
 const stage = (name: string, events: string) => tenant.cluster.create(ConfigMap, batch(name, events));
 
 async function annotations(name: string): Promise<Readonly<Record<string, string>> | undefined> {
-  try {
-    return (await tenant.cluster.get(ConfigMap, { namespace: "ont-system", name })).metadata.annotations ?? {};
-  } catch (error) {
-    if (isStatus(error, "NotFound")) return undefined;
-    throw error;
-  }
+  const held = await ifPresent(tenant.cluster.get(ConfigMap, { namespace: "ont-system", name }));
+  return held && (held.metadata.annotations ?? {});
 }
 
 describe("staged audit batches", () => {

@@ -8,6 +8,7 @@ import type { Log } from "../../../base/log.ts";
 import type { Random } from "../../../base/random.ts";
 import { isStatus } from "../../../cluster/api-status-error.ts";
 import type { Cluster } from "../../../cluster/cluster.ts";
+import { ifPresent } from "../../../cluster/if-present.ts";
 import { startInformer } from "../../../controller/cache/informer.ts";
 import { startController } from "../../../controller/controller.ts";
 import { watchSource } from "../../../controller/source.ts";
@@ -67,10 +68,7 @@ async function takeOver(
   if (uid === undefined) return;
   const key = { namespace: NAMESPACES.ont, name };
   // Not from the cache: what is removed must be what was read.
-  const object = await cluster.get(ConfigMap, key).catch((error: unknown) => {
-    if (isStatus(error, "NotFound")) return undefined;
-    throw error;
-  });
+  const object = await ifPresent(cluster.get(ConfigMap, key));
   if (object === undefined) return;
   const batch = readStagedBatch(object);
   if (!batch.ok) {

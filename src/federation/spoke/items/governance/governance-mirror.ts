@@ -11,6 +11,7 @@ import type { Log } from "../../../../base/log.ts";
 import type { Random } from "../../../../base/random.ts";
 import { isStatus } from "../../../../cluster/api-status-error.ts";
 import type { Cluster, Draft } from "../../../../cluster/cluster.ts";
+import { ifPresent } from "../../../../cluster/if-present.ts";
 import { startInformer } from "../../../../controller/cache/informer.ts";
 import { PRIVATE_FILE_MODE, readFileIfPresent, writeFileDurably } from "../../../../trust/durable-file.ts";
 import {
@@ -196,12 +197,7 @@ class WatchedMirror implements GovernanceMirror {
   }
 
   async #get(body: GovernanceBody): Promise<Specified | undefined> {
-    try {
-      return await this.#parts.cluster.get(typeOf(MIRRORED_TYPES[body.kind]), keyOf(body));
-    } catch (error) {
-      if (isStatus(error, "NotFound")) return undefined;
-      throw error;
-    }
+    return ifPresent(this.#parts.cluster.get(typeOf(MIRRORED_TYPES[body.kind]), keyOf(body)));
   }
 
   async #createNamespace(): Promise<void> {

@@ -9,6 +9,7 @@ import type { Clock } from "../../../../base/clock.ts";
 import { type JsonObject, isJsonObject } from "../../../../base/json.ts";
 import { isStatus } from "../../../../cluster/api-status-error.ts";
 import type { Cluster } from "../../../../cluster/cluster.ts";
+import { ifPresent } from "../../../../cluster/if-present.ts";
 import { applyStatus } from "../../../../controller/status.ts";
 import type { PackManifest } from "../../../../packs/manifest/pack-manifest.ts";
 import type { EndedCorrection } from "./pack-attempts.ts";
@@ -48,12 +49,7 @@ export class PackReceipts {
   }
 
   async get(name: string): Promise<PackReceipt | undefined> {
-    try {
-      return await this.#cluster.get(PackReceipt, { namespace: NAMESPACES.ont, name });
-    } catch (error) {
-      if (isStatus(error, "NotFound")) return undefined;
-      throw error;
-    }
+    return ifPresent(this.#cluster.get(PackReceipt, { namespace: NAMESPACES.ont, name }));
   }
 
   /** Writes the whole spec. */

@@ -9,7 +9,7 @@ import {
 } from "../../../../api/kinds/permission-snapshot-receipt.ts";
 import { FIELD_MANAGERS, NAMESPACES, snapshotReceiptName } from "../../../../api/names.ts";
 import { rfc3339Seconds } from "../../../../base/clock.ts";
-import { isStatus } from "../../../../cluster/api-status-error.ts";
+import { ifPresent } from "../../../../cluster/if-present.ts";
 import { applyStatus } from "../../../../controller/status.ts";
 import { type SnapshotPosition, comparePositions } from "../../../../permissions/snapshot/snapshot-version.ts";
 import type { SnapshotStore } from "../../../../permissions/store/snapshot-store.ts";
@@ -126,10 +126,5 @@ async function writeReceipt(parts: SnapshotParts): Promise<PermissionSnapshotRec
 
 async function existing({ cluster, clusterId }: SnapshotParts): Promise<PermissionSnapshotReceipt | undefined> {
   const key = { namespace: NAMESPACES.ont, name: snapshotReceiptName(clusterId) };
-  try {
-    return await cluster.get(PermissionSnapshotReceipt, key);
-  } catch (error) {
-    if (isStatus(error, "NotFound")) return undefined;
-    throw error;
-  }
+  return ifPresent(cluster.get(PermissionSnapshotReceipt, key));
 }

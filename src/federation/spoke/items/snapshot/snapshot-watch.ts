@@ -3,7 +3,7 @@ import { PermissionSnapshot } from "../../../../api/kinds/permission-snapshot.ts
 import { PermissionSnapshotReceipt } from "../../../../api/kinds/permission-snapshot-receipt.ts";
 import { NAMESPACES, snapshotName, snapshotReceiptName } from "../../../../api/names.ts";
 import { errorMessage } from "../../../../base/errors.ts";
-import { isStatus } from "../../../../cluster/api-status-error.ts";
+import { ifPresent } from "../../../../cluster/if-present.ts";
 import type { EventRecorder } from "../../../../controller/events.ts";
 import type { Freshness } from "../../../../permissions/store/freshness.ts";
 import type { SnapshotParts } from "./snapshot-parts.ts";
@@ -96,11 +96,6 @@ const NEWS: Readonly<
 };
 
 async function receiptOf({ cluster, clusterId }: SnapshotWatchOptions): Promise<PermissionSnapshotReceipt | undefined> {
-  try {
-    const key = { namespace: NAMESPACES.ont, name: snapshotReceiptName(clusterId) };
-    return await cluster.get(PermissionSnapshotReceipt, key);
-  } catch (error) {
-    if (isStatus(error, "NotFound")) return undefined;
-    throw error;
-  }
+  const key = { namespace: NAMESPACES.ont, name: snapshotReceiptName(clusterId) };
+  return ifPresent(cluster.get(PermissionSnapshotReceipt, key));
 }

@@ -2,7 +2,6 @@ import { create } from "@bufbuild/protobuf";
 import { RunnerConfigValidationRequestSchema } from "../../src/api/gen/conductor/federation/v1alpha1/commands_pb.ts";
 import { Nack_Class } from "../../src/api/gen/conductor/federation/v1alpha1/desired_pb.ts";
 import type { Envelope } from "../../src/api/gen/conductor/federation/v1alpha1/federation_pb.ts";
-import { digestOf } from "../../src/base/digest.ts";
 import { SeededRandom } from "../../src/base/random.ts";
 import { itemKey } from "../../src/federation/index/index-document.ts";
 import { forEachBody } from "../../src/federation/index/plan-index.ts";
@@ -95,6 +94,7 @@ export class Agent {
     this.tenant = new Tenant(cluster, blobs);
     this.store.onLoss = (write) =>
       must(hub.store(cluster).lenient, `${cluster}: ${write.type} though neither side lost its store`);
+    this.store.isBody = (digest, data) => blobs.isBody(digest, data);
     this.store.storedTexts = () => hub.store(cluster).auditTexts();
     this.store.isStored = (epoch, sequence) => {
       const { events, closed } = hub.store(cluster).audit(epoch);
@@ -404,7 +404,7 @@ export class Agent {
         const { digest } = effect;
         this.#process.after(world.between(1, 10), () => {
           const blob = this.store.blobs.get(digest);
-          this.#step({ type: "BlobChecked", digest, ok: blob !== undefined && digestOf(blob.data) === digest });
+          this.#step({ type: "BlobChecked", digest, ok: blob !== undefined && this.store.isBody(digest, blob.data) });
         });
         return;
       }

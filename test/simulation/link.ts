@@ -5,8 +5,8 @@ import type { World } from "./world.ts";
 /** Frames in flight in one direction after which the transport refuses more, as grpc-js does. */
 const HIGH_WATER_FRAMES = 16;
 
-/** How often a partitioned direction looks whether it may go on, milliseconds. */
-const PARTITION_POLL_MS = 250;
+/** Longest time from the end of a partition until what it held back arrives, milliseconds: TCP sends again in its own time. */
+const RESUME_MS = 250;
 
 /** One end of a stream, as a process sees it. */
 export interface LinkEnd {
@@ -18,10 +18,10 @@ export interface LinkEnd {
 
 /** The wire between one agent and the hub: what every stream of that pair goes through. */
 export class Wire {
-  /** While true nothing arrives; bytes wait, as TCP keeps them. */
-  partitioned = false;
-  /** The one direction in which nothing arrives: a path that is dead one way, or a peer that does not read. */
-  stuck: Way | undefined = undefined;
+  #partitioned = false;
+  #stuck: Way | undefined = undefined;
+  /** What goes on when nothing is held back any more. */
+  #waiting: (() => void)[] = [];
   /** Extra delay of every frame, milliseconds. */
   slowMs = 0;
   #mangles: Mangling | undefined = undefined;
@@ -29,6 +29,42 @@ export class Wire {
   mangled = MANGLED;
   /** True once frames changed places or got lost: what one frame says of another one may then be missed. */
   reordered = false;
+
+  /** While true nothing arrives; bytes wait, as TCP keeps them. */
+  get partitioned(): boolean {
+    return this.#partitioned;
+  }
+
+  set partitioned(value: boolean) {
+    this.#partitioned = value;
+    this.#resume();
+  }
+
+  /** The one direction in which nothing arrives: a path that is dead one way, or a peer that does not read. */
+  get stuck(): Way | undefined {
+    return this.#stuck;
+  }
+
+  set stuck(way: Way | undefined) {
+    this.#stuck = way;
+    this.#resume();
+  }
+
+  /** True when nothing arrives that way. */
+  holds(way: Way): boolean {
+    return this.#partitioned || this.#stuck === way;
+  }
+
+  /** Runs `run` once, when something may arrive again. */
+  afterwards(run: () => void): void {
+    this.#waiting.push(run);
+  }
+
+  #resume(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const run of waiting) run();
+  }
 
   /** What a broken middlebox, or a broken peer, does to some frames. */
   get mangles(): Mangling | undefined {
@@ -55,6 +91,8 @@ interface Direction {
   to: LinkEnd | undefined;
   from: LinkEnd | undefined;
   readonly queue: (() => void)[];
+  /** Frames that arrived where nothing passes. */
+  heldBack: number;
   inFlight: number;
   blocked: boolean;
   /** A frame that goes after the next one. */
@@ -73,26 +111,9 @@ export class Link {
   constructor(world: World, wire: Wire, agent: LinkEnd, hub: LinkEnd) {
     this.#world = world;
     this.#wire = wire;
-    this.#up = {
-      way: "up",
-      to: hub,
-      from: agent,
-      queue: [],
-      inFlight: 0,
-      blocked: false,
-      held: undefined,
-      lastArrivalMs: 0,
-    };
-    this.#down = {
-      way: "down",
-      to: agent,
-      from: hub,
-      queue: [],
-      inFlight: 0,
-      blocked: false,
-      held: undefined,
-      lastArrivalMs: 0,
-    };
+    const fresh = { heldBack: 0, inFlight: 0, blocked: false, held: undefined, lastArrivalMs: 0 };
+    this.#up = { ...fresh, way: "up", to: hub, from: agent, queue: [] };
+    this.#down = { ...fresh, way: "down", to: agent, from: hub, queue: [] };
   }
 
   /** The agent writes. */
@@ -174,10 +195,19 @@ export class Link {
   }
 
   #deliver(direction: Direction): void {
-    if (this.#wire.partitioned || this.#wire.stuck === direction.way) {
-      this.#world.after(PARTITION_POLL_MS, () => this.#deliver(direction));
+    if (!this.#wire.holds(direction.way)) {
+      direction.queue.shift()?.();
       return;
     }
-    direction.queue.shift()?.();
+    direction.heldBack++;
+    if (direction.heldBack === 1) this.#wire.afterwards(() => this.#resume(direction));
+  }
+
+  #resume(direction: Direction): void {
+    this.#world.after(this.#world.between(0, RESUME_MS), () => {
+      const count = direction.heldBack;
+      direction.heldBack = 0;
+      for (let at = 0; at < count; at++) this.#deliver(direction);
+    });
   }
 }

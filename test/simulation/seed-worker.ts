@@ -13,6 +13,9 @@ export interface SeedWork {
   readonly options: RunOptions;
   /** With the permission plane. */
   readonly permissions: boolean;
+  /** Number of this thread, and where it writes the seed it is at. */
+  readonly thread: number;
+  readonly at: Int32Array;
 }
 
 /** What it posts every now and then: everything since the last time. */
@@ -25,7 +28,7 @@ export interface SeedProgress {
   readonly report: string | undefined;
 }
 
-const { first, end, step, options, permissions } = workerData as SeedWork;
+const { first, end, step, options, permissions, thread, at } = workerData as SeedWork;
 /** Seeds between two posts. */
 const POST_EVERY = 25;
 
@@ -40,13 +43,15 @@ function post(report: string | undefined): void {
 }
 
 for (let seed = first; seed < end; seed += step) {
+  Atomics.store(at, thread, seed);
   const result = permissions ? await simulatePermissions(seed, options) : simulate(seed, options);
   seeds++;
   events += result.events;
   slowestMs = Math.max(slowestMs, result.convergedMs);
   for (const [name, times] of result.coverage) coverage.set(name, (coverage.get(name) ?? 0) + times);
-  if (result.failure !== undefined)
+  if (result.failure !== undefined) {
+    Atomics.store(at, thread, 0);
     post(permissions ? await permissionReport(result, options) : seedReport(result, options));
-  else if (seeds >= POST_EVERY) post(undefined);
+  } else if (seeds >= POST_EVERY) post(undefined);
 }
 post(undefined);

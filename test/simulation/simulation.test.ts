@@ -48,6 +48,12 @@ describe("simulation of a hub and its agents", () => {
     expect(failureOf(1, { agents: 12, actions: 150, spanMs: 90_000 })).toBe("");
   });
 
+  it("names the seed of a machine that does not return", async () => {
+    const options = { size: { agents: 12, actions: 400, spanMs: 90_000 } };
+    const { reports } = await runSeeds({ first: 7, count: 1, threads: 1, options, seedLimitMs: 0.02 });
+    expect(reports).toEqual(["seed 7: a machine does not return: it has not ended within 0.02 ms"]);
+  });
+
   it("finds a failure and shrinks its schedule to what causes it", () => {
     // A tenant that is told about an agent which does not exist fails for certain: the shrinker must keep that action alone.
     const schedule = [...scheduleOf(5, sizeOf(5)), { atMs: 50_000, do: "evict", agent: 99 } as const];

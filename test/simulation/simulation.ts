@@ -19,7 +19,7 @@ const QUIET_MS = 200_000;
 const LOOK_MS = 2_000;
 
 /** How often the hub's memory is looked at, virtual milliseconds. */
-const MEMORY_LOOK_MS = 1_000;
+const MEMORY_LOOK_MS = 2_000;
 
 /** Outcome of one run. */
 export interface RunResult {

@@ -6,6 +6,7 @@ import { SeededRandom, integerBetween } from "../../src/base/random.ts";
 import type { DesiredIndex } from "../../src/federation/hub/ports.ts";
 import type { HubEffect } from "../../src/federation/session/hub/effects.ts";
 import type { HubEvent } from "../../src/federation/session/hub/events.ts";
+import { PROTOCOL_VERSIONS } from "../../src/federation/session/limits.ts";
 import { HubSession } from "../../src/federation/session/hub/hub-session.ts";
 import { START_WALL_MS } from "../transcript/fixture.ts";
 import { FROM_AGENT, pick, randomEnvelope } from "./random-message.ts";
@@ -122,7 +123,11 @@ export class FuzzedHub {
       envelope.payload = randomEnvelope(random, ["hello"]).payload;
       const hello = envelope.payload.value;
       if (random.next() < 0.95 && hello !== undefined)
-        Object.assign(hello, { protocolVersions: [1, 2], clusterId: "tenant-1", highestTerm: 1n });
+        Object.assign(hello, {
+          protocolVersions: PROTOCOL_VERSIONS.slice(0, integerBetween(random, 1, 3)),
+          clusterId: "tenant-1",
+          highestTerm: 1n,
+        });
     }
     const right = random.next() < 0.99;
     const name = envelope.payload.case;

@@ -5,6 +5,7 @@ import { digestOf } from "../../src/base/digest.ts";
 import { SeededRandom, integerBetween } from "../../src/base/random.ts";
 import type { DesiredIndex } from "../../src/federation/hub/ports.ts";
 import { offerMessage } from "../../src/federation/session/encode-frame.ts";
+import { PROTOCOL_VERSIONS } from "../../src/federation/session/limits.ts";
 import type { SpokeEffect } from "../../src/federation/session/spoke/effects.ts";
 import type { SpokeEvent } from "../../src/federation/session/spoke/events.ts";
 import { SpokeSession } from "../../src/federation/session/spoke/spoke-session.ts";
@@ -161,7 +162,7 @@ export class FuzzedSpoke {
       const last = this.#store.auditLast;
       const numbers = { auditResumeSequence: random.next() < 0.5 ? 0n : last, auditHighestSequence: last, term: 1n };
       if (random.next() < 0.95 && welcome !== undefined)
-        Object.assign(welcome, { protocolVersion: 1, sessionId: "s", ...numbers });
+        Object.assign(welcome, { protocolVersion: pick(PROTOCOL_VERSIONS, random), sessionId: "s", ...numbers });
     }
     if (!opens && random.next() < 0.4) this.#offer(envelope, random);
     const right = random.next() < 0.99;

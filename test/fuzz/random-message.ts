@@ -57,6 +57,7 @@ export const FROM_AGENT: readonly string[] = [
   "indexReport",
   "blobFetch",
   "itemReport",
+  "itemReports",
   "packReceiptReport",
   "snapshotReceiptReport",
   "driftReport",

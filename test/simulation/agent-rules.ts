@@ -11,6 +11,7 @@ import type { SpokeEvent } from "../../src/federation/session/spoke/events.ts";
 import type { SpokeWrite, StoredIndex } from "../../src/federation/session/spoke/record.ts";
 import type { SpokeSession } from "../../src/federation/session/spoke/spoke-session.ts";
 import { REFUSED_FACT } from "./hub-store.ts";
+import { indexReportIn } from "./carried-reports.ts";
 import { isForged } from "./forgery.ts";
 import { blockedBy } from "./hub-rules.ts";
 import type { Wire } from "./link.ts";
@@ -146,8 +147,9 @@ export class AgentRules {
           this.#tenant.revoked.has(serial),
           `${this.#who}: hello says that revocation ${serial} is in force, and it is not`,
         );
-    if (payload.case === "indexReport" && payload.value.outcome === IndexReport_Outcome.ACCEPTED && this.#original()) {
-      const { epoch, sequence } = payload.value;
+    const report = indexReportIn(envelope);
+    if (report?.outcome === IndexReport_Outcome.ACCEPTED && this.#original()) {
+      const { epoch, sequence } = report;
       const index = this.#index;
       if (index !== undefined && BigInt(index.epoch) === epoch && BigInt(index.sequence) === sequence)
         for (const { target, name, floor } of index.revocations)

@@ -16,12 +16,14 @@ import { SpokeSession } from "../../src/federation/session/spoke/spoke-session.t
 import { AgentStore, type AgentStoreCopy, SNAPSHOT_RECEIPT } from "./agent-store.ts";
 import { isForged } from "./forgery.ts";
 import { AgentRules } from "./agent-rules.ts";
+import { itemReportsIn } from "./carried-reports.ts";
 import { type BlobWorld, KEYS, KEY_IDS } from "./desired-state.ts";
 import type { ItemNack } from "../../src/federation/spoke/ports.ts";
 import type { SimulatedHub } from "./hub.ts";
 import { Link, type LinkEnd, Wire } from "./link.ts";
 import type { AgentRoom } from "./plane.ts";
 import { Process } from "./process.ts";
+import { spokenVersions } from "./spoken-versions.ts";
 import { storedDocument } from "./stored-document.ts";
 import { Tenant } from "./tenant.ts";
 import { EffectRate, START_WALL_MS, type World, must } from "./world.ts";
@@ -125,6 +127,7 @@ export class Agent {
       random: new SeededRandom(world.between(1, 2 ** 30)),
       record: this.store.record(),
       readBackMs: START_WALL_MS + world.nowMs,
+      protocolVersions: spokenVersions(world),
     });
     this.#rules = new AgentRules({
       who: `${this.cluster}${this.#twin}`,
@@ -536,8 +539,7 @@ export class Agent {
     const link = this.#links.get(generation);
     if (link === undefined) return; // destroyed meanwhile: the machine learns of it by its own Destroy or StreamClosed
     const envelope = frameEnvelope(frame, NO_BODIES);
-    if (envelope.payload.case === "itemReport") {
-      const report = envelope.payload.value;
+    for (const report of itemReportsIn(envelope)) {
       const record = this.store.items.get(itemKey(report));
       must(
         record !== undefined &&

@@ -8,6 +8,7 @@ import type { HubEvent } from "../../src/federation/session/hub/events.ts";
 import type { HubSession } from "../../src/federation/session/hub/hub-session.ts";
 import { HELLO_DEADLINE_MS } from "../../src/federation/session/limits.ts";
 import { type HubStore, REFUSED_FACT } from "./hub-store.ts";
+import { itemReportsIn } from "./carried-reports.ts";
 import { isForged } from "./forgery.ts";
 import { type Duty, Outgoing } from "./outgoing.ts";
 import { must } from "./world.ts";
@@ -151,17 +152,22 @@ export class HubRules {
       if (effect.type === "Send") this.#streams.get(effect.generation)?.out.checkMayLeave(effect.frame);
   }
 
-  #duty({ payload }: Envelope, { rejected }: Stream, seq: number): Duty | undefined {
+  #duty(envelope: Envelope, { rejected }: Stream, seq: number): Duty | undefined {
     const store = this.#store;
+    const { payload } = envelope;
     switch (payload.case) {
-      case "itemReport": {
-        const report = payload.value;
-        const key = itemKey(report);
+      case "itemReport":
+      case "itemReports": {
+        const reports = itemReportsIn(envelope);
         return () => {
-          const held = store.levels.get(key);
-          if (store.lenient || (held !== undefined && held.version > report.version)) return "";
-          const stored = held?.version === report.version && held.level >= report.level;
-          return stored ? "" : `${key} at level ${report.level} before it is stored`;
+          for (const report of reports) {
+            const key = itemKey(report);
+            const held = store.levels.get(key);
+            if (store.lenient || (held !== undefined && held.version > report.version)) continue;
+            const stored = held?.version === report.version && held.level >= report.level;
+            if (!stored) return `${key} at level ${report.level} before it is stored`;
+          }
+          return "";
         };
       }
       case "packReceiptReport": {

@@ -24,6 +24,7 @@ import { HubRules } from "./hub-rules.ts";
 import { HubStore } from "./hub-store.ts";
 import type { Link, LinkEnd } from "./link.ts";
 import { Process } from "./process.ts";
+import { spokenVersions } from "./spoken-versions.ts";
 import { EffectRate, START_WALL_MS, SimulationFailure, type World, must } from "./world.ts";
 
 /** One tenant as the hub's process sees it; gone with the process. */
@@ -186,6 +187,7 @@ export class Hub implements SimulatedHub {
           ...(this.#world.chance(0.2) ? { offerBodyBytes: 600 } : {}),
           // So are range digests.
           ...(this.#world.chance(0.5) ? { comparedBodyBytes: 400 } : {}),
+          protocolVersions: spokenVersions(this.#world),
         }),
         links: new Map(),
         pins: new Map(),

@@ -198,6 +198,8 @@ export class MemoryFactStore implements FactStore {
   readonly levels = new Map<string, Map<string, ItemReport>>();
   /** Called after each change. */
   onChange: () => void = () => {};
+  /** Called with the item reports of each store that is about to happen. */
+  onItems: (reports: readonly ItemReport[]) => void = () => {};
   /** Set to make stores fail, as an API server that is away does. */
   failing = false;
 
@@ -227,6 +229,7 @@ export class MemoryFactStore implements FactStore {
 
   async items(cluster: string, reports: readonly ItemReport[]): Promise<void> {
     this.#stored();
+    this.onItems(reports);
     let held = this.levels.get(cluster);
     if (held === undefined) this.levels.set(cluster, (held = new Map()));
     for (const report of reports) held.set(itemKey(report), report);

@@ -5,6 +5,7 @@ import {
   IndexReport_Outcome,
   type ItemReport,
   ItemReportSchema,
+  ItemReportsSchema,
   Nack_Class,
   RangeDigestReplySchema,
 } from "../../src/api/gen/conductor/federation/v1alpha1/desired_pb.ts";
@@ -179,7 +180,10 @@ export class HubDriver implements Driver {
     }
   }
 
-  /** `report accepted`, `report need-full`, `report refused nack=CODE [retryable]`: the agent's answer to the newest offer. */
+  /**
+   * `report accepted`, `report need-full`, `report refused nack=CODE [retryable]`: the agent's answer to the newest offer. With ItemReports
+   * as JSON at the end they leave in one frame.
+   */
   #report(command: Command): Envelope {
     const outcome = command.words[0] ?? "accepted";
     const value = create(IndexReportSchema, { digest: this.#desired?.digest ?? "" });
@@ -192,6 +196,10 @@ export class HubDriver implements Driver {
     }
     const envelope = this.#envelope({ ...command, name: "frame", json: '{"acknowledge":{}}' });
     envelope.payload = { case: "indexReport", value };
+    if (command.json !== "") {
+      const reports = fromJsonString(ItemReportsSchema, command.json);
+      envelope.payload = { case: "itemReports", value: Object.assign(reports, { index: value }) };
+    }
     envelope.seq = BigInt(++this.#seq);
     return envelope;
   }
@@ -226,7 +234,7 @@ export class HubDriver implements Driver {
     return envelope;
   }
 
-  /** `hello [held=newest|SEQUENCE] [revocation=N] [term=N] [version=v2] [inventory=same]` */
+  /** `hello [held=newest|SEQUENCE] [revocation=N] [term=N] [version=v2] [protocol=1,2,3] [inventory=same]` */
   #hello(command: Command): string {
     const held = command.args.get("held");
     const newest = this.#desired;
@@ -238,7 +246,7 @@ export class HubDriver implements Driver {
           : { heldIndex: { epoch: "1", sequence: held, digest: "sha256:another" } };
     return JSON.stringify({
       hello: {
-        protocolVersions: [1, 2],
+        protocolVersions: (command.args.get("protocol") ?? "1,2").split(",").map(Number),
         agentVersion: command.args.get("version") ?? "v1",
         clusterId: "tenant-1",
         audit: { epoch: "7" },

@@ -161,7 +161,8 @@ export class SpokeDriver implements Driver {
         command.args.get("hash") === "other" ? "other" : (this.#store.auditEvents.get(BigInt(highest ?? 0)) ?? "");
       const hash = Buffer.from(auditHashOf(text)).toString("base64");
       const stored = highest === undefined ? "" : `,"auditHighestSequence":"${highest}","auditHighestHash":"${hash}"`;
-      const welcome = `"sessionId":"s","protocolVersion":1,"replica":"hub-0",${resume}${stored},"resendItemReports":${resend}`;
+      const version = command.args.get("version") ?? "1";
+      const welcome = `"sessionId":"s","protocolVersion":${version},"replica":"hub-0",${resume}${stored},"resendItemReports":${resend}`;
       return this.#envelope({ ...command, name: "frame", json: `{"sessionId":"s","welcome":{${welcome}}}` });
     }
     if (command.name === "offer") envelope.payload = { case: "indexOffer", value: this.#offer(command) };

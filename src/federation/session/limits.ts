@@ -3,9 +3,11 @@ import type { BackoffPolicy } from "../../base/backoff.ts";
 /** Limits of one session. Every one has its unit in its name; docs/protocol.md lists them for implementers. */
 
 /** Protocol versions this build speaks, ascending (Hello.protocol_versions). The hub takes the highest that both do. */
-export const PROTOCOL_VERSIONS: readonly number[] = [1, 2];
+export const PROTOCOL_VERSIONS: readonly number[] = [1, 2, 3];
 /** From this version on an accepted index says that its revocation floors are in force. */
 export const FLOORS_VERSION = 2;
+/** From this version on an agent may report several items, and the index that brought them, in one frame (ItemReports). */
+export const REPORTS_VERSION = 3;
 
 /** Largest frame on the wire, bytes; a larger one is refused while it is parsed (lessons §4.6). */
 export const MAX_FRAME_BYTES = 1024 * 1024;
@@ -53,6 +55,13 @@ export const ACKNOWLEDGE_REST_MS = 2_000;
 
 /** Longest wait of an item's report for the next level, milliseconds: a level implies the lower ones, and quick phases become one report. */
 export const ITEM_REPORT_DELAY_MS = 10;
+
+/** Longest wait of the word that an index is accepted for the reports of its items, milliseconds: they leave in one frame. */
+export const INDEX_REPORT_DELAY_MS = 10;
+/** Item reports in one frame. */
+export const REPORTS_PER_FRAME = 1_024;
+/** Bytes of the item reports in one frame: two such frames may be unacknowledged ({@link IN_FLIGHT_BYTES}). */
+export const REPORTS_FRAME_BYTES = 128 * 1024;
 
 /** Period of heartbeats, milliseconds; sent with ±10 % jitter. */
 export const HEARTBEAT_INTERVAL_MS = 30_000;

@@ -1,8 +1,11 @@
-import type { Nack } from "../../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
+import type { IndexReport, ItemReport, Nack } from "../../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
 import type { Payload } from "./payload.ts";
 
 /** Fixed fields, tags and the envelope's header of a small message, bytes: an upper estimate. */
-const SMALL_BYTES = 160;
+export const SMALL_BYTES = 160;
+
+/** Fixed fields and tags of one item report, its digest among them, bytes. */
+const REPORT_BYTES = 128;
 
 /**
  * What a message counts in the byte budget: an upper estimate that costs nothing. Bodies come with their exact size
@@ -11,13 +14,18 @@ const SMALL_BYTES = 160;
 export function payloadBytes(payload: Payload): number {
   switch (payload.case) {
     case "itemReport":
-      return SMALL_BYTES + payload.value.name.length + payload.value.waitingFor.length + nackBytes(payload.value.nack);
+      return SMALL_BYTES + reportBytes(payload.value);
+    case "itemReports": {
+      let bytes = SMALL_BYTES + indexReportBytes(payload.value.index);
+      for (const report of payload.value.items) bytes += reportBytes(report);
+      return bytes;
+    }
     case "rangeDigestReply":
       return SMALL_BYTES + sumOf(payload.value.digests);
     case "rangeDigestRequest":
       return SMALL_BYTES + sumOf(payload.value.paths) + 4 * payload.value.paths.length;
     case "indexReport":
-      return SMALL_BYTES + nackBytes(payload.value.nack);
+      return indexReportBytes(payload.value);
     case "blobUnavailable":
       return SMALL_BYTES + nackBytes(payload.value.nack);
     case "frameNack":
@@ -58,6 +66,17 @@ export function payloadBytes(payload: Payload): number {
     default:
       return SMALL_BYTES;
   }
+}
+
+/** An item report within a frame: an upper estimate. */
+export function reportBytes(report: ItemReport): number {
+  const { kind, name, waitingFor } = report;
+  return REPORT_BYTES + kind.length + name.length + waitingFor.length + nackBytes(report.nack);
+}
+
+/** An index report within a frame: an upper estimate; 0 for none. */
+export function indexReportBytes(report: IndexReport | undefined): number {
+  return report === undefined ? 0 : SMALL_BYTES + nackBytes(report.nack);
 }
 
 function sumOf(parts: readonly Uint8Array[]): number {

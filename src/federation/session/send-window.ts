@@ -46,8 +46,13 @@ export class SendWindow<Tag> {
 
   /** True when a frame of `bytes` may leave now. One frame larger than the budget of its lane may travel alone. */
   hasRoom(lane: Lane, bytes: number): boolean {
-    if (this.#inFlight.length >= this.#frames - reservedFrames(lane)) return false;
-    return this.#bytes === 0 || this.#bytes + bytes <= budgetOf(lane);
+    return bytes <= this.room(lane);
+  }
+
+  /** Largest frame that may leave now, bytes; Infinity when nothing is unacknowledged, negative when none may. */
+  room(lane: Lane): number {
+    if (this.#inFlight.length >= this.#frames - reservedFrames(lane)) return -1;
+    return this.#bytes === 0 ? Infinity : budgetOf(lane) - this.#bytes;
   }
 
   /** Takes the next number. */

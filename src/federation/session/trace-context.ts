@@ -34,6 +34,7 @@ export function traceIdOf(traceparent: string): string | undefined {
 const LOGGED: Readonly<Partial<Record<PayloadCase, "debug" | "info">>> = {
   indexOffer: "debug",
   indexReport: "debug",
+  itemReports: "debug",
   revocationPush: "info",
   revocationAck: "info",
   runnerConfigValidationRequest: "info",
@@ -64,6 +65,8 @@ function ofPayload(payload: Payload): string {
     case "blobFetch":
     case "blobUnavailable":
       return ofDigest(payload.value.digest);
+    case "itemReports":
+      return ofDigest(payload.value.index?.digest ?? "");
     case "revocationPush":
     case "revocationAck":
       return ofName(payload.value.revocationId);

@@ -84,4 +84,19 @@ it("costs bytes in proportion to what changed when the hub forgot everything", {
   // TLS handshake, Hello and Welcome included; the first time carried the whole index, every body and every report.
   expect(full).toBeGreaterThan(400_000);
   expect(meter.bytes / full).toBeLessThan(0.05);
+
+  // The next one finds a store that knows nothing of the agent: it asks for everything, and everything comes once, in few frames.
+  const frames = (type: string): number => opened.metrics.counts.get(`federation_messages_total ${type} in`) ?? 0;
+  const [batches, single] = [frames("itemReports"), frames("itemReport")];
+  await second.stop();
+  opened.facts.levels.clear();
+  const stored: number[] = [];
+  opened.facts.onItems = (reports) => stored.push(reports.length);
+  await opened.hub();
+  await until(() => healthy() === OBJECTS, "every object is known to be healthy again", 60_000);
+  expect(stored.reduce((sum, reports) => sum + reports, 0)).toBe(OBJECTS);
+  expect(stored.length).toBeLessThanOrEqual(3);
+  expect(frames("itemReports") - batches).toBeLessThanOrEqual(3);
+  expect(frames("itemReport") - single).toBe(0);
+  expect(handler.calls).toHaveLength(3 * OBJECTS + 3);
 });

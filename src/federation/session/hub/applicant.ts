@@ -4,7 +4,7 @@ import { type GoodbyeParts, clip, goodbye, protocolError } from "../message.ts";
 import { Pipe } from "../pipe.ts";
 import type { StreamEnd } from "../stream-end.ts";
 import type { Violation } from "../violation.ts";
-import { firstFrameFault } from "./hello-check.ts";
+import { type HubParty, firstFrameFault } from "./hello-check.ts";
 import type { HubPipe, HubStep, HubTag } from "./step.ts";
 
 /**
@@ -28,13 +28,13 @@ export class Applicant {
   }
 
   /** True when its first frame may be taken for the session's. A bad one has been answered. */
-  admits(cluster: string, envelope: Envelope, step: HubStep): boolean {
+  admits(party: HubParty, envelope: Envelope, step: HubStep): boolean {
     const { payload } = envelope;
     if (payload.case === "goodbye" || payload.case === "protocolError") {
       this.#destroy("PeerGoodbye", payload.value.message, 0, step);
       return false;
     }
-    const fault = firstFrameFault(cluster, envelope);
+    const fault = firstFrameFault(party, envelope);
     if (fault === undefined) return true;
     if (fault.kind === "violation") this.violated(fault.violation, Number(envelope.seq), step);
     else this.sendAway(fault.goodbye, fault.end, step);

@@ -21,6 +21,7 @@ import { Applicant } from "./applicant.ts";
 import type { HubCounters } from "./counters.ts";
 import type { ChannelReason } from "./effects.ts";
 import type { HubEvent } from "./events.ts";
+import type { HubParty } from "./hello-check.ts";
 import type { HubPipe, HubStep, HubTag } from "./step.ts";
 import type { HubSessionView } from "./view.ts";
 
@@ -33,7 +34,7 @@ const SUPERSEDED: GoodbyeParts = {
 
 /** Parts a carrier is made of. */
 export interface CarrierParts {
-  readonly cluster: string;
+  readonly party: HubParty;
   /** Jitter of heartbeats. */
   readonly random: Random;
   /** Period of heartbeats, milliseconds. */
@@ -120,7 +121,7 @@ export class Carrier {
     const applicant = this.#applicant;
     if (applicant?.generation !== generation) return this.owns(generation);
     this.#applicant = undefined;
-    if (!applicant.admits(this.#parts.cluster, envelope, step)) return false;
+    if (!applicant.admits(this.#parts.party, envelope, step)) return false;
     this.#take(applicant.pipe, step);
     return true;
   }

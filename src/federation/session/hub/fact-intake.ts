@@ -21,6 +21,9 @@ import { retryAtMs } from "../retry.ts";
 /** Key of the slot that all item reports share: one transaction stores many. */
 const ITEMS = "items";
 
+/** Reason of the refusal of a report whose level is of a later build. */
+const UNKNOWN_LEVEL = "UNKNOWN_LEVEL";
+
 /** What waits or is being stored under one key. One store at a time per key keeps the order; newer facts coalesce behind it. */
 interface Slot {
   readonly key: string;
@@ -32,11 +35,18 @@ interface Slot {
   retryAtMs: number;
 }
 
+/** A frame that brought a fact. */
+interface FactFrame {
+  readonly seq: number;
+  /** What it brought besides that this build does not know; empty when there is nothing. Told when the rest is durable. */
+  readonly unsupported: string;
+}
+
 /** A fact and the frames it settles. */
 interface Pending {
   fact: Fact;
   /** Frames of `generation` whose effect this is. */
-  seqs: number[];
+  frames: readonly FactFrame[];
   readonly generation: number;
 }
 
@@ -65,25 +75,31 @@ export class FactIntake {
   /** A state-lane report. */
   state(payload: StatePayload, seq: number, generation: number, step: HubStep): void {
     const key = stateKey(payload);
-    this.#take(key, { fact: { kind: "state", key, payload }, seqs: [seq], generation }, step);
+    this.#take(key, { fact: { kind: "state", key, payload }, frames: [frameOf(seq)], generation }, step);
   }
 
-  /** An item report. Returns false when its level is not one this build knows. */
-  item(report: ItemReport, seq: number, generation: number, step: HubStep): boolean {
-    if (report.level < ItemReport_Level.UNSPECIFIED || report.level > ItemReport_Level.HEALTHY) return false;
-    this.#take(ITEMS, { fact: { kind: "items", reports: [report] }, seqs: [seq], generation }, step);
-    return true;
+  /** Item reports of one frame. Returns those whose level this build knows; of the others the agent is told. */
+  items(reports: readonly ItemReport[], seq: number, pipe: HubPipe, step: HubStep): readonly ItemReport[] {
+    const known = reports.filter(isKnown);
+    const unsupported = unsupportedText(reports, known);
+    if (known.length === 0) {
+      reject(pipe, seq, Nack_Class.UNSUPPORTED, UNKNOWN_LEVEL, unsupported);
+      return known;
+    }
+    const fact: Fact = { kind: "items", reports: known };
+    this.#take(ITEMS, { fact, frames: [{ seq, unsupported }], generation: pipe.generation }, step);
+    return known;
   }
 
   /** Outcome of a revocation. */
   revocation(fact: Extract<Fact, { kind: "revocation" }>, seq: number, generation: number, step: HubStep): void {
-    this.#take(`revocation/${fact.serial}`, { fact, seqs: [seq], generation }, step);
+    this.#take(`revocation/${fact.serial}`, { fact, frames: [frameOf(seq)], generation }, step);
   }
 
   /** Hello, or an accepted index, says that a revocation is in force whose push or acknowledgement was lost on the way. */
   inForce(serial: bigint, detail: string, generation: number, step: HubStep): void {
     const fact: Fact = { kind: "revocation", serial, applied: true, detail, effectiveUnixMs: 0 };
-    this.#take(`revocation/${serial}`, { fact, seqs: [], generation }, step);
+    this.#take(`revocation/${serial}`, { fact, frames: [], generation }, step);
   }
 
   /** A store ended. */
@@ -106,11 +122,12 @@ export class FactIntake {
         if (slot.waiting === undefined) this.#slots.delete(slot.key);
         return;
       case "refused":
-        this.#counters.factsRefused += done.seqs.length;
-        if (live) for (const seq of done.seqs) reject(pipe, seq, Nack_Class.INVALID, outcome.reason, outcome.detail);
+        this.#counters.factsRefused += done.frames.length;
+        if (live)
+          for (const { seq } of done.frames) reject(pipe, seq, Nack_Class.INVALID, outcome.reason, outcome.detail);
         break;
       case "stored":
-        if (live) for (const seq of done.seqs) pipe.durable(seq, step.nowMs, 0, isLastWord(done.fact));
+        if (live) for (const frame of done.frames) settle(pipe, frame, isLastWord(done.fact), step);
     }
     slot.attempts = 0;
     slot.retryAtMs = 0;
@@ -161,8 +178,30 @@ export class FactIntake {
   }
 }
 
+function frameOf(seq: number): FactFrame {
+  return { seq, unsupported: "" };
+}
+
+/** What a frame brought is durable; of what is not known the agent is told, and that answer settles the frame. */
+function settle(pipe: HubPipe, { seq, unsupported }: FactFrame, rests: boolean, step: HubStep): void {
+  if (unsupported === "") pipe.durable(seq, step.nowMs, 0, rests);
+  else reject(pipe, seq, Nack_Class.UNSUPPORTED, UNKNOWN_LEVEL, unsupported);
+}
+
+function isKnown({ level }: ItemReport): boolean {
+  return level >= ItemReport_Level.UNSPECIFIED && level <= ItemReport_Level.HEALTHY;
+}
+
+/** Says what of `reports` is not among `known`; empty when nothing is. */
+function unsupportedText(reports: readonly ItemReport[], known: readonly ItemReport[]): string {
+  const unknown = reports.find((report) => !isKnown(report));
+  if (unknown === undefined) return "";
+  const more = reports.length - known.length - 1;
+  return `item level ${unknown.level} of ${itemKey(unknown)}${more === 0 ? "" : `, and ${more} more`}`;
+}
+
 /** Answers a frame that will never be stored; it counts as processed when the answer leaves. */
-export function reject(pipe: HubPipe, seq: number, classOf: Nack_Class, reason: string, detail: string): void {
+function reject(pipe: HubPipe, seq: number, classOf: Nack_Class, reason: string, detail: string): void {
   const value = create(FactRejectionSchema, { seq: BigInt(seq), nack: nack(classOf, false, reason, detail) });
   const payload: Payload = { case: "factRejection", value };
   pipe.queue.push("acknowledgement", payload, payloadBytes(payload), `rejection/${seq}`, undefined, seq);
@@ -179,11 +218,11 @@ function isLastWord(fact: Fact): boolean {
 /** The newer fact of a key, with the frames of both. Frames of another stream are dropped: their stream is gone. */
 function merge(older: Pending, newer: Pending): Pending {
   const sameStream = older.generation === newer.generation;
-  const seqs = sameStream ? [...older.seqs, ...newer.seqs] : newer.seqs;
+  const frames = sameStream ? [...older.frames, ...newer.frames] : newer.frames;
   if (older.fact.kind !== "items" || newer.fact.kind !== "items")
-    return { fact: newer.fact, seqs, generation: newer.generation };
+    return { fact: newer.fact, frames, generation: newer.generation };
   const reports = new Map<string, ItemReport>();
   for (const report of older.fact.reports) reports.set(itemKey(report), report);
   for (const report of newer.fact.reports) reports.set(itemKey(report), report);
-  return { fact: { kind: "items", reports: [...reports.values()] }, seqs, generation: newer.generation };
+  return { fact: { kind: "items", reports: [...reports.values()] }, frames, generation: newer.generation };
 }

@@ -4,7 +4,7 @@ import {
   type Hello,
   ProtocolError_Code,
 } from "../../../api/gen/conductor/federation/v1alpha1/session_pb.ts";
-import { PROTOCOL_VERSIONS, SUPERSEDED_WAIT_MS } from "../limits.ts";
+import { SUPERSEDED_WAIT_MS } from "../limits.ts";
 import { type GoodbyeParts, clip } from "../message.ts";
 import type { StreamEnd } from "../stream-end.ts";
 import { type Violation, violation } from "../violation.ts";
@@ -14,18 +14,26 @@ export type HelloFault =
   | { readonly kind: "violation"; readonly violation: Violation }
   | { readonly kind: "refusal"; readonly end: StreamEnd; readonly goodbye: GoodbyeParts };
 
-/** The highest protocol version that both sides speak; undefined when there is none. */
-export function commonVersion(hello: Hello): number | undefined {
-  return PROTOCOL_VERSIONS.findLast((version) => hello.protocolVersions.includes(version));
+/** Whose session it is, and what the hub speaks. */
+export interface HubParty {
+  /** Cluster id from the certificate. */
+  readonly cluster: string;
+  /** Protocol versions, ascending. */
+  readonly versions: readonly number[];
+}
+
+/** The highest of `versions` that the agent speaks too; undefined when there is none. */
+export function commonVersion(hello: Hello, versions: readonly number[]): number | undefined {
+  return versions.findLast((version) => hello.protocolVersions.includes(version));
 }
 
 /** Judges a Hello against the identity of the certificate. Undefined when it is good. */
-export function helloFault(cluster: string, hello: Hello): HelloFault | undefined {
-  if (commonVersion(hello) === undefined) {
+export function helloFault({ cluster, versions }: HubParty, hello: Hello): HelloFault | undefined {
+  if (commonVersion(hello, versions) === undefined) {
     const found = hello.protocolVersions.slice(0, 8).join(", ");
     return broken(
       ProtocolError_Code.VERSION,
-      `hello protocol_versions: contains one of ${PROTOCOL_VERSIONS.join(", ")}, found [${found}]`,
+      `hello protocol_versions: contains one of ${versions.join(", ")}, found [${found}]`,
     );
   }
   if (hello.clusterId === cluster) return undefined;
@@ -39,7 +47,7 @@ export function helloFault(cluster: string, hello: Hello): HelloFault | undefine
 }
 
 /** Judges the first frame of a stream, which must be a good Hello. */
-export function firstFrameFault(cluster: string, { sessionId, payload }: Envelope): HelloFault | undefined {
+export function firstFrameFault(party: HubParty, { sessionId, payload }: Envelope): HelloFault | undefined {
   if (payload.case !== "hello")
     return broken(
       ProtocolError_Code.UNEXPECTED,
@@ -47,7 +55,7 @@ export function firstFrameFault(cluster: string, { sessionId, payload }: Envelop
     );
   if (sessionId !== "")
     return broken(ProtocolError_Code.INVALID, `envelope session_id: "", found "${clip(sessionId)}"`);
-  return helloFault(cluster, payload.value);
+  return helloFault(party, payload.value);
 }
 
 function broken(code: ProtocolError_Code, message: string): HelloFault {

@@ -3,13 +3,21 @@ import {
   type IndexReport,
   IndexReport_Outcome,
   type ItemReport,
+  type ItemReports,
   Nack_Class,
 } from "../../../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
 import type { Envelope } from "../../../api/gen/conductor/federation/v1alpha1/federation_pb.ts";
 import { type Hello, ProtocolError_Code } from "../../../api/gen/conductor/federation/v1alpha1/session_pb.ts";
 import type { Random } from "../../../base/random.ts";
 import { LaneQueue } from "../lane-queue.ts";
-import { FLOORS_VERSION, MAX_REFUSED_KEYS, QUEUED_BYTES, QUEUED_MESSAGES } from "../limits.ts";
+import {
+  FLOORS_VERSION,
+  MAX_REFUSED_KEYS,
+  QUEUED_BYTES,
+  QUEUED_MESSAGES,
+  REPORTS_PER_FRAME,
+  REPORTS_VERSION,
+} from "../limits.ts";
 import { clip, frameNack, nack } from "../message.ts";
 import type { HubMessage } from "../payload.ts";
 import { payloadBytes } from "../payload-size.ts";
@@ -19,8 +27,7 @@ import { AuditIntake } from "./audit-intake.ts";
 import { BlobServing } from "./blob-serving.ts";
 import type { HubCounters } from "./counters.ts";
 import type { LoadedSession } from "./events.ts";
-import { FactIntake, reject } from "./fact-intake.ts";
-import { commonVersion } from "./hello-check.ts";
+import { FactIntake } from "./fact-intake.ts";
 import type { HeldIndex } from "./agent-claims.ts";
 import { IndexOffers, type OfferSizes } from "./index-offers.ts";
 import { OperatorRetries } from "./operator-retries.ts";
@@ -38,7 +45,6 @@ export class HubLanes {
   readonly #counters: HubCounters;
   /** Keys of the news that the queue refused: what is handed in anew when it has room. */
   readonly #refused: Set<string> = new Set();
-  /** Protocol version of the stream. */
   #version = 0;
 
   constructor(random: Random, counters: HubCounters, sizes: OfferSizes) {
@@ -50,19 +56,31 @@ export class HubLanes {
     this.audit = new AuditIntake(random, tokens, counters);
   }
 
+  /** Protocol version of the stream. */
+  get version(): number {
+    return this.#version;
+  }
+
   /** True while messages that the queue refused wait to be handed in anew. */
   get needsResync(): boolean {
     return this.#refused.size > 0;
   }
 
   /** A stream goes live. */
-  opened(held: HeldIndex | undefined, hello: Hello, loaded: LoadedSession, pipe: HubPipe, step: HubStep): void {
+  opened(
+    held: HeldIndex | undefined,
+    hello: Hello,
+    version: number,
+    loaded: LoadedSession,
+    pipe: HubPipe,
+    step: HubStep,
+  ): void {
     this.offers.opened(held, hello.agentVersion, loaded.itemLevels);
     this.audit.opened(hello.audit?.epoch ?? 0n, loaded.audit.contiguousThrough);
     this.revocations.opened(hello.lastRevocationSerial);
     for (const serial of this.revocations.upTo(hello.lastRevocationSerial))
       this.facts.inForce(serial, "in force at hello", pipe.generation, step);
-    this.#version = commonVersion(hello) ?? 0;
+    this.#version = version;
     this.retries.opened(loaded.itemLevels, step);
   }
 
@@ -91,13 +109,15 @@ export class HubLanes {
         return this.offers.digests(payload.value, step);
       case "indexReport":
         pipe.durable(seq, step.nowMs, 0, true);
-        return this.offers.report(payload.value, step) ?? this.#floorsHeld(payload.value, pipe, step);
+        return this.#indexReport(payload.value, pipe, step);
       case "blobFetch":
         pipe.durable(seq, step.nowMs);
         return this.blobs.fetch(payload.value, pipe, step);
       case "itemReport":
-        this.#itemReport(payload.value, seq, pipe, step);
+        this.#itemReports([payload.value], seq, pipe, step);
         return undefined;
+      case "itemReports":
+        return this.#reports(payload.value, seq, pipe, step);
       case "packReceiptReport":
       case "snapshotReceiptReport":
       case "driftReport":
@@ -197,14 +217,34 @@ export class HubLanes {
       this.facts.inForce(serial, `in force with index ${epoch}.${sequence}`, pipe.generation, step);
   }
 
-  #itemReport(report: ItemReport, seq: number, pipe: HubPipe, step: HubStep): void {
-    if (!this.facts.item(report, seq, pipe.generation, step)) {
-      reject(pipe, seq, Nack_Class.UNSUPPORTED, "UNKNOWN_LEVEL", `item level ${report.level}`);
-      return;
+  #indexReport(report: IndexReport, pipe: HubPipe, step: HubStep): Violation | undefined {
+    return this.offers.report(report, step) ?? this.#floorsHeld(report, pipe, step);
+  }
+
+  /** Several reports in one frame: that of the index counts first. */
+  #reports({ index, items }: ItemReports, seq: number, pipe: HubPipe, step: HubStep): Violation | undefined {
+    if (this.#version < REPORTS_VERSION)
+      return violation(
+        ProtocolError_Code.UNEXPECTED,
+        `itemReports is sent from protocol version ${REPORTS_VERSION} on, this stream speaks ${this.#version}`,
+      );
+    if (items.length === 0 || items.length > REPORTS_PER_FRAME)
+      return violation(
+        ProtocolError_Code.INVALID,
+        `item reports items: 1 to ${REPORTS_PER_FRAME}, found ${items.length}`,
+      );
+    const wrong = index === undefined ? undefined : this.#indexReport(index, pipe, step);
+    if (wrong === undefined) this.#itemReports(items, seq, pipe, step);
+    return wrong;
+  }
+
+  #itemReports(reports: readonly ItemReport[], seq: number, pipe: HubPipe, step: HubStep): void {
+    const known = this.facts.items(reports, seq, pipe, step);
+    for (const report of known) {
+      if (report.nack !== undefined) this.#counters.nacks++;
+      this.offers.observe(report);
+      this.retries.observe(report, step);
     }
-    if (report.nack !== undefined) this.#counters.nacks++;
-    this.offers.observe(report);
-    this.retries.observe(report, step);
   }
 
   #unknown(seq: number, pipe: HubPipe): void {

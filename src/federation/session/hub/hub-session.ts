@@ -7,7 +7,7 @@ import {
   ProtocolError_Code,
 } from "../../../api/gen/conductor/federation/v1alpha1/session_pb.ts";
 import type { Random } from "../../../base/random.ts";
-import { COMPARED_BODY_BYTES, HEARTBEAT_INTERVAL_MS } from "../limits.ts";
+import { COMPARED_BODY_BYTES, HEARTBEAT_INTERVAL_MS, PROTOCOL_VERSIONS } from "../limits.ts";
 import { clip, heartBeat } from "../message.ts";
 import type { Payload } from "../payload.ts";
 import { payloadBytes } from "../payload-size.ts";
@@ -18,7 +18,7 @@ import { Carrier } from "./carrier.ts";
 import { type HubCounters, zeroCounters } from "./counters.ts";
 import type { HubEffect } from "./effects.ts";
 import type { HubEvent, LoadedSession } from "./events.ts";
-import { helloFault } from "./hello-check.ts";
+import { type HubParty, commonVersion, helloFault } from "./hello-check.ts";
 import { HubLanes } from "./hub-lanes.ts";
 import type { HeldIndex } from "./agent-claims.ts";
 import { OFFER_BODY_BYTES } from "./offer-plan.ts";
@@ -39,6 +39,8 @@ export interface HubSessionOptions {
   readonly offerBodyBytes?: number;
   /** Smallest index body whose ranges are compared when the hub does not have what the agent holds, bytes. */
   readonly comparedBodyBytes?: number;
+  /** Protocol versions to speak, ascending: fewer than all make the hub of an earlier build. */
+  readonly protocolVersions?: readonly number[];
 }
 
 const NOTHING: readonly never[] = [];
@@ -51,6 +53,7 @@ const UNKNOWN_AGENT = { agentVersion: "", instanceId: "", storeId: "" };
  */
 export class HubSession {
   readonly cluster: string;
+  readonly #party: HubParty;
   readonly #heartbeatMs: number;
   readonly #counters = zeroCounters();
   readonly #carrier: Carrier;
@@ -68,13 +71,14 @@ export class HubSession {
   constructor(options: HubSessionOptions) {
     const { cluster, random } = options;
     this.cluster = cluster;
+    this.#party = { cluster, versions: options.protocolVersions ?? PROTOCOL_VERSIONS };
     this.#heartbeatMs = options.heartbeatIntervalMs ?? HEARTBEAT_INTERVAL_MS;
     this.#lanes = new HubLanes(random, this.#counters, {
       offerBodyBytes: options.offerBodyBytes ?? OFFER_BODY_BYTES,
       comparedBodyBytes: options.comparedBodyBytes ?? COMPARED_BODY_BYTES,
     });
     this.#carrier = new Carrier({
-      cluster,
+      party: this.#party,
       random,
       heartbeatMs: this.#heartbeatMs,
       counters: this.#counters,
@@ -289,7 +293,7 @@ export class HubSession {
   #helloReceived(pipe: HubPipe, hello: Hello, seq: number, step: HubStep): Violation | undefined {
     if (this.#carrier.phase !== "opening")
       return violation(ProtocolError_Code.UNEXPECTED, "hello is sent once, as the first frame");
-    const fault = helloFault(this.cluster, hello);
+    const fault = helloFault(this.#party, hello);
     if (fault?.kind === "violation") return fault.violation;
     if (fault?.kind === "refusal") {
       this.#carrier.sendAway(fault.goodbye, fault.end, step);
@@ -319,7 +323,8 @@ export class HubSession {
     pipe.sessionId = loaded.sessionId;
     pipe.term = loaded.term;
     const held = hello.heldIndex === undefined ? undefined : heldIndex(hello.heldIndex);
-    this.#lanes.opened(held, hello, loaded, pipe, step);
+    const version = commonVersion(hello, this.#party.versions) ?? 0;
+    this.#lanes.opened(held, hello, version, loaded, pipe, step);
     const payload: Payload = {
       case: "welcome",
       value: welcomeMessage(hello, loaded, this.#lanes, this.#heartbeatMs, step),

@@ -2,7 +2,6 @@ import { create } from "@bufbuild/protobuf";
 import { type Hello, type Welcome, WelcomeSchema } from "../../../api/gen/conductor/federation/v1alpha1/session_pb.ts";
 import { MAX_FRAME_BYTES, WINDOW_FRAMES } from "../limits.ts";
 import type { LoadedSession } from "./events.ts";
-import { commonVersion } from "./hello-check.ts";
 import type { HubLanes } from "./hub-lanes.ts";
 import type { HubStep } from "./step.ts";
 
@@ -16,7 +15,7 @@ export function welcomeMessage(
 ): Welcome {
   return create(WelcomeSchema, {
     sessionId: loaded.sessionId,
-    protocolVersion: commonVersion(hello) ?? 0,
+    protocolVersion: lanes.version,
     heartbeatIntervalMs: heartbeatMs,
     maxFrameBytes: MAX_FRAME_BYTES,
     maxInFlightFrames: WINDOW_FRAMES,

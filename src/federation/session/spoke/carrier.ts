@@ -10,7 +10,6 @@ import {
   GOODBYE_LINGER_MS,
   HEARTBEAT_INTERVAL_MS,
   HELLO_DEADLINE_MS,
-  PROTOCOL_VERSIONS,
   RECONNECT,
   SUPERSEDED_WAIT_MS,
 } from "../limits.ts";
@@ -34,6 +33,8 @@ const MAX_ENDPOINTS = 16;
 export interface CarrierParts {
   readonly random: Random;
   readonly counters: SpokeCounters;
+  /** What Hello names. */
+  readonly protocolVersions: readonly number[];
   /** The stream is gone, or never came: what the lanes had under way on it comes again. */
   readonly dropped: (step: SpokeStep) => void;
 }
@@ -131,10 +132,11 @@ export class Carrier {
   welcomed(pipe: SpokePipe, welcome: Welcome, step: SpokeStep): Violation | undefined {
     if (this.#phase !== "opening")
       return violation(ProtocolError_Code.UNEXPECTED, "welcome is sent once, as the answer to hello");
-    if (!PROTOCOL_VERSIONS.includes(welcome.protocolVersion))
+    const { protocolVersions } = this.#parts;
+    if (!protocolVersions.includes(welcome.protocolVersion))
       return violation(
         ProtocolError_Code.VERSION,
-        `welcome protocol_version: one of ${PROTOCOL_VERSIONS.join(", ")}, found ${welcome.protocolVersion}`,
+        `welcome protocol_version: one of ${protocolVersions.join(", ")}, found ${welcome.protocolVersion}`,
       );
     if (welcome.auditResumeSequence > MAX_SEQUENCE || welcome.auditHighestSequence > MAX_SEQUENCE)
       return violation(ProtocolError_Code.INVALID, `welcome audit_resume_sequence: at most ${MAX_SEQUENCE}`);

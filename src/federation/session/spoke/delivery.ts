@@ -18,7 +18,7 @@ import {
 import type { Digest } from "../../../base/digest.ts";
 import { planIndex } from "../../index/plan-index.ts";
 import { MAX_PATH_BYTES } from "../../index/range-digest.ts";
-import { INLINE_BLOB_BYTES, INLINE_TOTAL_BYTES, MAX_COMPARED_PATHS } from "../limits.ts";
+import { INDEX_REPORT_DELAY_MS, INLINE_BLOB_BYTES, INLINE_TOTAL_BYTES, MAX_COMPARED_PATHS } from "../limits.ts";
 import { nack } from "../message.ts";
 import { payloadBytes } from "../payload-size.ts";
 import type { Payload } from "../payload.ts";
@@ -27,6 +27,7 @@ import type { BlobFetching, BodyOutcome } from "./blob-fetching.ts";
 import type { SpokeCounters } from "./counters.ts";
 import type { FloorEnforcement } from "./floor-enforcement.ts";
 import type { IndexHolding, OfferOutcome } from "./index-holding.ts";
+import type { WaitingIndexReport } from "./item-reports.ts";
 import type { ItemWork } from "./item-work.ts";
 import type { SpokePipe, SpokeStep } from "./step.ts";
 
@@ -43,8 +44,14 @@ export interface DeliveryParts {
 const FLOORS_PENDING = "the revocation floors of the index are not in force yet";
 const INDEX_EXPIRED = "the index in force ran out; a newer one is awaited";
 
+/** An index report that waits for the reports of the items that came with the index. */
+interface Waiting {
+  readonly report: IndexReport;
+  readonly untilMs: number;
+}
+
 /** Desired state on its way in: offers are judged, floors enforced, bodies collected, items set to work, and the outcome reported. */
-export class Delivery {
+export class Delivery implements WaitingIndexReport {
   readonly #holding: IndexHolding;
   readonly #floors: FloorEnforcement;
   readonly #bodies: BlobFetching;
@@ -52,6 +59,9 @@ export class Delivery {
   readonly #counters: SpokeCounters;
   /** An accepted index whose report waits for its floors. */
   #reportDue = false;
+  /** The stream takes it together with reports of items. */
+  #batched = false;
+  #waiting: Waiting | undefined = undefined;
   #expired = false;
 
   constructor({ holding, floors, bodies, items, counters }: DeliveryParts) {
@@ -74,7 +84,7 @@ export class Delivery {
     this.#floors.done(token, ok, step);
     if (!this.#floors.settled) return;
     this.#look(step);
-    if (this.#reportDue && pipe !== undefined) this.#report(IndexReport_Outcome.ACCEPTED, pipe);
+    if (this.#reportDue && pipe !== undefined) this.#inForce(pipe, step);
     this.#reportDue = false;
   }
 
@@ -87,7 +97,34 @@ export class Delivery {
   /** Monotonic time of the next thing that time alone brings. */
   deadlineMs(step: SpokeStep): number {
     const freshForMs = this.#holding.freshForMs(step.nowMs, step.wallMs);
-    return Math.min(this.#floors.deadlineMs, freshForMs > 0 ? step.nowMs + freshForMs : Infinity);
+    const expiresMs = freshForMs > 0 ? step.nowMs + freshForMs : Infinity;
+    return Math.min(this.#floors.deadlineMs, expiresMs, this.#waiting?.untilMs ?? Infinity);
+  }
+
+  /** A session is live. `batched`: one frame may bring an index report and those of items. */
+  opened(batched: boolean): void {
+    this.#batched = batched;
+  }
+
+  /** That the index in force is accepted, while it waits for the reports of its items. */
+  get waitingReport(): IndexReport | undefined {
+    return this.#waiting?.report;
+  }
+
+  /** It left with reports of items. */
+  tookReport(): void {
+    this.#waiting = undefined;
+  }
+
+  /** An index report waits no longer than something is about to be said of an item. Returns true when it goes alone. */
+  letGo(pipe: SpokePipe, step: SpokeStep): boolean {
+    const waiting = this.#waiting;
+    if (waiting === undefined) return false;
+    const { running, reports } = this.#items;
+    if (step.nowMs < waiting.untilMs && (running > 0 || reports.rests)) return false;
+    this.#waiting = undefined;
+    enqueue(waiting.report, pipe);
+    return true;
   }
 
   /** Where the agent stands; undefined when it holds no index. */
@@ -112,6 +149,9 @@ export class Delivery {
           `index offer blobs: at most ${INLINE_BLOB_BYTES} bytes each and ${INLINE_TOTAL_BYTES} together`,
         );
     }
+    // The hub offers again before it heard of the last one: it has another answer to wait for.
+    if (this.#waiting !== undefined) enqueue(this.#waiting.report, pipe);
+    this.#waiting = undefined;
     const outcome = this.#holding.offer(offer, step.wallMs);
     const wrong = this.#judged(outcome, pipe, step);
     if (wrong !== undefined || outcome.kind !== "accepted") return wrong;
@@ -187,6 +227,7 @@ export class Delivery {
   /** The stream ended. */
   lost(): void {
     this.#reportDue = false;
+    this.#waiting = undefined;
     this.#holding.interrupted("");
     this.#bodies.lost();
   }
@@ -207,7 +248,7 @@ export class Delivery {
         this.#report(IndexReport_Outcome.NEED_FULL, pipe);
         return undefined;
       case "unchanged":
-        this.#accepted(pipe);
+        this.#accepted(pipe, step);
         return undefined;
       case "refused": {
         const { epoch, sequence, digest, code, detail, retryable } = outcome;
@@ -225,7 +266,7 @@ export class Delivery {
         this.#floors.adopt(document, step);
         this.#look(step);
         this.#items.adopt(planIndex(before, document), document.epoch, step);
-        this.#accepted(pipe);
+        this.#accepted(pipe, step);
         step.out.push({ type: "IndexJudged", accepted: true, sequence: document.sequence, code: "" });
         return undefined;
       }
@@ -233,9 +274,18 @@ export class Delivery {
   }
 
   /** ACCEPTED says that the floors of the index are in force too. */
-  #accepted(pipe: SpokePipe): void {
+  #accepted(pipe: SpokePipe, step: SpokeStep): void {
     this.#reportDue = !this.#floors.settled;
-    if (!this.#reportDue) this.#report(IndexReport_Outcome.ACCEPTED, pipe);
+    if (!this.#reportDue) this.#inForce(pipe, step);
+  }
+
+  #inForce(pipe: SpokePipe, step: SpokeStep): void {
+    if (!this.#batched) this.#report(IndexReport_Outcome.ACCEPTED, pipe);
+    else
+      this.#waiting = {
+        report: this.#outcome(IndexReport_Outcome.ACCEPTED),
+        untilMs: step.nowMs + INDEX_REPORT_DELAY_MS,
+      };
   }
 
   /** Holds items back while floors are not in force or the index has run out. */
@@ -248,10 +298,14 @@ export class Delivery {
     this.#items.hold(this.#floors.settled ? (expired ? INDEX_EXPIRED : "") : FLOORS_PENDING, step);
   }
 
-  /** Reports an outcome together with the index in force. */
   #report(outcome: IndexReport_Outcome, pipe: SpokePipe): void {
+    enqueue(this.#outcome(outcome), pipe);
+  }
+
+  /** The report of an outcome together with the index in force. */
+  #outcome(outcome: IndexReport_Outcome): IndexReport {
     const { epoch, sequence, digest } = this.position ?? { epoch: 0n, sequence: 0n, digest: "" };
-    enqueue(create(IndexReportSchema, { epoch, sequence, digest, outcome }), pipe);
+    return create(IndexReportSchema, { epoch, sequence, digest, outcome });
   }
 }
 

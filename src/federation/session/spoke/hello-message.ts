@@ -13,7 +13,7 @@ export function helloMessage(options: SpokeSessionOptions, lanes: SpokeLanes, te
   const { cluster, agentVersion, instanceId, record, readBackMs, trustedKeyIds } = options;
   const { epoch, ackedThrough, firstHeld, last } = lanes.audit.cursor;
   const value = create(HelloSchema, {
-    protocolVersions: [...PROTOCOL_VERSIONS],
+    protocolVersions: [...(options.protocolVersions ?? PROTOCOL_VERSIONS)],
     agentVersion,
     clusterId: cluster,
     instanceId,

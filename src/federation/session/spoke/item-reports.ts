@@ -1,18 +1,21 @@
 import { create } from "@bufbuild/protobuf";
 import {
+  type IndexReport,
   type ItemReport,
   ItemReport_Level,
   ItemReportSchema,
+  type ItemReports as ItemReportsMessage,
+  ItemReportsSchema,
 } from "../../../api/gen/conductor/federation/v1alpha1/desired_pb.ts";
 import type { Digest } from "../../../base/digest.ts";
 import { type IndexDocument, itemKey } from "../../index/index-document.ts";
 import { type InventoryEntry, inventoryDigest } from "../../index/inventory-digest.ts";
-import { ITEM_REPORT_DELAY_MS } from "../limits.ts";
+import { ITEM_REPORT_DELAY_MS, REPORTS_FRAME_BYTES, REPORTS_PER_FRAME } from "../limits.ts";
 import { nackMessage } from "../message.ts";
-import { payloadBytes } from "../payload-size.ts";
+import { SMALL_BYTES, indexReportBytes, payloadBytes, reportBytes } from "../payload-size.ts";
 import type { Payload } from "../payload.ts";
 import type { ItemLevel, ItemRecord } from "./record.ts";
-import type { SpokePipe, SpokeStep } from "./step.ts";
+import type { SentReport, SpokePipe, SpokeStep } from "./step.ts";
 
 /** What a report is made of. Stamps rise with every change and compare with what was sent and acknowledged. */
 export interface Reportable {
@@ -23,6 +26,20 @@ export interface Reportable {
   ackedStamp: number;
   readonly retryAtMs: number;
   readonly waitingFor: string;
+}
+
+/** The word that an index is accepted, while it waits for the reports of its items. */
+export interface WaitingIndexReport {
+  /** What it is; undefined when none waits. */
+  readonly waitingReport: IndexReport | undefined;
+  /** It left with reports of items. */
+  tookReport(): void;
+}
+
+/** What one frame brings. */
+interface Batch {
+  readonly payload: Payload;
+  readonly reports: readonly SentReport[];
 }
 
 const WIRE_LEVELS: Readonly<Record<ItemLevel, ItemReport_Level>> = {
@@ -49,6 +66,8 @@ export class ItemReports {
   readonly #updates: Set<string> = new Set();
   /** Levels on the way that may soon be passed, with the time they leave, soonest first. */
   readonly #resting: Map<string, number> = new Map();
+  /** The stream takes several reports in one frame. */
+  #batched = false;
 
   constructor(works: ReadonlyMap<string, Reportable>) {
     this.#works = works;
@@ -80,8 +99,12 @@ export class ItemReports {
     return Infinity;
   }
 
-  /** A session is live. `resend`: the hub's record differs. Otherwise it has everything up to the stamp at hello. */
-  opened(resend: boolean, helloStamp: number): void {
+  /**
+   * A session is live. `resend`: the hub's record differs. Otherwise it has everything up to the stamp at hello. `batched`: one frame
+   * may bring several reports.
+   */
+  opened(resend: boolean, helloStamp: number, batched: boolean): void {
+    this.#batched = batched;
     for (const work of this.#works.values()) {
       work.sentStamp = 0;
       if (resend) work.ackedStamp = 0;
@@ -99,24 +122,62 @@ export class ItemReports {
     if (work.sentStamp < work.stamp && !isInFlight(work)) this.#queue(work);
   }
 
-  /** Sends reports while there is room: those of tombstones on their own lane. Returns false when something still waits. */
-  pump(pipe: SpokePipe, lane: "delete" | "update", step: SpokeStep): boolean {
+  /** True while a level waits for the next one. */
+  get rests(): boolean {
+    return this.#resting.size > 0;
+  }
+
+  /**
+   * Sends reports while there is room: those of tombstones on their own lane. An index report that waits leaves with the first of them.
+   * Returns false when something still waits.
+   */
+  pump(pipe: SpokePipe, lane: "delete" | "update", waiting: WaitingIndexReport, step: SpokeStep): boolean {
     const dirty = lane === "delete" ? this.#deletes : this.#updates;
+    while (dirty.size > 0) {
+      const index = this.#batched ? waiting.waitingReport : undefined;
+      const room = pipe.blocked ? 0 : pipe.sending.room(lane);
+      const batch = this.#batch(dirty, index, Math.min(room, REPORTS_FRAME_BYTES), step);
+      if (batch === undefined) return dirty.size === 0;
+      const { payload, reports } = batch;
+      const bytes = payloadBytes(payload);
+      if (bytes > room) return false;
+      for (const { key, stamp } of reports) {
+        dirty.delete(key);
+        const work = this.#works.get(key);
+        if (work !== undefined) work.sentStamp = stamp;
+      }
+      if (index !== undefined) waiting.tookReport();
+      pipe.send(step.out, lane, { kind: "message", payload }, bytes, step.nowMs, { kind: "items", reports });
+    }
+    return true;
+  }
+
+  /** The next frame of reports: as many as fit into `room` bytes, but always one. Undefined when none may leave. */
+  #batch(dirty: Set<string>, index: IndexReport | undefined, room: number, step: SpokeStep): Batch | undefined {
+    const items: ItemReport[] = [];
+    const reports: SentReport[] = [];
+    let bytes = SMALL_BYTES + indexReportBytes(index);
+    if (bytes > room) return undefined;
     for (const key of dirty) {
       const work = this.#works.get(key);
       if (work === undefined || work.sentStamp >= work.stamp || isInFlight(work) || !isReportable(work.record)) {
         dirty.delete(key);
         continue;
       }
-      const payload: Payload = { case: "itemReport", value: reportOf(work, step) };
-      const bytes = payloadBytes(payload);
-      if (pipe.blocked || !pipe.sending.hasRoom(lane, bytes)) return false;
-      dirty.delete(key);
-      work.sentStamp = work.stamp;
-      const tag = { kind: "item", key, stamp: work.stamp } as const;
-      pipe.send(step.out, lane, { kind: "message", payload }, bytes, step.nowMs, tag);
+      const report = reportOf(work, step);
+      bytes += reportBytes(report);
+      if (items.length > 0 && bytes > room) break;
+      items.push(report);
+      reports.push({ key, stamp: work.stamp });
+      if (!this.#batched || items.length === REPORTS_PER_FRAME) break;
     }
-    return true;
+    const [only] = items;
+    if (only === undefined) return undefined;
+    const payload: Payload =
+      items.length === 1 && index === undefined
+        ? { case: "itemReport", value: only }
+        : { case: "itemReports", value: reportsOf(index, items) };
+    return { payload, reports };
   }
 
   /** Digest over what the index in force names (Hello.inventory_digest). Items without anything to report are left out. */
@@ -134,6 +195,13 @@ export class ItemReports {
   #queue(work: Reportable): void {
     (work.record.item.deleted === true ? this.#deletes : this.#updates).add(work.key);
   }
+}
+
+function reportsOf(index: IndexReport | undefined, items: ItemReport[]): ItemReportsMessage {
+  const value = create(ItemReportsSchema);
+  value.items = items;
+  if (index !== undefined) value.index = index;
+  return value;
 }
 
 function reportOf(work: Reportable, step: SpokeStep): ItemReport {

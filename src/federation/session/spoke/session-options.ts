@@ -19,4 +19,6 @@ export interface SpokeSessionOptions {
   readonly record: SpokeRecord;
   /** When it was read back, Unix milliseconds. */
   readonly readBackMs: number;
+  /** Protocol versions to speak, ascending: fewer than all make the agent of an earlier build. */
+  readonly protocolVersions?: readonly number[];
 }

@@ -3,6 +3,7 @@ import type { FactRejection } from "../../../api/gen/conductor/federation/v1alph
 import type { Envelope } from "../../../api/gen/conductor/federation/v1alpha1/federation_pb.ts";
 import { ProtocolError_Code, type Welcome } from "../../../api/gen/conductor/federation/v1alpha1/session_pb.ts";
 import { LaneQueue } from "../lane-queue.ts";
+import { REPORTS_VERSION } from "../limits.ts";
 import { frameNack, nack } from "../message.ts";
 import { payloadBytes } from "../payload-size.ts";
 import { Tokens } from "../tokens.ts";
@@ -67,7 +68,9 @@ export class SpokeLanes {
 
   /** A session is live. */
   opened(welcome: Welcome, step: SpokeStep): void {
-    this.items.reports.opened(welcome.resendItemReports, this.#helloStamp);
+    const batched = welcome.protocolVersion >= REPORTS_VERSION;
+    this.items.reports.opened(welcome.resendItemReports, this.#helloStamp, batched);
+    this.delivery.opened(batched);
     this.facts.opened();
     if (welcome.resendFacts || welcome.resendItemReports) {
       step.persist.push({ type: "ReopenFacts" });
@@ -82,8 +85,8 @@ export class SpokeLanes {
       case "fact":
         this.facts.acknowledged(tag.key, tag.reportVersion, step);
         return;
-      case "item":
-        this.items.reports.acknowledged(tag.key, tag.stamp);
+      case "items":
+        for (const { key, stamp } of tag.reports) this.items.reports.acknowledged(key, stamp);
         return;
       case "audit":
         this.audit.settled();
@@ -162,14 +165,8 @@ export class SpokeLanes {
 
   /** Fills the stream in the order of the lanes, behind the heartbeat. */
   pump(pipe: SpokePipe, step: SpokeStep): void {
-    const { reports } = this.items;
-    for (const lane of LaneQueue.order) {
-      if (!pipe.flush(step.out, lane, step.nowMs)) return;
-      if (lane === "command") this.delivery.pump(pipe, step);
-      if (lane === "delete" && !reports.pump(pipe, "delete", step)) return;
-      if (lane === "update" && !(reports.pump(pipe, "update", step) && this.facts.pump(pipe, step))) return;
-    }
-    this.audit.pump(pipe, step);
+    this.#fill(pipe, step);
+    if (this.delivery.letGo(pipe, step)) pipe.flush(step.out, "acknowledgement", step.nowMs);
   }
 
   /** The stream ended. */
@@ -186,6 +183,18 @@ export class SpokeLanes {
     const deadlines = [this.delivery.deadlineMs(step), this.items.deadlineMs, this.requests.deadlineMs];
     if (live) deadlines.push(this.bodies.deadlineMs);
     return deadlines;
+  }
+
+  #fill(pipe: SpokePipe, step: SpokeStep): void {
+    const { delivery, facts } = this;
+    const { reports } = this.items;
+    for (const lane of LaneQueue.order) {
+      if (!pipe.flush(step.out, lane, step.nowMs)) return;
+      if (lane === "command") delivery.pump(pipe, step);
+      if (lane === "delete" && !reports.pump(pipe, "delete", delivery, step)) return;
+      if (lane === "update" && !(reports.pump(pipe, "update", delivery, step) && facts.pump(pipe, step))) return;
+    }
+    this.audit.pump(pipe, step);
   }
 
   #rejected(rejection: FactRejection, named: SpokeTag | undefined, step: SpokeStep): void {

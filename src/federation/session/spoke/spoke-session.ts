@@ -4,6 +4,7 @@ import {
   ProtocolError_Code,
   type Welcome,
 } from "../../../api/gen/conductor/federation/v1alpha1/session_pb.ts";
+import { PROTOCOL_VERSIONS } from "../limits.ts";
 import { clip, heartBeat } from "../message.ts";
 import type { Payload } from "../payload.ts";
 import { payloadBytes } from "../payload-size.ts";
@@ -42,6 +43,7 @@ export class SpokeSession {
     this.#carrier = new Carrier({
       random: options.random,
       counters: this.#counters,
+      protocolVersions: options.protocolVersions ?? PROTOCOL_VERSIONS,
       dropped: (step) => this.#lanes.lost(step),
     });
   }

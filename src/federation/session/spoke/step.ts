@@ -14,10 +14,16 @@ export interface SpokeStep {
   readonly out: SpokeEffect[];
 }
 
+/** A report of an item: what it says is the item's state at `stamp`. */
+export interface SentReport {
+  readonly key: string;
+  readonly stamp: number;
+}
+
 /** What the acknowledgement of a frame completes at the agent. */
 export type SpokeTag =
   | { readonly kind: "fact"; readonly key: string; readonly reportVersion: bigint }
-  | { readonly kind: "item"; readonly key: string; readonly stamp: number }
+  | { readonly kind: "items"; readonly reports: readonly SentReport[] }
   | { readonly kind: "audit" }
   | { readonly kind: "request"; readonly requestId: string };
 

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import type { ItemReport } from "../../../../src/api/gen/conductor/federation/v1alpha1/desired_pb.ts";
 import { decodeEnvelope } from "../../../../src/federation/wire/decode-envelope.ts";
 import { AgentEnd, HubEnd, RecordedEnd, type Side, decodeRecording, playStory } from "./story.ts";
 
@@ -50,18 +51,57 @@ describe("a hub that speaks only protocol version 1", () => {
   });
 });
 
-describe("the machines of today", () => {
-  it("tell the same story to each other with version 2", () => {
-    const [hub, agent] = [new HubEnd(), new AgentEnd()];
-    const frames = playStory(hub, agent);
-    expect(said(frames)).toEqual(said(recorded));
-    const welcome = frames.find(({ from }) => from === "hub");
+/** What an agent of today says to a hub of today where the first agent said more: each index with what became of its items. */
+const SHORTER = [
+  "1 hello",
+  "2 revocationAck",
+  "3 blobFetch",
+  "4 itemReports",
+  "5 itemReport",
+  "6 itemReports",
+  "7 packReceiptReport",
+  "8 auditEventBatch",
+  "9 runnerConfigValidationRequest",
+];
+
+describe("the machines of today, and any two builds", () => {
+  it.each([
+    { hub: [1, 2, 3], agent: [1, 2, 3], version: 3 },
+    { hub: [1, 2], agent: [1, 2, 3], version: 2 },
+    { hub: [1, 2, 3], agent: [1, 2], version: 2 },
+    { hub: [1], agent: [1, 2, 3], version: 1 },
+    { hub: [1, 2, 3], agent: [1], version: 1 },
+    { hub: [2, 3], agent: [1, 3], version: 3 },
+  ])("tell the same story: hub $hub, agent $agent, version $version", ({ hub, agent, version }) => {
+    const [hubEnd, agentEnd] = [new HubEnd(hub), new AgentEnd(agent)];
+    const frames = playStory(hubEnd, agentEnd);
+    const from = (side: Side): readonly string[] => said(frames.filter((frame) => frame.from === side));
+    expect(from("agent")).toEqual(version < 3 ? said(of("agent")) : SHORTER);
+    expect(from("hub")).toEqual(said(of("hub")));
+    const welcome = frames.find((frame) => frame.from === "hub");
     expect(decodeEnvelope(welcome?.bytes ?? new Uint8Array())).toMatchObject({
-      envelope: { payload: { case: "welcome", value: { protocolVersion: 2 } } },
+      envelope: { payload: { case: "welcome", value: { protocolVersion: version } } },
     });
-    expect(agent.store.index?.digest).toBe(hub.held);
+    expect(agentEnd.store.index?.digest).toBe(hubEnd.held);
+    expect(hubEnd.audit).toEqual([1n, 2n, 3n]);
+    const levels = new Map(hubEnd.facts.flatMap((fact) => (fact.kind === "items" ? fact.reports : [])).map(levelOf));
+    expect([...levels]).toEqual([
+      ["web@1", 4],
+      ["db@1", 4],
+      ["db@2", 4],
+    ]);
+  });
+
+  it("have nothing to say to each other without a common version", () => {
+    const [hubEnd, agentEnd] = [new HubEnd([2]), new AgentEnd([1, 3])];
+    playStory(hubEnd, agentEnd);
+    expect(hubEnd.destroyed).toEqual(["ProtocolError: hello protocol_versions: contains one of 2, found [1, 3]"]);
   });
 });
+
+function levelOf({ name, version, level }: ItemReport): readonly [string, number] {
+  return [`${name}@${version}`, level];
+}
 
 /** Digest in the last IndexReport of the recording. */
 function heldByRecordedAgent(): string {

@@ -9,6 +9,7 @@ import { encodeFrame } from "../../../../src/federation/session/encode-frame.ts"
 import type { Fact, HubEffect } from "../../../../src/federation/session/hub/effects.ts";
 import type { HubEvent } from "../../../../src/federation/session/hub/events.ts";
 import { HubSession } from "../../../../src/federation/session/hub/hub-session.ts";
+import { PROTOCOL_VERSIONS } from "../../../../src/federation/session/limits.ts";
 import type { SpokeEffect } from "../../../../src/federation/session/spoke/effects.ts";
 import type { SpokeEvent } from "../../../../src/federation/session/spoke/events.ts";
 import { SpokeSession } from "../../../../src/federation/session/spoke/spoke-session.ts";
@@ -103,10 +104,12 @@ type CommonEvent = Extract<HubEvent & SpokeEvent, { readonly type: "FrameReceive
 export class HubEnd extends MachineEnd<HubEvent> {
   readonly facts: Fact[] = [];
   readonly audit: bigint[] = [];
-  protected readonly machine = new HubSession({ cluster: "tenant-1", random: middle });
+  protected readonly machine: HubSession;
 
-  constructor() {
+  /** @param protocolVersions what it speaks, when it is a hub of an earlier build */
+  constructor(protocolVersions: readonly number[] = PROTOCOL_VERSIONS) {
     super();
+    this.machine = new HubSession({ cluster: "tenant-1", random: middle, protocolVersions });
     this.step({ type: "DesiredChanged", desired: FIRST });
     this.step({ type: "RevocationsChanged", pending: [PUSH] });
   }
@@ -183,7 +186,8 @@ export class AgentEnd extends MachineEnd<SpokeEvent> {
   readonly answers: string[] = [];
   protected readonly machine: SpokeSession;
 
-  constructor() {
+  /** @param protocolVersions what it speaks, when it is an agent of an earlier build */
+  constructor(protocolVersions: readonly number[] = PROTOCOL_VERSIONS) {
     super();
     this.machine = new SpokeSession({
       cluster: "tenant-1",
@@ -194,6 +198,7 @@ export class AgentEnd extends MachineEnd<SpokeEvent> {
       random: middle,
       record: this.store.record(),
       readBackMs: START_WALL_MS,
+      protocolVersions,
     });
   }
 

@@ -23,7 +23,7 @@ export const file_conductor_federation_v1alpha1_session: GenFile = /*@__PURE__*/
  */
 export type Hello = Message<"conductor.federation.v1alpha1.Hello"> & {
   /**
-   * Protocol versions the agent speaks, ascending; this document is version 1.
+   * Protocol versions the agent speaks, ascending; docs/protocol.md says what differs.
    *
    * @generated from field: repeated uint32 protocol_versions = 1;
    */

@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
-import { availableParallelism } from "node:os";
+import { availableParallelism, constants, setPriority } from "node:os";
 import { extname, resolve as resolvePath } from "node:path";
 import { findProgram } from "../../test/support/find-program.ts";
 import type { Answer, Command } from "./protocol.ts";
@@ -57,6 +57,11 @@ export class Child<C extends { readonly type: string } = Command, A = Answer> {
 
   thaw(): void {
     this.#process.kill("SIGCONT");
+  }
+
+  /** Gives way to the other children on its core, as what runs on machines elsewhere takes nobody's time here. */
+  giveWay(): void {
+    if (this.#process.pid !== undefined) setPriority(this.#process.pid, constants.priority.PRIORITY_LOW);
   }
 
   async #end(how: () => unknown): Promise<void> {

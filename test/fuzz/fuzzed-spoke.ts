@@ -129,7 +129,9 @@ export class FuzzedSpoke {
       case 4:
         return { type: "StreamDrained", generation };
       case 5:
-        return chance(0.1) ? { type: "DialFailed", generation, reason: "refused" } : { type: "Tick" };
+        return chance(0.1)
+          ? { type: "DialFailed", generation, reason: "refused", answered: chance(0.5) }
+          : { type: "Tick" };
       case 6: {
         const { key, version } = this.#store.putFact(`web-${integerBetween(random, 0, 20)}`);
         return { type: "FactPending", fact: { key, kind: "packReceiptReport", reportVersion: version } };

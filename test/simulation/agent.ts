@@ -506,7 +506,7 @@ export class Agent {
         // A connect phase has deadlines of its own; when the shell's fail too, the machine's must do.
         if (world.chance(0.1)) return;
         this.#process.after(5_000, () =>
-          this.#step({ type: "DialFailed", generation, reason: "TCP connect timed out" }),
+          this.#step({ type: "DialFailed", generation, reason: "TCP connect timed out", answered: false }),
         );
         return;
       }
@@ -523,7 +523,7 @@ export class Agent {
       };
       const link = this.#hub.accept(this.cluster, (hubEnd) => new Link(world, this.wire, end, hubEnd), endpoints);
       if (link === undefined) {
-        this.#step({ type: "DialFailed", generation, reason: "connection refused" });
+        this.#step({ type: "DialFailed", generation, reason: "connection refused", answered: false });
         return;
       }
       this.#links.set(generation, link);

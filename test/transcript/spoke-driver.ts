@@ -93,7 +93,7 @@ export class SpokeDriver implements Driver {
       case "stop":
         return { type: "Stop", reason: "the agent stops" };
       case "dial-failed":
-        return { type: "DialFailed", generation, reason: "connection refused" };
+        return { type: "DialFailed", generation, reason: "connection refused", answered: command.args.has("answered") };
       case "closed":
         return { type: "StreamClosed", generation, reason: "connection reset" };
       case "blocked":

@@ -20,6 +20,7 @@ export const blackhole: Scenario = {
       process === 0 ? port : ((await relay.ask({ type: "relay", port })).port ?? 0);
     try {
       return await Fleet.with({ kind: "ours", material, agents, processes: 2, through }, async (fleet) => {
+        fleet.clients[1]?.giveWay();
         const [near, far] = [fleet.clustersOf(0), fleet.clustersOf(1)];
         const p99 = async (seconds: number): Promise<number> => {
           const pace = { perSecond: agents / 4, changes: (seconds * agents) / 4, bytes: 1024, groups: [near] };

@@ -84,8 +84,17 @@ export const GOODBYE_LINGER_MS = 1_000;
 
 /** Reconnect policy: full jitter (lessons §1.7). */
 export const RECONNECT: BackoffPolicy = { baseMs: 500, factor: 2, capMs: 30_000 };
-/** Health after which the reconnect policy starts again, milliseconds. */
-export const HEALTHY_STREAM_MS = 60_000;
+/** Doublings after which the ceiling of {@link RECONNECT} is its cap. */
+export const RECONNECT_DOUBLINGS = Math.ceil(Math.log2(RECONNECT.capMs / RECONNECT.baseMs));
+/** Health that takes back one doubling, milliseconds: after a minute of it the policy starts again, whatever was before (lessons §1.7). */
+export const HEALTH_PER_DOUBLING_MS = 60_000 / RECONNECT_DOUBLINGS;
+/** Doublings that a dial starts with which a hub answered and broke off: it sheds what it has no time for, and half a second is too soon. */
+export const BROKEN_OFF_DOUBLINGS = 3;
+/**
+ * Reconnect policy after a dial that no hub answered: no TCP, or silence until the deadline of the TLS handshake. It cost no hub any work
+ * and tells nothing about a hub's load, so its ceiling is lower (docs/scale.md, "Coming back").
+ */
+export const REDIAL: BackoffPolicy = { baseMs: 500, factor: 2, capMs: 5_000 };
 /** Least wait after SUPERSEDED, milliseconds. */
 export const SUPERSEDED_WAIT_MS = 30_000;
 /** Longest retry-after an agent obeys, milliseconds: a hub cannot send its agents away for ever. */

@@ -20,7 +20,7 @@ import { TlsSessions } from "../../trust/tls/tls-sessions.ts";
 import { logFrame, traceparentOf } from "../session/trace-context.ts";
 import { Alarm } from "../wire/alarm.ts";
 import { decodeEnvelope } from "../wire/decode-envelope.ts";
-import { dialStream } from "../wire/dial-stream.ts";
+import { DialError, dialStream } from "../wire/dial-stream.ts";
 import type { WirePipe } from "../wire/pipe.ts";
 import { HandlerRunner } from "./handler-runner.ts";
 import { ReadyQueue } from "./ready-queue.ts";
@@ -256,6 +256,7 @@ export class AgentRun {
     const dial = new AbortController();
     this.#dials.set(generation, dial);
     const failures: string[] = [];
+    let answered = false;
     const known = named.length > 0 ? named : this.#options.endpoints;
     const endpoints = [...known.filter((each) => each !== this.#left), ...known.filter((each) => each === this.#left)];
     try {
@@ -274,6 +275,7 @@ export class AgentRun {
           return;
         } catch (error) {
           failures.push(errorMessage(error));
+          answered ||= !(error instanceof DialError) || error.answered;
           if (dial.signal.aborted) break;
         }
       }
@@ -282,8 +284,8 @@ export class AgentRun {
     }
     this.#dials.delete(generation);
     const reason = failures.length === 0 ? "no endpoint is configured" : failures.join("; ");
-    this.#log.warn({ generation, reason }, "dial failed");
-    this.step({ type: "DialFailed", generation, reason });
+    this.#log.warn({ generation, reason, answered }, "dial failed");
+    this.step({ type: "DialFailed", generation, reason, answered });
   }
 
   #open(endpoint: string, generation: number, tls: TlsMaterial, signal: AbortSignal): Promise<WirePipe> {

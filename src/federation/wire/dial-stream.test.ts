@@ -69,6 +69,7 @@ describe("dialStream", () => {
   it("names the phase when the peer accepts TCP and never speaks, and destroys the socket", async () => {
     const port = await listen(() => createServer());
     await expect(dial(port)).rejects.toThrow(/TLS handshake.*not finished within 200 ms/);
+    await expect(dial(port)).rejects.toMatchObject({ answered: false });
     await hangsUp();
   });
 
@@ -77,6 +78,7 @@ describe("dialStream", () => {
       createTlsServer({ cert: server.certificatePem, key: server.privateKeyPem, ALPNProtocols: ["h2"] }),
     );
     await expect(dial(port)).rejects.toThrow(/HTTP\/2 settings: not finished within 200 ms/);
+    await expect(dial(port)).rejects.toMatchObject({ answered: true });
     await hangsUp();
   });
 
@@ -84,6 +86,16 @@ describe("dialStream", () => {
     const port = await listen(() => createServer());
     await new Promise((resolve) => servers.splice(0)[0]?.close(resolve));
     await expect(dial(port)).rejects.toThrow(/^127\.0\.0\.1:\d+: TCP connect: connect ECONNREFUSED 127\.0\.0\.1:\d+$/);
+    await expect(dial(port)).rejects.toMatchObject({ answered: false });
+  });
+
+  it.each([
+    ["reset", (socket: Socket) => socket.resetAndDestroy()],
+    ["closed", (socket: Socket) => socket.destroy()],
+  ])("takes a connection that is %s before TLS for an answer: a hub that sheds does that", async (_, shed) => {
+    const port = await listen(() => createServer(shed));
+    await expect(dial(port)).rejects.toMatchObject({ answered: true });
+    await hangsUp();
   });
 
   it("refuses a server whose certificate is for another host", async () => {

@@ -21,6 +21,21 @@ export const DEFAULT_DIAL_DEADLINES: DialDeadlines = { tcpMs: 5_000, tlsMs: 10_0
 /** HTTP/2 receive window of an agent, bytes: two chunks in flight on a long path. */
 const FLOW_CONTROL_WINDOW_BYTES = 512 * 1024;
 
+/** Why a dial failed: names the endpoint and the phase. */
+export class DialError extends Error {
+  /** False when nobody answered: no TCP connection came up, or nothing was heard until the deadline of the TLS handshake. */
+  readonly answered: boolean;
+
+  constructor(message: string, answered: boolean) {
+    super(message);
+    this.name = "DialError";
+    this.answered = answered;
+  }
+}
+
+/** Connect phases, as errors name them. */
+type DialPhase = "TCP connect" | "TLS handshake" | "HTTP/2 settings";
+
 /** Options of {@link dialStream}. */
 export interface DialOptions {
   /** `host:port`. */
@@ -39,33 +54,33 @@ export interface DialOptions {
 /**
  * Opens the federation stream: one connection for one stream. Resolves when HTTP/2 is up and the stream is open.
  *
- * @throws Error that names the phase and the endpoint; the socket is destroyed
+ * @throws DialError that names the phase and the endpoint; the socket is destroyed
  */
 export function dialStream(options: DialOptions): Promise<WirePipe> {
   const { endpoint, generation, signal, deadlines = DEFAULT_DIAL_DEADLINES } = options;
   return new Promise((resolve, reject) => {
     let socket: Socket | undefined;
-    let phase = "TCP connect";
+    let phase: DialPhase = "TCP connect";
     let timer: NodeJS.Timeout | undefined;
     let settled = false;
 
-    const enter = (name: string, ms: number): void => {
+    const enter = (name: DialPhase, ms: number): void => {
       phase = name;
       clearTimeout(timer);
-      timer = setTimeout(() => fail(`not finished within ${ms} ms`), ms);
+      timer = setTimeout(() => fail(`not finished within ${ms} ms`, name === "HTTP/2 settings"), ms);
     };
     const release = (): void => {
       socket?.destroy();
       client.close();
     };
-    const fail = (why: string): void => {
+    const fail = (why: string, answered = phase !== "TCP connect" || wasReset(why)): void => {
       if (settled) return;
       settled = true;
       clearTimeout(timer);
       signal.removeEventListener("abort", onAbort);
       call.cancel();
       release();
-      reject(new Error(`${endpoint}: ${phase}: ${why}`));
+      reject(new DialError(`${endpoint}: ${phase}: ${why}`, answered));
     };
     const onAbort = (): void => fail("the agent stops");
 
@@ -147,6 +162,11 @@ function onceReady(channel: ChannelInterface, ready: () => void): void {
   else if (state !== connectivityState.SHUTDOWN) {
     channel.watchConnectivityState(state, Infinity, () => onceReady(channel, ready));
   }
+}
+
+/** A reset that came before anybody looked at the new connection is the fate of that connection; a port without a listener is ECONNREFUSED. */
+function wasReset(why: string): boolean {
+  return why.includes("ECONNRESET");
 }
 
 /** What went wrong beneath, without the library's words around it. */

@@ -6,7 +6,10 @@ export interface ConnectionLimits {
   readonly maxConnections: number;
   /** Most authenticated connections of one identity; one more ends the oldest of them, which a reconnecting peer has left behind. */
   readonly maxConnectionsPerIdentity: number;
-  /** Most connections in handshake; one more ends the oldest of them, which an honest peer has long left behind. */
+  /**
+   * Most connections in handshake. One more ends one of the oldest that has said nothing yet or had 5 s; if those are all being worked on, it
+   * is refused itself before it costs anything, so that what has begun ends in time.
+   */
   readonly maxHandshakes: number;
   /** New connections admitted to the TLS handshake. */
   readonly accept: TokenRate;

@@ -8,6 +8,7 @@ import type { Log } from "../../base/log.ts";
 import type { Metrics } from "../../base/metrics.ts";
 import { TokenBucket } from "../../base/token-bucket.ts";
 import type { ConnectionLimits } from "./connection-limits.ts";
+import { HandshakeCrowd } from "./handshake-crowd.ts";
 import type { TlsMaterial, TlsSource } from "./tls-material.ts";
 
 /** Answer of an authenticator. `reason` is a stable CamelCase code: log field and metric label. */
@@ -74,6 +75,8 @@ const REFUSED_TOTAL = "tls_connections_refused_total";
 const SESSION_SECONDS = 86_400;
 /** Parts in which live connections are authenticated again within one interval. */
 const RECHECK_SLICES = 16;
+/** Time between two lines about connections that were refused before TLS, milliseconds. */
+const CROWD_TOLD_EVERY_MS = 1_000;
 /** Time over which a flood is told from a burst, milliseconds. */
 const FLOOD_WINDOW_MS = 1_000;
 /** What framing adds to a message on its way, bytes: gRPC prefix, HTTP/2 frames and TLS records of a small one. */
@@ -94,8 +97,7 @@ export async function startTlsListener(options: TlsListenerOptions): Promise<Tls
   const log = options.log.child({ listener: `${options.address}:${options.port}` });
   const bucket = new TokenBucket(limits.accept, clock.monotonic());
   const sockets = new Set<Socket>();
-  /** In handshake, oldest first. */
-  const handshaking = new Set<Socket>();
+  const handshaking = new HandshakeCrowd<Socket>(limits.maxHandshakes);
   const live = new Map<string, LiveConnection>();
   /** Connections of each name, oldest first. */
   const byIdentity = new Map<string, Set<LiveConnection>>();
@@ -106,6 +108,21 @@ export async function startTlsListener(options: TlsListenerOptions): Promise<Tls
     // Probes and load balancers connect and hang up all day: worth a count, not a warning.
     log[reason === "HandshakeAborted" ? "info" : "warn"]({ peer, reason, detail }, "connection refused");
     socket.destroy();
+  };
+
+  let crowdToldMs = -Infinity;
+  let untold = 0;
+  /** Before a word was said; a fleet that comes back is refused by the thousand, so one line a second says how many. */
+  const refuseUnheard = (socket: Socket, reason: string, detail: string): void => {
+    metrics.count(REFUSED_TOTAL, { reason });
+    untold++;
+    const peer = peerOf(socket);
+    socket.destroy();
+    const nowMs = clock.monotonic();
+    if (nowMs - crowdToldMs < CROWD_TOLD_EVERY_MS) return;
+    log.warn({ peer, reason, detail, refused: untold }, "connection refused");
+    crowdToldMs = nowMs;
+    untold = 0;
   };
 
   const material = options.tls.current();
@@ -141,7 +158,7 @@ export async function startTlsListener(options: TlsListenerOptions): Promise<Tls
   tlsServer.on("secureConnection", (socket) => {
     const peer = peerOf(socket);
     const beneath = socketBeneath(socket);
-    if (beneath !== undefined) handshaking.delete(beneath);
+    if (beneath !== undefined) handshaking.leave(beneath);
     socket.on("error", (error) => log.debug({ peer, err: error }, "connection failed"));
     const verdict = admit(socket, options);
     if (!verdict.ok) {
@@ -177,22 +194,23 @@ export async function startTlsListener(options: TlsListenerOptions): Promise<Tls
     const peer = peerOf(socket);
     socket.on("error", (error) => log.debug({ peer, err: error }, "connection failed"));
     if (live.size >= limits.maxConnections) {
-      refuse(socket, peer, "TooManyConnections", `at most ${limits.maxConnections} connections`);
+      refuseUnheard(socket, "TooManyConnections", `at most ${limits.maxConnections} connections`);
       return;
     }
     if (!bucket.take(clock.monotonic())) {
-      refuse(socket, peer, "AcceptRate", `at most ${limits.accept.perSecond} new connections per second`);
+      refuseUnheard(socket, "AcceptRate", `at most ${limits.accept.perSecond} new connections per second`);
       return;
     }
-    const [oldest] = handshaking;
-    if (oldest !== undefined && handshaking.size >= limits.maxHandshakes)
-      refuse(oldest, peerOf(oldest), "HandshakeCrowded", `at most ${limits.maxHandshakes} connections in handshake`);
+    const superfluous = handshaking.enter(socket, clock.monotonic());
+    if (superfluous !== undefined) {
+      refuseUnheard(superfluous, "HandshakeCrowded", `at most ${limits.maxHandshakes} connections in handshake`);
+      if (superfluous === socket) return;
+    }
     sockets.add(socket);
-    handshaking.add(socket);
     peers.set(socket, peer);
     socket.once("close", () => {
       sockets.delete(socket);
-      handshaking.delete(socket);
+      handshaking.leave(socket);
     });
     tlsServer.emit("connection", socket);
   });

@@ -122,10 +122,10 @@ export class Carrier {
   }
 
   /** A dial failed. What a hub named may be gone: the next one takes the configured endpoints. */
-  dialFailed(generation: number, reason: string, step: SpokeStep): void {
+  dialFailed(generation: number, reason: string, answered: boolean, step: SpokeStep): void {
     if (generation !== this.#generation || this.#phase !== "dialing") return;
     this.#endpoints = [];
-    this.ended(reason, 0, step);
+    this.#wait(reason, answered ? this.#reconnect.brokenOffMs() : this.#reconnect.redialMs(), step);
   }
 
   /** The hub answered Hello. */
@@ -205,10 +205,14 @@ export class Carrier {
   /** The stream or the dial is over: back to waiting. */
   ended(reason: string, retryAfterMs: number, step: SpokeStep): void {
     const liveMs = this.#phase === "live" ? step.nowMs - this.#phaseMs : 0;
+    this.#wait(reason, this.#reconnect.delayMs(liveMs, retryAfterMs), step);
+  }
+
+  #wait(reason: string, delayMs: number, step: SpokeStep): void {
     this.#drop(step);
     this.#lastEnd = clip(reason);
     this.#phase = "waiting";
-    this.#dialAtMs = step.nowMs + this.#reconnect.delayMs(liveMs, retryAfterMs);
+    this.#dialAtMs = step.nowMs + delayMs;
     this.#setChannel("degraded", this.#lastEnd, step);
   }
 

@@ -12,8 +12,16 @@ export type SpokeEvent =
   | { readonly type: "Stop"; readonly reason: string }
   /** Answers Dial: the stream is open, Hello may leave. */
   | { readonly type: "StreamOpened"; readonly generation: number }
-  /** Answers Dial: a connect phase failed or missed its deadline. */
-  | { readonly type: "DialFailed"; readonly generation: number; readonly reason: string }
+  /**
+   * Answers Dial: a connect phase failed or missed its deadline. `answered`: a hub had a part in it. False: no TCP connection came up, or
+   * nothing was said on it until the deadline of the TLS handshake.
+   */
+  | {
+      readonly type: "DialFailed";
+      readonly generation: number;
+      readonly reason: string;
+      readonly answered: boolean;
+    }
   | { readonly type: "FrameReceived"; readonly generation: number; readonly envelope: Envelope; readonly bytes: number }
   /** Bytes arrived that are no frame: too large, or garbage. */
   | { readonly type: "FrameInvalid"; readonly generation: number; readonly tooLarge: boolean; readonly detail: string }

@@ -142,7 +142,7 @@ export class SpokeSession {
         return;
       }
       case "DialFailed":
-        carrier.dialFailed(event.generation, event.reason, step);
+        carrier.dialFailed(event.generation, event.reason, event.answered, step);
         return;
       case "FrameReceived":
         if (carrier.owns(event.generation)) this.#frame(event.envelope, event.bytes, step);

@@ -1,7 +1,9 @@
+import type { DescService } from "@bufbuild/protobuf";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import type { AuditTrail } from "../api/audit-record.ts";
 import { AuditService } from "../api/gen/conductor/fleet/v1alpha1/audit_pb.ts";
 import { FleetService, ReceiptService, RevocationService } from "../api/gen/conductor/fleet/v1alpha1/fleet_pb.ts";
+import { PermissionService } from "../api/gen/ontai/security/v1alpha1/permission_pb.ts";
 import { Health } from "../api/gen/grpc/health/v1/health_pb.ts";
 import { HealthRegistry, ServingStatus, healthService } from "../api/grpc/health.ts";
 import { reflectionService } from "../api/grpc/reflection.ts";
@@ -14,6 +16,7 @@ import type { HubView } from "../federation/hub/hub-view.ts";
 import type { DesiredStates, TenantDirectory } from "../federation/hub/ports.ts";
 import type { RunningRetryOrders } from "../federation/hub/retries/retry-orders.ts";
 import type { RunningRevocationOutbox } from "../federation/hub/revocations/revocation-outbox.ts";
+import { type PermissionMethods, permissionService } from "../permissions/service/permission-handlers.ts";
 import { normalizeSerial } from "../trust/identity/certificate-serial.ts";
 import { operatorIdentity } from "../trust/identity/operator-identity.ts";
 import { type GrpcServer, startGrpcServer } from "../trust/tls/grpc-server.ts";
@@ -77,6 +80,8 @@ export interface OpsOptions {
   readonly replicaAlive?: FleetSources["replicaAlive"];
   /** The other replicas' FleetServices; absent: there are none, or they cannot be asked. */
   readonly peers?: Pick<PeerFleetsParts, "peers" | "connect">;
+  /** Answers about the permissions of every cluster (permissions §11.4); absent: they are not served. */
+  readonly permissions?: PermissionMethods;
   /** Further conditions of `/readyz`. */
   readonly readiness?: readonly ReadinessCheck[];
   /** The process's registry, which its other parts write to as well. */
@@ -96,7 +101,7 @@ export interface Ops {
 }
 
 /**
- * Serves FleetService, ReceiptService, RevocationService and AuditService on the internal port, and health, metrics and the status page over HTTP.
+ * Serves FleetService, ReceiptService, RevocationService, AuditService and PermissionService on the internal port, and health, metrics and the status page over HTTP.
  * The HTTP port answers first, so that a probe sees "not ready" while the caches fill.
  *
  * @throws SeamError `ListenFailed`; the signal's reason when stopped before the caches were filled
@@ -165,7 +170,9 @@ function startInternal(
   signal: AbortSignal,
 ): Promise<GrpcServer> {
   const { cluster, clock, random, log, metrics, internal, revocations: outbox } = options;
-  const described = [FleetService, ReceiptService, RevocationService, AuditService, Health];
+  const { permissions } = options;
+  const described: DescService[] = [FleetService, ReceiptService, RevocationService, AuditService, Health];
+  if (permissions !== undefined) described.push(PermissionService);
   const health = new HealthRegistry();
   for (const { typeName } of described) health.set(typeName, ServingStatus.SERVING);
   signal.addEventListener("abort", () => health.set("", ServingStatus.NOT_SERVING), { once: true });
@@ -181,6 +188,7 @@ function startInternal(
         new AuditQueries(options.audit, options.ownCluster),
         new QuarantineQueries(options.audit, options.trail),
       ),
+      ...(permissions === undefined ? [] : [permissionService(permissions)]),
       healthService(health),
       reflectionService(described),
     ],

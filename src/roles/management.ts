@@ -28,7 +28,6 @@ import { countedCluster } from "../cluster/counted-cluster.ts";
 import { createPrometheusMetrics } from "../ops/metrics/prometheus-metrics.ts";
 import { startOps } from "../ops/start-ops.ts";
 import { openOciLayout } from "../packs/store/oci-layout.ts";
-import { DEFAULT_FRESHNESS_WINDOW_SECONDS, DEFAULT_MAX_OFFLINE_SECONDS } from "../permissions/snapshot/limits.ts";
 import { shortKeyId } from "../trust/dsse.ts";
 import { startKeyRingDirectory } from "../trust/keyring/key-ring-directory.ts";
 import { trustingOwnKey } from "../trust/keyring/own-key.ts";
@@ -38,6 +37,7 @@ import { auditSinkReadiness, auditSinkSettings, ownAuditDirectory, stagesAudit }
 import type { AgentOptions, RunningAgent } from "./agent-options.ts";
 import { ClosingOrder } from "./closing.ts";
 import { type Environment, list, listenAddress, positiveNumber, required } from "./environment.ts";
+import { permissionSettings, serveFleetPermissions } from "./fleet-permissions.ts";
 import { openOwnCluster } from "./own-cluster.ts";
 import { isFenced, startLeading } from "./leading.ts";
 import { joinReplicas } from "./join-replicas.ts";
@@ -191,6 +191,16 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
   closing.add(balanceLoad({ ...parts, hub, replicas, signal: serving }));
   drift.subscribe((tenant, { key, message }) => hub.send(tenant, key, message));
 
+  const settings = permissionSettings(env, clusterId);
+  const permissions = await serveFleetPermissions({
+    ...parts,
+    env,
+    settings,
+    lane: trail.lane,
+    metrics,
+    signal: working,
+  });
+  closing.add(permissions.closed);
   const leader = closing.stage("leader-only loops");
   const leading = startLeading(
     { ...parts, namespace: NAMESPACES.ont, name: `conductor-${clusterId}`, identity: replica, signal: leader },
@@ -204,7 +214,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
           applied: level >= ItemReport_Level.APPLIED,
         }));
       const sweep = startOwnershipSweep({ ...own, directory });
-      const started = await Promise.all([
+      const [governance, signing, operators] = await Promise.all([
         startGovernance({
           ...own,
           trail,
@@ -215,13 +225,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
         startSnapshotSigning({
           ...own,
           trail,
-          managementCluster: clusterId,
-          freshnessWindowSeconds: positiveNumber(
-            env,
-            "PERMISSION_SNAPSHOT_FRESHNESS_WINDOW",
-            DEFAULT_FRESHNESS_WINDOW_SECONDS,
-          ),
-          maxOfflineSeconds: positiveNumber(env, "PERMISSION_SNAPSHOT_MAX_OFFLINE", DEFAULT_MAX_OFFLINE_SECONDS),
+          ...settings,
           revocations: {
             minSequence: (tenant) =>
               revocations.floors(tenant).find(({ target }) => target === "PermissionSnapshot")?.floor ?? 0,
@@ -230,7 +234,8 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
         }),
         startOperators(list(env, "OPERATORS_CONTROLLERS"), own),
       ]);
-      return { ended: Promise.all([...started, sweep].map((each) => each.closed)) };
+      permissions.live.lead(signing.source, signal);
+      return { ended: Promise.all([governance, signing, operators, sweep].map((each) => each.closed)) };
     },
   );
   closing.add(leading.closed);
@@ -253,6 +258,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     audit,
     trail,
     ownCluster: clusterId,
+    permissions: permissions.methods,
     readiness: [auditSinkReadiness(audit, clock)],
     owner: (tenant) => {
       const owner = ownership.owner(tenant);

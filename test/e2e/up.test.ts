@@ -47,6 +47,8 @@ describe("seamctl up", () => {
     expect(yes.stdout).toMatch(/^yes: /);
     expect(yes.stdout).toContain("granted by RBACProfile");
     expect(yes.code).toBe(0);
+    const hub = await seamctl("can-i", "get", "pods", ...target, "--hub", "--cluster", "tenant-1");
+    expect(hub.stdout).toMatch(/^yes: .*\nanswered by the hub for tenant-1 from what is computed, in snapshot e/);
     const no = await seamctl("can-i", "delete", "pods", ...target);
     expect(no.stdout).toMatch(/^no: /);
     expect(no.code).toBe(1);

@@ -257,11 +257,12 @@ export function permissionContract(name: string, open: () => Promise<PermissionS
       expect(stolen.violations.map(({ field }) => field)).toEqual(["pageToken"]);
       await activate([...SUBJECTS, subject("bob", pods.id)]);
       expect((await operator.listPermissions(again)).rules).toHaveLength(1);
-      await activate(SUBJECTS);
+      await activate([...SUBJECTS, subject("bob", queries.id)]);
       expect((await operator.listPermissions(again)).code).toBe(DecisionCode.SNAPSHOT_CHANGED);
     });
 
     it("keeps consistency tokens: a newer one is waited for, then refused by name", async () => {
+      await activate(SUBJECTS);
       const { meta } = await operator.checkPermission({ principal: "alice", ...listPods });
       const atLeast = { mode: Consistency_Mode.AT_LEAST_AS_FRESH, token: meta?.consistencyToken ?? "" };
       const held = await operator.checkPermission({ principal: "alice", ...listPods, consistency: atLeast });

@@ -22,6 +22,10 @@ export const inSeam = (name: string) => ({ namespace: NAMESPACES.seam, name });
 export interface PermissionPlane extends TestManagementCluster {
   /** Stops the plane and starts it anew, as a new leader does. */
   restart(): Promise<void>;
+  /** Stops it, as a leader does that lost its lease. */
+  stop(): Promise<void>;
+  /** The graph that it signs. */
+  source(): SnapshotSigning["source"];
   /** Creates a PermissionSet on pods. */
   permissionSet(name: string, verbs: readonly string[], namespace?: string): Promise<void>;
   /** Creates an RBACProfile. */
@@ -69,6 +73,11 @@ export async function openPermissionPlane(options: PermissionPlaneOptions = {}):
     async restart() {
       await end();
       await start();
+    },
+    stop: end,
+    source() {
+      if (signing === undefined) throw new Error("the plane was not started");
+      return signing.source;
     },
     async permissionSet(name, verbs, namespace = NAMESPACES.seam) {
       await cluster.create(PermissionSet, {

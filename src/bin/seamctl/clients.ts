@@ -5,7 +5,14 @@ import { PermissionService } from "../../api/gen/ontai/security/v1alpha1/permiss
 import { clientCredentials } from "../../trust/tls/client-credentials.ts";
 import type { DescService } from "@bufbuild/protobuf";
 import { explainUnreachable } from "./unreachable.ts";
-import { type Target, type TargetOptions, fleetTarget, permissionTarget } from "./mesh-file.ts";
+import {
+  type PermissionTarget,
+  type PermissionTargetOptions,
+  type Target,
+  type TargetOptions,
+  fleetTarget,
+  permissionTarget,
+} from "./mesh-file.ts";
 
 function connect<S extends DescService>(service: S, target: Target): GrpcClient<S> {
   return createGrpcClient(service, {
@@ -67,12 +74,12 @@ export function withAudit<R>(
   return using(AuditService, fleetTarget(options), options, use);
 }
 
-/** A call to the PermissionService of one tenant; without `cluster` the first. */
+/** A call to the PermissionService of one tenant, without `cluster` the first; with `--hub` to the hub's. */
 export function withPermissions<R>(
-  options: TargetOptions,
+  options: PermissionTargetOptions,
   cluster: string | undefined,
-  use: (client: GrpcClient<typeof PermissionService>, cluster: string) => Promise<R>,
+  use: (client: GrpcClient<typeof PermissionService>, target: PermissionTarget) => Promise<R>,
 ): Promise<R> {
   const target = permissionTarget(options, cluster);
-  return using(PermissionService, target, options, (client) => use(client, target.cluster));
+  return using(PermissionService, target, options, (client) => use(client, target));
 }

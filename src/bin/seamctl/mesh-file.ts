@@ -53,12 +53,37 @@ export function fleetTarget(options: TargetOptions): Target {
   return material(settings.fleet, new MeshLayout(options.dir).operator);
 }
 
-/** The PermissionService of one tenant. With --server the address is that service itself. */
-export function permissionTarget(
-  options: TargetOptions,
-  cluster: string | undefined,
-): Target & { readonly cluster: string } {
-  if (options.server !== undefined) return { ...explicitTarget(options, options.server), cluster: cluster ?? "" };
+/** Flags of commands that ask a PermissionService. */
+export interface PermissionTargetOptions extends TargetOptions {
+  /** Ask the hub, which answers for every cluster, instead of the tenant. */
+  readonly hub?: boolean;
+}
+
+/** A PermissionService, and the cluster it is asked about. */
+export interface PermissionTarget extends Target {
+  readonly cluster: string;
+  /** True for the hub's. */
+  readonly hub: boolean;
+}
+
+/**
+ * The PermissionService of one tenant, or the hub's. With --server the address is that service itself.
+ *
+ * @throws SeamError `ClusterUnknown`; `ClusterMissing` for a question to the hub without one
+ */
+export function permissionTarget(options: PermissionTargetOptions, cluster: string | undefined): PermissionTarget {
+  const hub = options.hub === true;
+  if (hub) {
+    if (cluster === undefined)
+      throw new SeamError({
+        reason: "ClusterMissing",
+        object: "flag --hub",
+        expected: "needs --cluster: the hub answers for every cluster",
+        remedy: "name one of those that `seamctl agents` lists",
+      });
+    return { ...fleetTarget(options), cluster, hub };
+  }
+  if (options.server !== undefined) return { ...explicitTarget(options, options.server), cluster: cluster ?? "", hub };
   const settings = readSettings(options.dir);
   const tenant =
     cluster === undefined ? settings.tenants[0] : settings.tenants.find((candidate) => candidate.name === cluster);
@@ -72,6 +97,7 @@ export function permissionTarget(
   return {
     ...material(tenant.permission, join(new MeshLayout(options.dir).tenant(tenant.name), "operator")),
     cluster: tenant.name,
+    hub,
   };
 }
 

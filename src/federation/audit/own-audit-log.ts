@@ -5,6 +5,7 @@ import { aborted } from "../../base/aborted.ts";
 import { type BackoffPolicy, fullJitter } from "../../base/backoff.ts";
 import type { Clock } from "../../base/clock.ts";
 import { SeamError, errorMessage } from "../../base/errors.ts";
+import type { JsonObject } from "../../base/json.ts";
 import type { Log } from "../../base/log.ts";
 import { type Metrics, silentMetrics } from "../../base/metrics.ts";
 import type { Random } from "../../base/random.ts";
@@ -35,6 +36,12 @@ export interface OwnAuditLogOptions {
   readonly signal: AbortSignal;
 }
 
+/** The log of a hub process. */
+export interface OwnAuditLog extends RunningAuditTrail {
+  /** For events that have a buffer of their own: resolves when the event is durable. */
+  readonly lane: { audit(event: JsonObject): Promise<void> };
+}
+
 /** Backoff while the sink stores nothing. */
 const RETRY: BackoffPolicy = { baseMs: 500, factor: 2, capMs: 30_000 };
 /** Bits of chance in an epoch of the hub's own numbering. */
@@ -47,7 +54,7 @@ const EPOCH_CHANCE_BITS = 20;
  *
  * @throws SeamError when the store cannot be opened (locked, newer, unwritable, corrupt)
  */
-export async function openOwnAuditLog(options: OwnAuditLogOptions): Promise<RunningAuditTrail> {
+export async function openOwnAuditLog(options: OwnAuditLogOptions): Promise<OwnAuditLog> {
   const { cluster, directory, sink, clock, random, signal } = options;
   const log = options.log.child({ component: "own-audit-log" });
   const metrics = options.metrics ?? silentMetrics;
@@ -106,7 +113,7 @@ export async function openOwnAuditLog(options: OwnAuditLogOptions): Promise<Runn
     await outbox.close();
   };
   const forwarded = forward();
-  return { record: (record) => trail.record(record), closed: close() };
+  return { record: (record) => trail.record(record), lane: { audit }, closed: close() };
 }
 
 /**

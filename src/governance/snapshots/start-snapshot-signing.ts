@@ -19,9 +19,10 @@ import { type PermissionListener, type PermissionView, changedKey } from "../eng
 import { startPermissionEngine } from "../engine/running-engine.ts";
 import { providerReachability } from "../identity/provider-reachability.ts";
 import { ClusterPolicies } from "../policies/cluster-policies.ts";
-import { startPermissionCaches } from "./permission-caches.ts";
+import { engineInformers, startPermissionCaches } from "./permission-caches.ts";
 import { startGuardian } from "../guardian/guardian-singleton.ts";
 import { startMemberships } from "../membership/memberships.ts";
+import { type PermissionSource, SourceListeners } from "../live/permission-source.ts";
 import { startManagementRbac } from "../rbac/management-rbac.ts";
 import { startPermissionStatuses } from "./permission-statuses.ts";
 import { deletedProfileRecord } from "./permission-trail.ts";
@@ -72,6 +73,8 @@ export interface SnapshotRevocations {
 export interface SnapshotSigning {
   /** Resolves when the caches have synced and the first computation is done. */
   readonly ready: Promise<void>;
+  /** The graph that is signed, for questions about it. */
+  readonly source: PermissionSource;
   /** Resolves when the signal has aborted and every loop has ended. */
   readonly closed: Promise<void>;
 }
@@ -88,6 +91,7 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
   const trail = options.trail ?? silentTrail;
   const metrics = options.metrics ?? silentMetrics;
   const leader = { cluster, assertFenced: options.assertFenced ?? (() => {}), trail, clock, random, log, signal };
+  const listeners = new SourceListeners();
   /** Published version per cluster; bounded by the number of clusters. */
   const versions = new Map<string, string>();
   const quiet: Source = { synced: caches.synced, subscribe: () => () => {} };
@@ -175,6 +179,7 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
       else if (before?.verdict.ok === true) void trail.record(deletedProfileRecord(before.object));
     },
     cluster: (name, before, after) => {
+      listeners.tell(name);
       if (before !== after) snapshots.enqueue({ name });
       if (after === undefined) versions.delete(name);
       if (name === managementCluster) managementRbac.wake();
@@ -219,19 +224,13 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
       ...(options.freshnessWindowSeconds !== undefined && { freshnessWindowSeconds: options.freshnessWindowSeconds }),
       ...(options.maxOfflineSeconds !== undefined && { maxOfflineSeconds: options.maxOfflineSeconds }),
     },
-    informers: {
-      TalosCluster: caches.clusters,
-      PermissionSet: caches.sets,
-      RBACPolicy: caches.policies,
-      RBACProfile: caches.profiles,
-      IdentityProvider: caches.providers,
-      IdentityBinding: caches.bindings,
-    },
+    informers: engineInformers(caches),
     listener,
     computedAnew: async () => {
       const view = engine.view();
       if (view === undefined) return;
       managementRbac.wake();
+      listeners.tell(undefined);
       await inSlices(everything(view), SLICE_MS, clock);
     },
     computed: ({ recomputed, durationMs }) => {
@@ -261,6 +260,7 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
     signal,
   });
   const guardian = startGuardian({ ...leader, sets: caches.sets, view: () => engine.view() });
+  caches.snapshots.subscribe(({ object }) => listeners.tell(object.spec.targetCluster));
   const events = startEventRecorder({ component: FIELD_MANAGERS.signer, ...leader });
   caches.snapshots.subscribe((event) => recordTransition(events, trail, event));
   const memberships = startMemberships({ ...leader, profiles: caches.profiles });
@@ -278,6 +278,12 @@ export async function startSnapshotSigning(options: SnapshotSigningOptions): Pro
   engine.ready.catch(() => {});
   return {
     ready: engine.ready,
+    source: {
+      view: () => engine.view(),
+      clusters: caches.clusters,
+      snapshots: caches.snapshots,
+      subscribe: (told) => listeners.subscribe(told),
+    },
     closed: Promise.all([
       caches.closed,
       ...[snapshots, sets, policies, profiles, providers, bindings, clusterPolicies, reachability].map(

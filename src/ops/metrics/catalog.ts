@@ -74,6 +74,11 @@ export const METRICS: ReadonlyMap<string, MetricDefinition> = new Map<string, Me
   ["permission_http_requests_total", { help: "Requests to the HTTP forms of PermissionService, by form and status." }],
   ["snapshot_sequence", { help: "Sequence of the permission snapshot in force." }],
   ["snapshot_index_bytes", { help: "Memory of the compiled permission index." }],
+  [
+    "fleet_permission_clusters",
+    { help: "Clusters whose live permissions are held compiled for questions to the hub." },
+  ],
+  ["fleet_permission_index_bytes", { help: "Memory that they take, roughly." }],
   ["drift_signals", { help: "Drift signals by class and state." }],
   ["drift_terminal_total", { help: "Drift signals declared terminal." }],
   ["webhook_decisions_total", { help: "Admission decisions, by path, mode and result." }],

@@ -7,7 +7,15 @@ import { type Decision, check } from "./check.ts";
 import { type PrincipalContext, inForce } from "./principal-context.ts";
 
 /** In which respect a rule fails a request, in the order of how they are shown (permissions §11.2). */
-export type FailedDimension = "VERB" | "GROUP" | "RESOURCE" | "NAME" | "SCOPE" | "EXPIRED" | "SUSPENDED";
+export type FailedDimension =
+  | "VERB"
+  | "GROUP"
+  | "RESOURCE"
+  | "NAME"
+  | "SCOPE"
+  | "EXPIRED"
+  | "SUSPENDED"
+  | "TRIMMED_BY_CEILING";
 
 /** A rule with the grant it stands in. */
 export interface GrantedRule {
@@ -81,6 +89,8 @@ function detail(failed: readonly FailedDimension[], rule: Rule, grant: Grant): s
           return `the grant ended ${grant.binding.expiresAt}`;
         case "SUSPENDED":
           return "the principal is suspended";
+        case "TRIMMED_BY_CEILING":
+          return "a ceiling does not cover it";
       }
     })
     .join("; ");

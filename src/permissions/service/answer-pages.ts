@@ -1,9 +1,9 @@
 import { GrpcStatusError, Status } from "../../api/grpc/status-error.ts";
 import type { Clock } from "../../base/clock.ts";
-import type { HeldSnapshot, SnapshotReader } from "../store/snapshot-reader.ts";
+import type { HeldSnapshot, Refusal, SnapshotReader } from "../store/snapshot-reader.ts";
 import type { FieldViolations } from "./field-violations.ts";
 import type { PageTokens } from "./page-token.ts";
-import { type Gate, NOT_LOADED, type Refusal } from "./question-gate.ts";
+import { type Gate, NOT_LOADED } from "./question-gate.ts";
 
 const MAX_PAGE = 1_000;
 const DEFAULT_PAGE = 500;

@@ -39,6 +39,8 @@ export interface DecisionRecord {
   readonly snapshotVersion: string;
   /** `{namespace}/{name}` of the profile whose rule decided, when known. */
   readonly matchedPolicy: string;
+  /** Whose permissions were asked for, where the log is not that cluster's own. */
+  readonly cluster?: string;
 }
 
 /** Allows under way at once; beyond it they are counted, not queued (permissions §12.4). */
@@ -172,6 +174,7 @@ export class DecisionAudit {
       matchedPolicy: record.matchedPolicy,
     };
     if (requestId !== "") event["requestId"] = requestId;
+    if (record.cluster !== undefined) event["details"] = { cluster: record.cluster };
     if (request === undefined) return event;
     event["verb"] = request.verb;
     event["resource"] = resourceText(request);

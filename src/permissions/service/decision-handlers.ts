@@ -10,7 +10,8 @@ import { nextTurn } from "../../base/next-turn.ts";
 import type { Decision } from "../decision/check.ts";
 import type { PrincipalContext } from "../decision/principal-context.ts";
 import type { AccessRequest } from "../rules/access-request.ts";
-import { explain } from "../decision/explain.ts";
+import { MAX_NEAR_MISSES, explain } from "../decision/explain.ts";
+import { trimmedGrants } from "../decision/trimmed-grants.ts";
 import type { SnapshotBinding, SnapshotCeilings } from "../snapshot/content.ts";
 import { asksAboutItself } from "./caller.ts";
 import { FieldViolations } from "./field-violations.ts";
@@ -82,6 +83,11 @@ export function decisionHandlers(
       }
       const { index } = gate.snapshot;
       const { decision, matched, nearMisses } = explain(index, about, request, clock.now());
+      // What a ceiling took says more than what comes near.
+      const trimmed =
+        decision.allowed || store.declared === undefined
+          ? []
+          : trimmedGrants(store.declared(), about, request, clock.now());
       const first = matched[0];
       const source = first?.grant.binding.source;
       const matchedPolicy = source === undefined ? "" : `${source.profileNamespace}/${source.profileName}`;
@@ -93,7 +99,9 @@ export function decisionHandlers(
         matched: matched.map((granted) =>
           matchedMessage(granted, store.cluster, ceilingsOver(granted.grant.binding, index.content.ceilings)),
         ),
-        nearMisses: nearMisses.map((miss) => nearMissMessage(miss, store.cluster)),
+        nearMisses: [...trimmed, ...nearMisses]
+          .slice(0, MAX_NEAR_MISSES)
+          .map((miss) => nearMissMessage(miss, store.cluster)),
         meta: gate.meta,
       };
     },

@@ -91,6 +91,7 @@ const DIMENSIONS: Readonly<Record<FailedDimension, NearMiss_Dimension>> = {
   SCOPE: NearMiss_Dimension.SCOPE,
   EXPIRED: NearMiss_Dimension.EXPIRED,
   SUSPENDED: NearMiss_Dimension.SUSPENDED,
+  TRIMMED_BY_CEILING: NearMiss_Dimension.TRIMMED_BY_CEILING,
 };
 
 /** A rule that came near. */

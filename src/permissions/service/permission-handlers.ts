@@ -9,6 +9,7 @@ import {
 import { directDecoder } from "../../api/grpc/direct-decoder.ts";
 import { directEncoder } from "../../api/grpc/direct-encoder.ts";
 import { type GrpcService, type ServiceHandlers, implementService } from "../../api/grpc/service-implementation.ts";
+import { GrpcStatusError, Status } from "../../api/grpc/status-error.ts";
 import { ulid } from "../../base/ids.ts";
 import type { SnapshotReader } from "../store/snapshot-reader.ts";
 import { AnswerPages } from "./answer-pages.ts";
@@ -65,11 +66,18 @@ export function permissionMethods(parts: QuestionParts, tokens = new PageTokens(
   };
 }
 
-/** @throws GrpcStatusError INVALID_ARGUMENT: these answers are no decisions and have no way to say no */
-function requireServed({ cluster: served }: SnapshotReader, cluster: string, method: string): void {
+/** @throws GrpcStatusError INVALID_ARGUMENT, NOT_FOUND or UNAVAILABLE: these answers are no decisions and have no way to say no */
+function requireServed({ cluster: served, refusal }: SnapshotReader, cluster: string, method: string): void {
   const violations = new FieldViolations();
   violations.text("cluster", cluster);
   if (cluster !== "" && cluster !== served)
     violations.add("cluster", `is empty or ${served}, which this service serves`);
   violations.throwIfAny(method);
+  if (refusal === undefined) return;
+  throw new GrpcStatusError(refusal.code === "CLUSTER_NOT_SERVED" ? Status.NOT_FOUND : Status.UNAVAILABLE, {
+    reason: refusal.code,
+    object: method,
+    field: "cluster",
+    expected: refusal.reason,
+  });
 }

@@ -6,10 +6,11 @@ import {
 import type { ServiceHandlers } from "../../api/grpc/service-implementation.ts";
 import { inTurns } from "../../base/next-turn.ts";
 import { type AccessCondition, planAccessSteps } from "../decision/plan-access.ts";
+import type { Refusal } from "../store/snapshot-reader.ts";
 import { type AnswerPages, checkPageSize } from "./answer-pages.ts";
 import { FieldViolations } from "./field-violations.ts";
 import { codeMessage, scopeMessage } from "./messages.ts";
-import { NOT_LOADED, type QuestionGate, type Refusal } from "./question-gate.ts";
+import { NOT_LOADED, type QuestionGate } from "./question-gate.ts";
 import { accessRequestOf, principalContextOf } from "./request-form.ts";
 
 const ENDED: Refusal = {

@@ -9,7 +9,7 @@ import type { DecisionCode } from "../decision/decision-code.ts";
 import type { PrincipalContext } from "../decision/principal-context.ts";
 import type { AccessRequest } from "../rules/access-request.ts";
 import type { Freshness } from "../store/freshness.ts";
-import type { HeldSnapshot, SnapshotReader } from "../store/snapshot-reader.ts";
+import type { HeldSnapshot, Refusal, SnapshotReader } from "../store/snapshot-reader.ts";
 import { type QueryVerb, asksAboutItself, hasQueryRight, isOperator } from "./caller.ts";
 import { requirementOf, waitFor } from "./consistency.ts";
 import type { ServiceFacts } from "./status-answer.ts";
@@ -22,7 +22,7 @@ import { type AnswerMeta, AnswerMetas } from "./answer-meta.ts";
 /** What every handler works with. */
 export interface QuestionParts {
   readonly store: SnapshotReader;
-  readonly audit: DecisionAudit;
+  readonly audit: Pick<DecisionAudit, "record">;
   readonly clock: Clock;
   readonly random: Random;
   readonly metrics: Metrics;
@@ -53,13 +53,6 @@ export interface Answered {
   /** Logged even when it is an allow that would not be sampled. */
   readonly always?: boolean;
   readonly matchedPolicy?: string;
-}
-
-/** Why there is no answer. */
-export interface Refusal {
-  readonly code: DecisionCode;
-  /** For people. */
-  readonly reason: string;
 }
 
 /** Fields that every question has. */
@@ -170,6 +163,7 @@ export class QuestionGate {
         code: "CLUSTER_NOT_SERVED",
         reason: `this service answers for cluster ${store.cluster}, not for ${common.cluster}`,
       };
+    if (store.refusal !== undefined) return store.refusal;
     switch (freshness) {
       case "NOT_READY":
         return NOT_LOADED;

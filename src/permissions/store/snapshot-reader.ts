@@ -1,4 +1,6 @@
 import type { Floor } from "../../trust/floors/ordering.ts";
+import type { DecisionCode } from "../decision/decision-code.ts";
+import type { DeclaredGrant } from "../decision/trimmed-grants.ts";
 import type { PermissionIndex } from "../index/permission-index.ts";
 import type { SnapshotStatement } from "../snapshot/statement.ts";
 import type { SnapshotState } from "./active-snapshot.ts";
@@ -22,6 +24,13 @@ export interface HeldSnapshot {
   readonly verifiedAtMs?: number;
 }
 
+/** Why there is no answer. */
+export interface Refusal {
+  readonly code: DecisionCode;
+  /** For people. */
+  readonly reason: string;
+}
+
 /** The permissions of one cluster as questions see them: read, never written. */
 export interface SnapshotReader {
   readonly cluster: string;
@@ -32,6 +41,10 @@ export interface SnapshotReader {
   state(): SnapshotState;
   readonly floor: Floor;
   readonly trustedKeys: readonly string[];
+  /** Why nothing about this cluster can be answered, whatever freshness says; absent: nothing stands against it. */
+  readonly refusal?: Refusal | undefined;
+  /** What profiles declare there before their ceilings; absent where that is not known. */
+  readonly declared?: () => Iterable<DeclaredGrant>;
   /** Calls `listener` after every change. Listeners must not throw. Returns the way to stop. */
   subscribe(listener: () => void): () => void;
 }

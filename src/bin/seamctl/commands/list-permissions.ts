@@ -10,11 +10,13 @@ import {
 import { ruleText } from "../../../permissions/algebra/covers.ts";
 import { placeText } from "../../../permissions/reach/compare-reach.ts";
 import { withPermissions } from "../clients.ts";
+import { withHub } from "./permissions.ts";
 import { type CommandContext, type ReadOptions, withRead } from "../context.ts";
 import { enumName, messageJson } from "../output.ts";
 import { TableStream } from "../table.ts";
 
 interface ListOptions extends ReadOptions {
+  readonly hub?: boolean;
   readonly cluster?: string;
   readonly asGroup: readonly string[];
   readonly namespace?: string;
@@ -52,21 +54,22 @@ function whatText({ verbs, apiGroups, resources, resourceNames, nonResourceUrls 
 
 /** `seamctl permissions`: everything a principal may do on a tenant, answered by the tenant. */
 export function listPermissionsCommand(program: Command, context: CommandContext): void {
-  withRead(
-    program
-      .command("permissions")
-      .description("everything a principal may do on a tenant, with the profile that grants it")
-      .argument("<principal>", "user, or system:serviceaccount:NAMESPACE:NAME"),
+  withHub(
+    withRead(
+      program
+        .command("permissions")
+        .description("everything a principal may do on a tenant, with the profile that grants it")
+        .argument("<principal>", "user, or system:serviceaccount:NAMESPACE:NAME"),
+    ),
   )
-    .option("--cluster <name>", "tenant to ask (default: the first of the mesh)")
     .option("-n, --namespace <name>", "only what applies in this namespace")
     .option("--as-group <group>", "group of the principal; repeat for several", collect, [])
     .addHelpText(
       "after",
-      "\nExamples:\n  seamctl permissions system:serviceaccount:hello:hello\n  seamctl permissions ada --as-group team --cluster tenant-2 -n hello\n\nExit code: 0 when there is something, 1 when there is nothing or no answer.",
+      "\nExamples:\n  seamctl permissions system:serviceaccount:hello:hello\n  seamctl permissions ada --as-group team --cluster tenant-2 -n hello\n  seamctl permissions ada --cluster tenant-2 --hub\n\nExit code: 0 when there is something, 1 when there is nothing or no answer.",
     )
     .action(async (principal: string, options: ListOptions) => {
-      await withPermissions(options, options.cluster, async (client, cluster) => {
+      await withPermissions(options, options.cluster, async (client, { cluster }) => {
         const table = new TableStream();
         let listed = 0;
         for (let pageToken = ""; ;) {

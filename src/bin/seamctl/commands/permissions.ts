@@ -9,11 +9,13 @@ import {
   WhoCanDoResponseSchema,
 } from "../../../api/gen/ontai/security/v1alpha1/permission_pb.ts";
 import { withPermissions } from "../clients.ts";
+import type { PermissionTarget } from "../mesh-file.ts";
 import { type CommandContext, type ReadOptions, withRead } from "../context.ts";
 import { enumName, enumWords, messageJson } from "../output.ts";
 import { renderTable } from "../table.ts";
 
 interface RequestOptions extends ReadOptions {
+  readonly hub?: boolean;
   readonly cluster?: string;
   readonly as?: string;
   readonly asGroup: readonly string[];
@@ -43,19 +45,35 @@ function requestOf(verb: string, resource: string, options: RequestOptions) {
   return resource.startsWith("/") ? { verb, path: resource } : { ...common, ...parseResource(resource) };
 }
 
-function metaText(meta: ResponseMeta | undefined, cluster: string): string {
+/** What an answer rests on, for people. */
+export function metaText(
+  meta: ResponseMeta | undefined,
+  { cluster, hub }: Pick<PermissionTarget, "cluster" | "hub">,
+): string {
   if (meta === undefined) return "";
   const freshness = enumWords(FreshnessSchema, meta.freshness);
-  return `answered by ${cluster || "the tenant"} from snapshot ${meta.snapshotVersion || "(none)"}, ${freshness}, ${meta.ageSeconds}s old`;
+  if (!hub)
+    return `answered by ${cluster || "the service"} from snapshot ${meta.snapshotVersion || "(none)"}, ${freshness}, ${meta.ageSeconds}s old`;
+  if (!meta.pending && meta.snapshotVersion === "") return `answered by the hub: nothing is computed for ${cluster}`;
+  const version = meta.pending
+    ? "what is computed and not published yet (pending)"
+    : `what is computed, in snapshot ${meta.snapshotVersion}`;
+  return `answered by the hub for ${cluster} from ${version}, ${freshness}`;
 }
 
 function collect(value: string, previous: readonly string[]): readonly string[] {
   return [...previous, value];
 }
 
-function withRequest(command: Command): Command {
-  return withRead(command)
+/** Adds the flags that say which service is asked, about which cluster. */
+export function withHub(command: Command): Command {
+  return command
     .option("--cluster <name>", "tenant to ask (default: the first of the mesh)")
+    .option("--hub", "ask the hub, which answers for every cluster by what it has computed; needs --cluster");
+}
+
+function withRequest(command: Command): Command {
+  return withHub(withRead(command))
     .option("-n, --namespace <name>", "namespace of the request; absent asks cluster-wide")
     .option("--subresource <name>", "for example log or scale");
 }
@@ -66,7 +84,7 @@ export function permissionCommands(program: Command, context: CommandContext): v
     program
       .command("can-i")
       .description(
-        "may a principal do this on a tenant? answered locally by the tenant from its last verified snapshot",
+        "may a principal do this on a tenant? answered by the tenant from its last verified snapshot, or by the hub",
       )
       .argument("<verb>", "for example get or delete")
       .argument("<resource>", "resource, resource.group or resource/name; a path starting with / asks about a URL"),
@@ -76,12 +94,13 @@ export function permissionCommands(program: Command, context: CommandContext): v
     .option("--explain", "also the rule that decides, or what came nearest")
     .addHelpText(
       "after",
-      "\nExamples:\n  seamctl can-i delete pods -n hello --as system:serviceaccount:hello:hello\n  seamctl can-i get deployments.apps/web -n hello --as ada --cluster tenant-2 --explain\n\nExit code: 0 for yes, 1 for no.",
+      "\nExamples:\n  seamctl can-i delete pods -n hello --as system:serviceaccount:hello:hello\n  seamctl can-i get deployments.apps/web -n hello --as ada --cluster tenant-2 --explain\n  seamctl can-i get pods -n hello --as ada --cluster tenant-2 --hub     # by what the hub has computed, delivered or not\n\nExit code: 0 for yes, 1 for no.",
     )
     .action(async (verb: string, resource: string, options: RequestOptions) => {
       const principal = options.as ?? "";
       const request = { principal, groups: [...options.asGroup], ...requestOf(verb, resource, options) };
-      await withPermissions(options, options.cluster, async (client, cluster) => {
+      await withPermissions(options, options.cluster, async (client, target) => {
+        const { cluster } = target;
         if (options.explain === true) {
           const answer = await client.explainDecision({ ...request, cluster }, { signal: context.signal });
           if (options.output === "json") context.output.out(messageJson(ExplainDecisionResponseSchema, answer));
@@ -96,7 +115,7 @@ export function permissionCommands(program: Command, context: CommandContext): v
               );
             }
             for (const miss of answer.nearMisses) context.output.out(`  near miss: ${miss.detail}`);
-            context.output.out(metaText(answer.meta, cluster));
+            context.output.out(metaText(answer.meta, target));
           }
           context.finish(answer.allowed ? "yes" : "no");
           return;
@@ -107,7 +126,7 @@ export function permissionCommands(program: Command, context: CommandContext): v
           context.output.out(
             `${answer.allowed ? "yes" : "no"}: ${answer.reason} [${enumName(DecisionCodeSchema, answer.code)}]`,
           );
-          context.output.out(metaText(answer.meta, cluster));
+          context.output.out(metaText(answer.meta, target));
         }
         context.finish(answer.allowed ? "yes" : "no");
       });
@@ -122,10 +141,11 @@ export function permissionCommands(program: Command, context: CommandContext): v
   )
     .addHelpText(
       "after",
-      "\nExample:\n  seamctl who-can delete pods -n hello --cluster tenant-1\n\nExit code: 0 when somebody can, 1 when nobody can.",
+      "\nExamples:\n  seamctl who-can delete pods -n hello --cluster tenant-1\n  seamctl who-can delete pods -n hello --cluster tenant-1 --hub\n\nExit code: 0 when somebody can, 1 when nobody can.",
     )
     .action(async (verb: string, resource: string, options: RequestOptions) => {
-      await withPermissions(options, options.cluster, async (client, cluster) => {
+      await withPermissions(options, options.cluster, async (client, target) => {
+        const { cluster } = target;
         const answer = await client.whoCanDo(
           { ...requestOf(verb, resource, options), cluster },
           { signal: context.signal },
@@ -150,7 +170,7 @@ export function permissionCommands(program: Command, context: CommandContext): v
             ),
           );
         }
-        if (options.output === "table") context.output.out(metaText(answer.meta, cluster));
+        if (options.output === "table") context.output.out(metaText(answer.meta, target));
         context.finish(answer.subjects.length > 0 ? "yes" : "no");
       });
     });

@@ -12,7 +12,7 @@ import type { SpokeWrite, StoredIndex } from "../../src/federation/session/spoke
 import type { SpokeSession } from "../../src/federation/session/spoke/spoke-session.ts";
 import { REFUSED_FACT } from "./hub-store.ts";
 import { indexReportIn } from "./carried-reports.ts";
-import { isForged } from "./forgery.ts";
+import { hasHonestHeader, isForged } from "./forgery.ts";
 import { blockedBy } from "./hub-rules.ts";
 import type { Wire } from "./link.ts";
 import { KEY_IDS } from "./desired-state.ts";
@@ -32,6 +32,8 @@ export interface AgentStep {
   readonly nowMs: number;
   /** The agent's wall clock. */
   readonly wallMs: number;
+  /** When the machine asked to be woken, monotonic time of the world, milliseconds. */
+  readonly wakesMs: number;
 }
 
 /** What every agent process must keep, whatever happens: asked after every step, from outside of the machine. One life of a process. */
@@ -42,11 +44,17 @@ export class AgentRules {
   readonly #wire: Wire;
   /** False for a second agent with a certificate: the tenant behind it is another one than the one it has a copy of. */
   readonly #original: () => boolean;
+  /** Serial of the last revocation there is. */
+  readonly #serial: () => bigint;
+  /** Protocol version of each stream that was welcomed. */
+  readonly #versions: Map<number, number> = new Map();
   readonly #out: Map<number, Outgoing> = new Map();
   readonly #open: Set<string> = new Set();
   readonly #running: Set<number> = new Set();
   readonly #failedRevocations: Set<bigint> = new Set();
   #index: IndexDocument | undefined;
+  /** Times of an index, read once. */
+  #times: { readonly of: IndexDocument; readonly expiresMs: number; readonly lifeMs: number } | undefined = undefined;
   /** When this process took the index in force, world time. */
   #tookMs: number;
   #generation = 0;
@@ -62,6 +70,7 @@ export class AgentRules {
     readonly tenant: Tenant;
     readonly wire: Wire;
     readonly original: () => boolean;
+    readonly serial: () => bigint;
     readonly index: StoredIndex | undefined;
     readonly term: bigint;
     readonly nowMs: number;
@@ -71,6 +80,7 @@ export class AgentRules {
     this.#tenant = parts.tenant;
     this.#wire = parts.wire;
     this.#original = parts.original;
+    this.#serial = parts.serial;
     this.#index = parts.index === undefined ? undefined : storedDocument(parts.index);
     this.#tookMs = parts.nowMs;
     this.#term = parts.term;
@@ -78,7 +88,7 @@ export class AgentRules {
 
   /** After a step of the machine, before its effects are performed. */
   stepped(step: AgentStep): void {
-    const { event, ready, nowMs, wallMs } = step;
+    const { event, ready, nowMs, wallMs, wakesMs } = step;
     const effects = ready.atOnce.length === 0 ? ready.afterPersist : [...ready.atOnce, ...ready.afterPersist];
     this.#checkFrame(event, ready);
     this.#checkEnds(event, effects);
@@ -101,6 +111,11 @@ export class AgentRules {
     if (event.type === "StreamOpened") this.#out.set(event.generation, new Outgoing(this.#who));
     for (const effect of effects) this.#effect(effect, nowMs, wallMs);
     this.#checkBlocked(event, effects);
+    const freshForMs = this.#freshForMs(nowMs, wallMs);
+    must(
+      freshForMs <= 0 || wakesMs <= Math.ceil(nowMs + freshForMs),
+      `${this.#who}: the index runs out in ${freshForMs} ms, and the machine wakes in ${wakesMs - nowMs} ms`,
+    );
     must(
       this.#session.connected || this.#open.size === 0,
       `${this.#who}: ${this.#open.size} requests stay open without a stream`,
@@ -113,6 +128,7 @@ export class AgentRules {
     const out = this.#out.get(generation);
     if (out === undefined || isForged(envelope)) return;
     out.acknowledged(Number(envelope.ack));
+    if (envelope.payload.case === "welcome") this.#versions.set(generation, envelope.payload.value.protocolVersion);
     if (envelope.payload.case !== "revocationPush" || !this.#original()) return;
     const { serial } = envelope.payload.value;
     out.owes(Number(envelope.seq), () =>
@@ -141,12 +157,22 @@ export class AgentRules {
         payload.value.highestTerm === this.#term,
         `${this.#who}: hello says term ${payload.value.highestTerm}, ${this.#term} was seen`,
       );
+    if (payload.case === "hello")
+      must(
+        payload.value.lastRevocationSerial <= this.#serial(),
+        `${this.#who}: hello says that revocation ${payload.value.lastRevocationSerial} is in force, and there is none`,
+      );
     if (payload.case === "hello" && this.#original())
       for (let serial = payload.value.lastRevocationSerial; serial > 0n; serial--)
         must(
           this.#tenant.revoked.has(serial),
           `${this.#who}: hello says that revocation ${serial} is in force, and it is not`,
         );
+    if (payload.case === "itemReports")
+      must(
+        (this.#versions.get(generation) ?? 0) >= BATCHES_SINCE,
+        `${this.#who}: reports several items in one frame to a hub that speaks version ${this.#versions.get(generation)}`,
+      );
     const report = indexReportIn(envelope);
     if (report?.outcome === IndexReport_Outcome.ACCEPTED && this.#original()) {
       const { epoch, sequence } = report;
@@ -213,15 +239,23 @@ export class AgentRules {
     }
   }
 
-  /** Nothing new follows from an index that ran out, by the clock or by how long it has been in force. */
-  #checkFresh(item: string, nowMs: number, wallMs: number): void {
+  /** Time until the index runs out, by the clock or by how long it has been in force; Infinity without one. */
+  #freshForMs(nowMs: number, wallMs: number): number {
     const index = this.#index;
-    if (index === undefined) return;
-    const expiresMs = Date.parse(index.expiresAt);
-    const lifeMs = expiresMs - Date.parse(index.issuedAt);
+    if (index === undefined) return Infinity;
+    if (this.#times?.of !== index) {
+      const expiresMs = Date.parse(index.expiresAt);
+      this.#times = { of: index, expiresMs, lifeMs: expiresMs - Date.parse(index.issuedAt) };
+    }
+    const { expiresMs, lifeMs } = this.#times;
+    return Math.min(expiresMs - wallMs, this.#tookMs + lifeMs - nowMs);
+  }
+
+  /** Nothing new follows from an index that ran out. */
+  #checkFresh(item: string, nowMs: number, wallMs: number): void {
     must(
-      wallMs < expiresMs && nowMs - this.#tookMs < lifeMs,
-      `${this.#who}: ${item} is worked on although index ${index.epoch}.${index.sequence} ran out`,
+      this.#freshForMs(nowMs, wallMs) > 0,
+      `${this.#who}: ${item} is worked on although index ${this.#index?.epoch}.${this.#index?.sequence} ran out`,
     );
   }
 
@@ -232,9 +266,10 @@ export class AgentRules {
     const ends = payload.case === "goodbye" || payload.case === "protocolError";
     const old = !ends && term < this.#term;
     if (!old && !isForged(event.envelope)) return;
+    const mayBe = hasHonestHeader(event.envelope) ? [...OF_OLD, "AcknowledgeFact"] : OF_OLD;
     must(
       afterPersist.some((effect) => effect.type === "Destroy" && effect.generation === event.generation) &&
-        persist.every(({ type }) => type === "PutTerm" || type === "PutItem"),
+        persist.every(({ type }) => mayBe.includes(type)),
       `${this.#who}: takes ${old ? `a frame of term ${term} after ${this.#term}` : `a forged ${payload.case ?? "frame"}`}`,
     );
   }
@@ -255,6 +290,12 @@ export class AgentRules {
       if (effect.type === "Send") this.#out.get(effect.generation)?.checkMayLeave(effect.frame);
   }
 }
+
+/** Writes that a step may bring whatever its frame says: of work that was under way, and the term of the frame. */
+const OF_OLD: readonly string[] = ["PutTerm", "PutItem"];
+
+/** First protocol version with reports of several items in one frame (docs/protocol.md). */
+const BATCHES_SINCE = 3;
 
 /** How far ahead of the agent's clock an index may have been issued, milliseconds (R-6.2). */
 const MAX_AHEAD_MS = 5 * 60_000;

@@ -134,6 +134,7 @@ export class Agent {
       session: this.#session,
       tenant: this.tenant,
       wire: this.wire,
+      serial: () => this.#hub.store(this.cluster).serial,
       original: () => this.#twin === "" && !this.#hub.store(this.cluster).lenient,
       index: this.store.index,
       term: this.store.term,
@@ -292,7 +293,8 @@ export class Agent {
     if (event.type === "FrameReceived") this.#heard(event.generation, event.envelope);
     const wallMs = this.#wallMs();
     const ready = session.step(event, this.#world.nowMs - this.#bootMs, wallMs);
-    this.#rules?.stepped({ event, ready, nowMs: this.#world.nowMs, wallMs });
+    const wakesMs = session.deadlineMs + this.#bootMs;
+    this.#rules?.stepped({ event, ready, nowMs: this.#world.nowMs, wallMs, wakesMs });
     const { incarnation } = this.#process;
     for (const effect of ready.atOnce) {
       this.#effect(effect);
@@ -545,6 +547,11 @@ export class Agent {
         record !== undefined &&
           (record.item.version > Number(report.version) || ITEM_LEVELS.indexOf(record.level) >= report.level),
         `${this.cluster}: ${itemKey(report)} reports level ${report.level} before it is durable`,
+      );
+      const isSame = record.item.version === Number(report.version);
+      must(
+        !isSame || frame.lane === (record.item.deleted === true ? "delete" : "update"),
+        `${this.cluster}: ${itemKey(report)} is reported on the lane ${frame.lane}`,
       );
     }
     this.#rules?.sends(generation, frame, envelope);

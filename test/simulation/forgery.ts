@@ -3,12 +3,18 @@ import { type Envelope, EnvelopeSchema } from "../../src/api/gen/conductor/feder
 import { AuditEventAckSchema } from "../../src/api/gen/conductor/federation/v1alpha1/facts_pb.ts";
 import type { World } from "./world.ts";
 
-/** Frames whose header was altered in a way that whoever reads it must notice. */
-const forged: WeakSet<Envelope> = new WeakSet();
+/** Where a frame lies in a way that whoever reads it must notice. */
+type Lie = "header" | "payload";
+const forged: WeakMap<Envelope, Lie> = new WeakMap();
 
 /** True for a frame that {@link forge} made. */
 export function isForged(envelope: Envelope): boolean {
   return forged.has(envelope);
+}
+
+/** True for a frame of {@link forge} whose header is honest: what it acknowledges is acknowledged, and what it carries is a lie. */
+export function hasHonestHeader(envelope: Envelope): boolean {
+  return forged.get(envelope) === "payload";
 }
 
 /** A frame with a header that lies; the frame itself where every header would do, because it opens or ends a stream. */
@@ -34,12 +40,14 @@ export function forge(world: World, envelope: Envelope, toAgent: boolean): Envel
   const lie = lies[world.between(0, lies.length - 1)] ?? header;
   const copy = create(EnvelopeSchema, lie);
   copy.payload = payload;
+  let where: Lie = "header";
   if (payload.case === "auditEventAck" && world.chance(0.5)) {
     // An acknowledgement of events that never were, under an honest header.
     const value = create(AuditEventAckSchema, { ...payload.value, ackedThrough: payload.value.ackedThrough + 10_000n });
     Object.assign(copy, header, { payload: { case: "auditEventAck", value } });
+    where = "payload";
   }
-  forged.add(copy);
+  forged.set(copy, where);
   return copy;
 }
 

@@ -11,6 +11,8 @@ import { type HubStore, REFUSED_FACT } from "./hub-store.ts";
 import { itemReportsIn } from "./carried-reports.ts";
 import { isForged } from "./forgery.ts";
 import { type Duty, Outgoing } from "./outgoing.ts";
+import { PaceRules } from "./pace-rules.ts";
+import { RivalRules } from "./rival-rules.ts";
 import { must } from "./world.ts";
 
 /** Streams that one session may have at a time: the one that carries it, and one that wants to. */
@@ -43,12 +45,16 @@ export class HubRules {
   readonly #streams: Map<number, Stream> = new Map();
   /** Requests that were handed to the room that answers them. */
   readonly #handled: Set<string> = new Set();
+  readonly #pace: PaceRules;
+  readonly #rivals: RivalRules;
   /** Stream that the session is live on. */
   #live: number | undefined = undefined;
 
   constructor(cluster: string, store: HubStore) {
     this.#cluster = cluster;
     this.#store = store;
+    this.#pace = new PaceRules(`hub for ${cluster}`);
+    this.#rivals = new RivalRules(`hub for ${cluster}`);
   }
 
   /** Bytes of bodies sent and not acknowledged, by the simulator's own measure. */
@@ -74,7 +80,11 @@ export class HubRules {
       if (effect.type !== "LoadSession") continue;
       const stream = this.#streams.get(effect.generation);
       if (stream !== undefined) stream.helloTerm = effect.hello.highestTerm;
+      this.#rivals.accepted(effect.hello.instanceId, session.view().rivalMs !== undefined);
     }
+    // What one stream began ends with it: only then may what failed be tried at once.
+    if (!session.connected || event.type === "SessionLoaded") this.#pace.ended();
+    this.#pace.stepped(event, effects, nowMs);
     this.#checkEnds(event, effects, session, was);
     this.#checkBlocked(event, effects);
     if (event.type === "FrameReceived" && isForged(event.envelope) && this.#streams.has(event.generation))
@@ -118,12 +128,19 @@ export class HubRules {
         `hub for ${this.#cluster} says Welcome under term ${frame.term}, the agent has seen ${stream?.helloTerm}`,
       );
     if (payload.case === "factRejection") stream?.rejected.add(Number(payload.value.seq));
-    if (payload.case === "indexOffer") this.#checkOffer(payload.value);
+    if (payload.case === "indexOffer") this.#checkOffer(payload.value, frame);
     stream?.out.sends(frame, envelope);
   }
 
-  /** Bodies of what the agent has quarantined do not ride along. */
-  #checkOffer(offer: IndexOffer): void {
+  /** A change that removes something goes ahead of those that do not; bodies of what the agent has quarantined do not ride along. */
+  #checkOffer(offer: IndexOffer, { lane }: Frame): void {
+    if (offer.form.case === "diff") {
+      const removes = offer.form.value.changed.some((item) => DELETED.test(Buffer.from(item).toString()));
+      must(
+        lane === (removes ? "delete" : "update"),
+        `hub for ${this.#cluster} offers what ${removes ? "removes" : "removes nothing"} on the lane ${lane}`,
+      );
+    }
     if (offer.blobs.length === 0) return;
     const refused = new Map<string, string>();
     for (const report of this.#store.levels.values())
@@ -198,6 +215,9 @@ export class HubRules {
     }
   }
 }
+
+/** An item of an index, as canonical JSON, that is a tombstone. */
+const DELETED = /"deleted":true/;
 
 /** What an event says of the transport; undefined when it says nothing. */
 export function blockedBy(event: string): boolean | undefined {

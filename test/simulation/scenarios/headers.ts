@@ -13,6 +13,7 @@ const SEEDS = 6;
 
 /** Everything that can move moves, both ways, for a while. */
 function traffic(small: SmallWorld, rounds: number, eachMs: number): void {
+  small.agent.tenant.failedRevocations = 0; // one that fails is pushed again after a minute
   for (let round = 0; round < rounds; round++) {
     for (let at = 0; at < 12; at++) small.hub.drift(small.cluster, `signal-${at}`);
     for (let at = 0; at < 12; at++) small.agent.fact(`fact-${at}`);

@@ -23,6 +23,7 @@ import { DEFAULT_HUB_LIMITS, type HubLimits } from "../federation/hub/hub-option
 import { startHub } from "../federation/hub/start-hub.ts";
 import { startTenantDirectory } from "../federation/hub/tenant-directory/tenant-directory.ts";
 import { startGovernance } from "../governance/start-governance.ts";
+import type { ItemPositions } from "../governance/index/index-builder.ts";
 import { startSnapshotSigning } from "../governance/snapshots/start-snapshot-signing.ts";
 import { countedCluster } from "../cluster/counted-cluster.ts";
 import { createPrometheusMetrics } from "../ops/metrics/prometheus-metrics.ts";
@@ -206,13 +207,17 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     { ...parts, namespace: NAMESPACES.ont, name: `conductor-${clusterId}`, identity: replica, signal: leader },
     async (election, signal) => {
       const own = { ...parts, metrics, signer, keys, assertFenced: () => election.assertFenced(), signal };
-      const itemPositions = async (tenant: string) =>
-        (await facts.itemLevels(tenant)).map(({ kind, name, version, level }) => ({
-          kind,
-          name,
-          version: Number(version),
-          applied: level >= ItemReport_Level.APPLIED,
-        }));
+      const itemPositions: ItemPositions = {
+        read: async (tenant) =>
+          (await facts.itemLevels(tenant)).map(({ kind, name, version, digest, level }) => ({
+            kind,
+            name,
+            version: Number(version),
+            digest,
+            applied: level >= ItemReport_Level.APPLIED,
+          })),
+        forget: (tenant, items) => facts.forgetItems(tenant, items),
+      };
       const sweep = startOwnershipSweep({ ...own, directory });
       const [governance, signing, operators] = await Promise.all([
         startGovernance({

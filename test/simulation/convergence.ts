@@ -122,8 +122,12 @@ function checkFacts(agent: Agent, hub: SimulatedHub): string {
   return "";
 }
 
-/** A new epoch numbers versions anew: what the agent has from the one before is the same when its content is. */
+/** A new epoch numbers versions anew, also those of items that stay as they are. */
 function isSame(record: ItemRecord, item: IndexItem, current: DesiredIndex | undefined): boolean {
-  if (record.epoch === current?.document.epoch) return record.item.version === item.version;
-  return record.item.digest === item.digest && record.item.deleted === item.deleted;
+  return (
+    record.epoch === current?.document.epoch &&
+    record.item.version === item.version &&
+    record.item.digest === item.digest &&
+    record.item.deleted === item.deleted
+  );
 }

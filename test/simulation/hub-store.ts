@@ -47,6 +47,8 @@ export class HubStore {
   readonly #audits: Map<bigint, AuditLogCopy> = new Map();
   /** True once an agent's store was restored or lost, or two agents have one certificate: what is reported may go back. */
   lenient = false;
+  /** Items that have not been reported since a new epoch began: the first report may be of a lower version, and no other. */
+  readonly #renumbered: Set<string> = new Set();
   #lost = false;
   #sink: RealSink | undefined = undefined;
   /** True once two copies of one agent's store were at work: numbers mean two events. */
@@ -68,6 +70,11 @@ export class HubStore {
 
   constructor(cluster: string) {
     this.cluster = cluster;
+  }
+
+  /** The index has a new numbering. */
+  newEpoch(): void {
+    for (const key of this.levels.keys()) this.#renumbered.add(key);
   }
 
   /** Serials of all revocations that a floor puts in force. */
@@ -250,8 +257,9 @@ export class HubStore {
   #item(report: ItemReport): void {
     const key = itemKey(report);
     const before = this.levels.get(key);
+    const renumbered = this.#renumbered.delete(key);
     must(
-      this.lenient || before === undefined || report.version >= before.version,
+      this.lenient || renumbered || before === undefined || report.version >= before.version,
       `${this.cluster}: ${key} is recorded at version ${report.version} after ${before?.version ?? 0n}`,
     );
     this.levels.set(key, report);

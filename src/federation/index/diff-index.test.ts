@@ -129,9 +129,26 @@ describe("planIndex", () => {
         expect(plan.changed.length + plan.tombstones.length).toBe(parts.changed.length);
         expect(plan.dropped).toEqual(parts.dropped);
         expect(plan.tombstones.every((entry) => entry.deleted === true)).toBe(true);
+        expect(plan.renumbered).toEqual([]);
       }),
       { numRuns: 100 },
     );
+  });
+
+  it("tells what only gets another number in a new epoch from what changes, goes or comes", () => {
+    const before = simple(57, ["kept", "changed", "dead"]);
+    const dead = (item: IndexItem): IndexItem => (item.name === "dead" ? { ...item, deleted: true } : item);
+    const from = { ...before, items: before.items.map(dead) };
+    const after = simple(1, ["kept", "changed", "dead", "new"]);
+    const grown = (item: IndexItem): IndexItem => (item.name === "changed" ? { ...item, size: item.size + 1 } : item);
+    const to = { ...after, epoch: from.epoch + 1, items: after.items.map(dead).map(grown) };
+    const plan = planIndex(from, to);
+    expect(plan.renumbered.map(({ name, version }) => [name, version])).toEqual([
+      ["kept", 1],
+      ["dead", 1],
+    ]);
+    expect(plan.changed.map(({ name }) => name)).toEqual(["changed", "new"]);
+    expect([plan.tombstones, plan.dropped]).toEqual([[], []]);
   });
 });
 

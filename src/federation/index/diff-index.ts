@@ -96,7 +96,12 @@ function parseItemJson(bytes: Uint8Array): JsonValue | undefined {
 
 /** True when two items of one key say the same. */
 export function sameItem(a: IndexItem, b: IndexItem): boolean {
-  if (a.version !== b.version || a.digest !== b.digest || a.size !== b.size || a.deleted !== b.deleted) return false;
+  return a.version === b.version && sameContent(a, b);
+}
+
+/** True when two items of one key name the same content, under whatever version: versions compare within one epoch only. */
+export function sameContent(a: IndexItem, b: IndexItem): boolean {
+  if (a.digest !== b.digest || a.size !== b.size || a.deleted !== b.deleted) return false;
   const [left, right] = [a.refs, b.refs];
   if (left === undefined || right === undefined) return left === right;
   if (left.length !== right.length) return false;

@@ -1,6 +1,6 @@
 import type { Digest } from "../../base/digest.ts";
 import { type IndexDocument, type IndexItem, itemKey } from "./index-document.ts";
-import { sameItem } from "./diff-index.ts";
+import { sameContent, sameItem } from "./diff-index.ts";
 
 /** What changes between the index in force and an accepted one. */
 export interface IndexPlan {
@@ -10,6 +10,8 @@ export interface IndexPlan {
   readonly tombstones: readonly IndexItem[];
   /** Keys of tombstones that left. */
   readonly dropped: readonly string[];
+  /** Items and tombstones that stay as they are under the numbers of a new epoch. */
+  readonly renumbered: readonly IndexItem[];
 }
 
 /** Compares two indexes of one cluster. */
@@ -18,19 +20,17 @@ export function planIndex(held: IndexDocument | undefined, next: IndexDocument):
   for (const item of held?.items ?? []) before.set(itemKey(item), item);
   const changed: IndexItem[] = [];
   const tombstones: IndexItem[] = [];
+  const renumbered: IndexItem[] = [];
   const sameEpoch = held?.epoch === next.epoch;
   for (const item of next.items) {
     const key = itemKey(item);
     const old = before.get(key);
     before.delete(key);
-    if (
-      old !== undefined &&
-      (sameEpoch ? sameItem(old, item) : old.digest === item.digest && old.deleted === item.deleted)
-    )
-      continue;
-    (item.deleted === true ? tombstones : changed).push(item);
+    if (old !== undefined && sameEpoch && sameItem(old, item)) continue;
+    if (old !== undefined && !sameEpoch && sameContent(old, item)) renumbered.push(item);
+    else (item.deleted === true ? tombstones : changed).push(item);
   }
-  return { changed, tombstones, dropped: [...before.keys()] };
+  return { changed, tombstones, dropped: [...before.keys()], renumbered };
 }
 
 /** Calls `visit` for every body an item needs: its own and its refs. */

@@ -30,19 +30,28 @@ const TOMBSTONE_CHECK_MS = 600_000;
 
 const TOMBSTONE_PREFIX = "seam-tombstone-signed-";
 
-/** How far a tenant has come with one item. */
+/** The last word of a tenant on one item. */
 export interface ItemPosition {
   readonly kind: string;
   readonly name: string;
   readonly version: number;
+  /** Of the content; empty for a tombstone without body. */
+  readonly digest: string;
   /** True from level applied on. */
   readonly applied: boolean;
 }
 
+/** What tenants said of their items, as the hub keeps it. */
+export interface ItemPositions {
+  read(cluster: string): Promise<readonly ItemPosition[]>;
+  /** Forgets what was said of items that are in no index any more, unless more was said since. */
+  forget(cluster: string, items: readonly ItemPosition[]): Promise<void>;
+}
+
 /** What the builder reads from elsewhere in the process. */
 export interface IndexBuilderSources {
-  /** Last reported level of every item; without it tombstones stay for their longest time. */
-  readonly itemPositions?: (cluster: string) => Promise<readonly ItemPosition[]>;
+  /** Without it tombstones stay. */
+  readonly itemPositions?: ItemPositions;
   /** Floors of the revocations that were issued for a cluster. */
   readonly revocations?: RevocationFloors;
 }
@@ -112,24 +121,28 @@ async function reconcile(
   const namespace = context.caches.namespaces.get({ name: TENANT_NAMESPACE_PREFIX + tenant });
   if (namespace === undefined || namespace.metadata.deletionTimestamp !== undefined) return;
   const { cluster, keys, signer, clock, log } = context;
+  // Before the index: what was said of an item that is in no index by then is out of date.
+  const said = (await sources.itemPositions?.read(tenant)) ?? [];
   const stored = await readStoredIndex(cluster, tenant, keys);
   if (stored.problem !== undefined) {
     log.error({ cluster: tenant, problem: stored.problem }, "stored index not used; the next one replaces it");
     context.events.record(namespace, "Warning", "IndexForged", stored.problem);
   }
+  if (stored.position === undefined) await forgetUnnumbered(context, sources, tenant, said);
   const position = stored.position ?? newEpoch(clock.now());
-  const applied = await appliedVersions(sources, tenant);
+  const done = doneVersions(said);
   const next = nextIndex({
     cluster: tenant,
     previous: stored.document,
     position,
     desired: desiredItems(context, read, tenant),
     revocations: sources.revocations?.floors(tenant) ?? [],
-    acknowledged: (item, version) => (applied.get(item) ?? 0) >= version,
+    acknowledged: (tombstone) => done.get(itemKey(tombstone)) === contentOf(tombstone),
     keyId: signer.keyId,
     nowMs: clock.now(),
   });
   if (next.action === "keep") {
+    await forgetGone(context, sources, tenant, said, stored.document);
     const standing = Object.keys(position.tombstones).length > 0;
     return { requeueAfterMs: standing ? Math.min(next.renewInMs, TOMBSTONE_CHECK_MS) : next.renewInMs };
   }
@@ -137,6 +150,7 @@ async function reconcile(
   // Before the index that no longer names them: afterwards a crash would leave Secrets that put them in again.
   for (const secret of next.retired) await retire(context, tenant, secret);
   await writeIndex(cluster, tenant, stored, { position: next.position, envelope: signIndex(next.document, signer) });
+  await forgetGone(context, sources, tenant, said, next.document);
   const { epoch, sequence, items } = next.document;
   const offered = snapshotContentOf(next.document);
   if (offered !== undefined && offered !== snapshotContentOf(stored.document))
@@ -184,9 +198,42 @@ function desiredItems(
   return items;
 }
 
-async function appliedVersions(sources: IndexBuilderSources, tenant: string): Promise<ReadonlyMap<string, number>> {
-  const positions = (await sources.itemPositions?.(tenant)) ?? [];
-  return new Map(positions.filter((item) => item.applied).map((item) => [itemKey(item), item.version]));
+/** What is done of each item: exactly that version and content, for a version of another epoch or of the item itself is no word on a tombstone. */
+function doneVersions(said: readonly ItemPosition[]): ReadonlyMap<string, string> {
+  return new Map(said.filter(({ applied }) => applied).map((item) => [itemKey(item), contentOf(item)]));
+}
+
+function contentOf({ version, digest }: Pick<ItemPosition, "version" | "digest">): string {
+  return `${version} ${digest}`;
+}
+
+/** A new epoch begins: of a tombstone without body only its version would tell whether an old word is about it. */
+async function forgetUnnumbered(
+  context: GovernanceContext,
+  { itemPositions }: IndexBuilderSources,
+  tenant: string,
+  said: readonly ItemPosition[],
+): Promise<void> {
+  const bodiless = said.filter(({ digest }) => digest === "");
+  if (bodiless.length === 0) return;
+  context.assertFenced();
+  await itemPositions?.forget(tenant, bodiless);
+}
+
+/** What tenants said of items that left the index is of no use any more, and would fill the store of it. */
+async function forgetGone(
+  context: GovernanceContext,
+  { itemPositions }: IndexBuilderSources,
+  tenant: string,
+  said: readonly ItemPosition[],
+  document: IndexDocument | undefined,
+): Promise<void> {
+  if (itemPositions === undefined || document === undefined) return;
+  const named = new Set(document.items.map(itemKey));
+  const gone = said.filter((item) => !named.has(itemKey(item)));
+  if (gone.length === 0) return;
+  context.assertFenced();
+  await itemPositions.forget(tenant, gone);
 }
 
 /** A tombstone left the index: its Secret and its request have served. */

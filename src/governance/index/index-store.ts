@@ -79,7 +79,8 @@ export async function writeIndex(
       reason: "IndexTooLarge",
       object: `federation index of ${tenant}`,
       expected: `its envelope has at most ${MAX_SECRET_BYTES} bytes, found ${bytes.length}`,
-      remedy: "deliver fewer packs to this cluster or join them",
+      remedy:
+        "deliver fewer packs to this cluster or join them; what was removed counts until its agent has said so: bring the agent back, or delete the TalosCluster when it is gone",
     });
   const secret: SecretObject = {
     apiVersion: "v1",

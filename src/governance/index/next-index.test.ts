@@ -1,16 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { digestOf } from "../../base/digest.ts";
 import { encodeIndex } from "../../federation/index/encode-index.ts";
-import type { IndexDocument } from "../../federation/index/index-document.ts";
+import type { IndexDocument, IndexItem } from "../../federation/index/index-document.ts";
 import type { DesiredItem } from "./desired-items.ts";
-import {
-  INDEX_RENEWAL_MS,
-  type IndexInputs,
-  type NextIndex,
-  TOMBSTONE_MAX_MS,
-  TOMBSTONE_MIN_MS,
-  nextIndex,
-} from "./next-index.ts";
+import { INDEX_RENEWAL_MS, type IndexInputs, type NextIndex, TOMBSTONE_MIN_MS, nextIndex } from "./next-index.ts";
 
 const T0 = Date.UTC(2026, 0, 1);
 
@@ -80,13 +73,15 @@ describe("nextIndex", () => {
     const later = { ...dead.next, desired: [tombstone("a", 2)], nowMs: T0 + TOMBSTONE_MIN_MS };
     const waiting = signed(nextIndex(later)).document; // a renewal, the tombstone still stands
     expect(waiting.items).toHaveLength(1);
-    const acknowledged = (key: string, version: number): boolean => key === "PackInstalled/a" && version === 2;
+    const acknowledged = ({ name, version, digest }: IndexItem): boolean =>
+      name === "a" && version === 2 && digest === tombstone("a", 2).digest;
     expect(nextIndex({ ...dead.next, desired: both, acknowledged, nowMs: T0 + 1000 }).action).toBe("keep");
     const over = signed(nextIndex({ ...later, acknowledged }));
     expect(over.document.items).toEqual([]);
     expect(over.retired).toEqual(["t-a"]);
     expect(over.position.tombstones).toEqual({});
-    expect(signed(nextIndex({ ...later, nowMs: T0 + TOMBSTONE_MAX_MS })).document.items).toEqual([]);
+    // Nobody acknowledges: an agent that comes back after months would refuse an index without it.
+    expect(signed(nextIndex({ ...later, nowMs: T0 + 400 * TOMBSTONE_MIN_MS })).document.items).toHaveLength(1);
   });
 
   it("prefers a pack installed again over the tombstone of its predecessor", () => {

@@ -12,10 +12,8 @@ import type { DesiredItem } from "./desired-items.ts";
 export const INDEX_VALIDITY_MS = 24 * 3_600_000;
 /** An index is renewed at half its validity. */
 export const INDEX_RENEWAL_MS = INDEX_VALIDITY_MS / 2;
-/** A tombstone stays at least this long after it first stood in the index. */
+/** A tombstone stays at least this long after it first stood in the index: an agent set up anew from a backup of that day still meets it. */
 export const TOMBSTONE_MIN_MS = 24 * 3_600_000;
-/** An unacknowledged tombstone is given up after this long (dispatcher §10.4). */
-export const TOMBSTONE_MAX_MS = 30 * 24 * 3_600_000;
 
 /** Where the numbering stands, and since when tombstones do; lasting. */
 export interface IndexPosition {
@@ -34,8 +32,8 @@ export interface IndexInputs {
   readonly desired: readonly DesiredItem[];
   /** Floors to add; floors that stood in the index stay and only rise. */
   readonly revocations: readonly IndexRevocation[];
-  /** True when the tenant has applied the item of this key and version. */
-  readonly acknowledged: (key: string, version: number) => boolean;
+  /** True when the tenant's last word on an item is that exactly this tombstone is done. */
+  readonly acknowledged: (tombstone: IndexItem) => boolean;
   /** Full id of the active signing key. */
   readonly keyId: string;
   /** Wall clock, Unix milliseconds. */
@@ -56,7 +54,8 @@ export type NextIndex =
 /**
  * The next index of a tenant. Pure. An item keeps its version while its digest stays; an item whose Secret vanished stays as it is,
  * since absence never removes anything (R-7.8), except corrections, which end by a tombstone without body; tombstones leave once
- * acknowledged and old enough.
+ * acknowledged and old enough. One that is not acknowledged stays for as long as there is the tenant: an agent that was away for months
+ * would refuse an index from which an item that it holds left without one.
  */
 export function nextIndex(inputs: IndexInputs): NextIndex {
   const { previous, position, nowMs, keyId, cluster } = inputs;
@@ -71,15 +70,16 @@ export function nextIndex(inputs: IndexInputs): NextIndex {
     const key = itemKey(item);
     const old = held.get(key);
     const version = old !== undefined && sameItem(old, item) ? old.version : sequence;
+    const placed = strip({ ...item, version });
     if (item.deleted === true) {
       const since = position.tombstones[key] ?? nowMs;
-      if (isOver(inputs, key, version, since)) {
+      if (nowMs - since >= TOMBSTONE_MIN_MS && inputs.acknowledged(placed)) {
         if (secret !== undefined) retired.push(secret);
         return;
       }
       tombstones[key] = since;
     }
-    items.push(strip({ ...item, version }));
+    items.push(placed);
   };
 
   for (const item of wanted.values()) place(item, item.secret);
@@ -126,11 +126,6 @@ function newest(desired: readonly DesiredItem[]): ReadonlyMap<string, DesiredIte
     if (other === undefined || other.order < item.order) byKey.set(itemKey(item), item);
   }
   return byKey;
-}
-
-function isOver(inputs: IndexInputs, key: string, version: number, sinceMs: number): boolean {
-  const age = inputs.nowMs - sinceMs;
-  return age >= TOMBSTONE_MAX_MS || (age >= TOMBSTONE_MIN_MS && inputs.acknowledged(key, version));
 }
 
 function sameItem(a: IndexItem, b: Omit<IndexItem, "version">): boolean {

@@ -181,6 +181,32 @@ export const ITEMS: readonly Scenario[] = [
     },
   },
   {
+    name: "a new numbering starts nothing anew, and the tombstones in it are acknowledged under their new numbers and leave nothing behind",
+    run(begin) {
+      const small = begin();
+      const key = "PackInstalled/first";
+      small.put("kept");
+      small.converge(MINUTE_MS);
+      small.state.remove(key, true);
+      small.renew();
+      small.converge(MINUTE_MS);
+      const before = small.agent.store.items.get(key)?.item.version;
+      const ran = small.agent.session?.counters.handlersRun;
+      small.newEpoch();
+      small.renew();
+      small.converge(MINUTE_MS);
+      const item = small.agent.store.items.get(key)?.item;
+      must(item !== undefined && item.version !== before, "the tombstone has its old number");
+      must(Number(small.report("first")?.version) === item.version, "the hub knows it by its old number");
+      must(small.agent.session?.counters.handlersRun === ran, "something ran again");
+      small.state.drop(key);
+      small.renew();
+      small.converge(MINUTE_MS);
+      must(!small.agent.store.items.has(key), "something of it is left");
+      must(small.agent.tenant.applied.has("PackInstalled/kept"), "what stays is gone");
+    },
+  },
+  {
     name: "a digest that was refused for good does not ride with an offer of a new numbering",
     run(begin) {
       const small = begin();
@@ -188,7 +214,7 @@ export const ITEMS: readonly Scenario[] = [
       small.converge(MINUTE_MS);
       small.hub.off.processMs = 5_000;
       small.hub.crash(0);
-      small.state.newEpoch(); // HubRules looks at the offer
+      small.newEpoch(); // HubRules looks at the offer
       small.state.sign(small.hub.wallMs);
       small.runFor(6_000);
       small.converge(2 * MINUTE_MS);

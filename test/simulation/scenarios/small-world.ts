@@ -85,6 +85,12 @@ export class SmallWorld {
     this.hub.desiredChanged(this.cluster);
   }
 
+  /** The store of the first agent's numbering is lost, and nothing else; the next index is of a new epoch. */
+  newEpoch(): void {
+    this.state.newEpoch();
+    this.hub.store(this.cluster).newEpoch();
+  }
+
   /** Nothing happens any more. */
   close(): void {
     for (const { store } of this.agents) store.close();

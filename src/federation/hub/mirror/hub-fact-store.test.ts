@@ -243,6 +243,23 @@ describe("item levels", () => {
     expect(seen.size).toBeLessThan(10);
   });
 
+  it("are forgotten when they are out of date, unless more was said since", async () => {
+    const named = async () =>
+      (await store.itemLevels(TENANT)).map(({ name }) => name).filter((name) => name.startsWith("old-"));
+    const said = ["old-gone", "old-newer", "old-stays"].map((name) => level(name, Level.HEALTHY));
+    await store.items(TENANT, said);
+    const forget = ({ kind, name, version, digest }: (typeof said)[number], older = 0) => ({
+      kind,
+      name,
+      version: Number(version) - older,
+      digest,
+    });
+    const [gone, newer] = said;
+    if (gone === undefined || newer === undefined) throw new Error("there are three");
+    await store.forgetItems(TENANT, [forget(gone), forget(newer, 1), { ...forget(gone), name: "old-never-there" }]);
+    expect(await named()).toEqual(["old-newer", "old-stays"]);
+  });
+
   it("are empty for a tenant that never reported", async () => {
     expect(await store.itemLevels("tenant-9")).toEqual([]);
   });

@@ -10,7 +10,7 @@ import { applyStatus } from "../../../controller/status.ts";
 import { FactRefused, type FactStore, NO_FENCE, type WriteFence } from "../ports.ts";
 import { AgentStatus } from "./agent-status.ts";
 import type { ChannelState } from "./channel-state.ts";
-import { ItemLevelStore } from "./item-level-store.ts";
+import { type ForgottenLevel, ItemLevelStore } from "./item-level-store.ts";
 import { PackReceiptMirror } from "./pack-receipt-mirror.ts";
 import { SerialByKey } from "./serial-by-key.ts";
 import { SignedManifests } from "./signed-manifests.ts";
@@ -33,6 +33,8 @@ export interface HubFactStoreOptions {
 export interface HubFactStore extends FactStore {
   /** Writes a transition of a tenant's channel to its RunnerConfig (R-4.22). Transitions only; resolves when durable. */
   channel(cluster: string, state: ChannelState): Promise<void>;
+  /** Forgets what was said of items that left the tenant's index, unless more was said since. */
+  forgetItems(cluster: string, items: readonly ForgottenLevel[]): Promise<void>;
 }
 
 /** Mirrors tenants' facts onto the management cluster. Holds no state of its own: every write reads what stands there first. */
@@ -61,6 +63,7 @@ export function createHubFactStore(options: HubFactStoreOptions): HubFactStore {
       ]);
     },
     itemLevels: (id) => levels.read(id),
+    forgetItems: (id, gone) => levels.forget(id, gone),
     channel: (id, state) => agents.channel(id, state),
   };
 }

@@ -33,6 +33,14 @@ export interface ItemLevelStoreParts {
   readonly log: Log;
 }
 
+/** A level that is of no use any more. */
+export interface ForgottenLevel {
+  readonly kind: string;
+  readonly name: string;
+  readonly version: number;
+  readonly digest: string;
+}
+
 interface Flush {
   readonly reports: Map<string, ItemReport>;
   /** Of the newest report: the last owner among those that share the write. */
@@ -78,6 +86,20 @@ export class ItemLevelStore {
     flush.fence = fence;
     for (const report of reports) flush.reports.set(keyOf(report), report);
     return flush.done;
+  }
+
+  /** Forgets levels that stand as they were read. */
+  forget(cluster: string, levels: readonly ForgottenLevel[]): Promise<void> {
+    const gone = new Map(levels.map((item) => [keyOf(item), item]));
+    return retryConflicts(this.#parts, async () => {
+      const held = await ifPresent(this.#parts.cluster.get(ConfigMap, this.#key(cluster)));
+      const before = parseItemLevels(held);
+      const left = before.filter(({ report }) => {
+        const item = gone.get(keyOf(report));
+        return item === undefined || item.digest !== report.digest || BigInt(item.version) !== report.version;
+      });
+      if (left.length < before.length) await this.#put(cluster, held, this.#encode(cluster, left));
+    });
   }
 
   /** Every stored level of a tenant; empty when there is none. */
@@ -143,7 +165,7 @@ export function parseItemLevels(configMap: ConfigMapObject | undefined): readonl
   });
 }
 
-function keyOf(item: ItemReport): string {
+function keyOf(item: { readonly kind: string; readonly name: string }): string {
   return `${item.kind}/${item.name}`;
 }
 

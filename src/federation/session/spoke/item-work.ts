@@ -140,6 +140,7 @@ export class ItemWork {
   adopt(plan: IndexPlan, epoch: number, step: SpokeStep): void {
     for (const item of plan.tombstones) this.#replace(item, epoch, step);
     for (const item of plan.changed) this.#replace(item, epoch, step);
+    for (const item of plan.renumbered) this.#renumber(item, epoch, step);
     for (const key of plan.dropped) {
       const work = this.#works.get(key);
       if (work === undefined) continue;
@@ -274,6 +275,18 @@ export class ItemWork {
     old.orphan = false;
     this.#write(old, record, step);
     this.#needs.release(previous, step);
+  }
+
+  /**
+   * An item has another version in a new epoch and is the same: what was done stays done and what runs goes on. The hub hears of it, for it
+   * knows items by their versions: a tombstone whose version it never hears of would stand for ever.
+   */
+  #renumber(item: IndexItem, epoch: number, step: SpokeStep): void {
+    const work = this.#works.get(itemKey(item));
+    if (work === undefined) return;
+    const { lastGood } = work.record;
+    const good = lastGood !== undefined && lastGood.digest === item.digest ? item : lastGood;
+    this.#write(work, { ...work.record, item, epoch, lastGood: good }, step);
   }
 
   #advanceKey(key: string, step: SpokeStep): void {

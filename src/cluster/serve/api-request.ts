@@ -10,6 +10,8 @@ export interface ApiResponse {
   readonly statusCode: number;
   setHeader(name: string, value: string | readonly string[]): unknown;
   writeHead(code: number, headers: OutgoingHttpHeaders): unknown;
+  /** HTTP/1.1 alone: sends the headers before there is a body, as HTTP/2 does anyway. */
+  flushHeaders?(): void;
   write(chunk: Uint8Array | string): boolean;
   end(): unknown;
   destroy(error?: Error): unknown;

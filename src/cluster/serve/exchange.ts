@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { ServerResponse } from "node:http";
 import { constants, Http2ServerResponse } from "node:http2";
 import { gzip } from "node:zlib";
 import { stringify } from "yaml";
@@ -139,8 +138,7 @@ export class Exchange {
     const gzip = compress && this.#acceptsGzip();
     this.#status = 200;
     this.#head(200, contentType, gzip ? { "content-encoding": "gzip", vary: "Accept, Accept-Encoding" } : headers);
-    // HTTP/2 has sent them already.
-    if (this.response instanceof ServerResponse) this.response.flushHeaders();
+    this.response.flushHeaders?.();
     return new ResponseStream(this.response, { clock, signal, gzip });
   }
 

@@ -1,7 +1,8 @@
-import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { SeamError, errorMessage } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
+import { createHttpServer } from "../../trust/tls/http-server.ts";
 import type { PrometheusMetrics } from "../metrics/prometheus-metrics.ts";
 import { type ReadinessCheck, readinessReport } from "./readiness.ts";
 
@@ -40,7 +41,7 @@ const MAX_CONNECTIONS = 256;
  * @throws SeamError `ListenFailed`, naming the port
  */
 export async function startOpsHttpServer(options: OpsHttpOptions): Promise<OpsHttpServer> {
-  const server = createServer({ headersTimeout: HEADERS_TIMEOUT_MS }, (request, response) => {
+  const server = createHttpServer({ headersTimeout: HEADERS_TIMEOUT_MS }, (request, response) => {
     response.on("error", (error) => options.log.debug({ error: error.message }, "ops response failed"));
     route(options, request, response);
   });

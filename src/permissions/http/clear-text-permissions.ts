@@ -4,10 +4,10 @@ import { errorMessage } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { orUnreviewed } from "../service/unreviewed-caller.ts";
 import type { PermissionMethods } from "../service/permission-handlers.ts";
-import { CONNECT_PREFIX, connectForm } from "./connect-form.ts";
 import { type TokenAuthenticator, callerOf } from "./http-caller.ts";
 import { pathOf } from "./http-exchange.ts";
 import { HttpProblem } from "./http-problem.ts";
+import { CONNECT_PREFIX, lateConnectForm } from "./late-connect-form.ts";
 import { endLateBody, refuseRequest } from "./refuse-request.ts";
 
 /** Requests answered at once: people with curl and a few browsers. */
@@ -34,7 +34,7 @@ export function clearTextPermissions(
   options: ClearTextOptions,
 ): (request: IncomingMessage, response: ServerResponse) => boolean {
   const { methods, log, signal } = options;
-  const connect = connectForm(methods, log, signal);
+  const connect = lateConnectForm(methods, log, signal);
   const authenticate = options.authenticateToken === undefined ? undefined : orUnreviewed(options.authenticateToken);
   let underWay = 0;
 
@@ -53,7 +53,7 @@ export function clearTextPermissions(
         "this cluster issues no tokens, and this port has no TLS for a client certificate; ask over HTTPS on the webhook port (8443)",
       );
     const caller = await callerOf(request, `${remoteAddress}:${remotePort}`, undefined, authenticate);
-    connect(request, response, caller);
+    await connect(request, response, caller);
   };
 
   return (request, response) => {

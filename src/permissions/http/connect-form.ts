@@ -1,6 +1,5 @@
 import { createContextValues } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
-import { PermissionService } from "../../api/gen/ontai/security/v1alpha1/permission_pb.ts";
 import type { Log } from "../../base/log.ts";
 import type { PermissionMethods } from "../service/permission-handlers.ts";
 import { CALLER_KEY, connectRoutes } from "./connect-routes.ts";
@@ -8,10 +7,7 @@ import type { HttpCaller } from "./http-caller.ts";
 import type { HttpRequest, HttpResponse } from "./http-exchange.ts";
 import { MAX_BODY_BYTES } from "./read-json.ts";
 
-/** Start of the path of every method. */
-export const CONNECT_PREFIX = `/${PermissionService.typeName}/`;
-
-/** Answers a request below {@link CONNECT_PREFIX} for a caller that is known. */
+/** Answers a request of one of the methods for a caller that is known. */
 export type ConnectForm = (request: HttpRequest, response: HttpResponse, caller: HttpCaller) => void;
 
 /** PermissionService as Connect, JSON or protobuf, for any HTTP server. `signal` aborts when the service stops. */

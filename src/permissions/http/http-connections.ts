@@ -1,7 +1,7 @@
-import { createServer } from "node:http";
 import { createServer as createHttp2Server } from "node:http2";
 import type { TLSSocket } from "node:tls";
 import type { ConnectionLimits } from "../../trust/tls/connection-limits.ts";
+import { createHttpServer } from "../../trust/tls/http-server.ts";
 import type { HttpRequest, HttpResponse } from "./http-exchange.ts";
 
 /** Largest header block, bytes: a token of a service account has room. */
@@ -22,7 +22,7 @@ export function httpConnections(
   handler: (request: HttpRequest, response: HttpResponse) => void,
   limits: Pick<ConnectionLimits, "maxConcurrentCalls">,
 ): HttpConnections {
-  const http1 = createServer({ maxHeaderSize: MAX_HEADER_BYTES, keepAliveTimeout: IDLE_MS }, handler);
+  const http1 = createHttpServer({ maxHeaderSize: MAX_HEADER_BYTES, keepAliveTimeout: IDLE_MS }, handler);
   const http2 = createHttp2Server(
     {
       maxSessionMemory: MAX_SESSION_MEMORY_MIB,

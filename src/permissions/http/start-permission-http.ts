@@ -10,7 +10,7 @@ import { authenticateCaller } from "../service/caller.ts";
 import type { PermissionMethods } from "../service/permission-handlers.ts";
 import { orUnreviewed } from "../service/unreviewed-caller.ts";
 import { AUTHZEN_PATHS, answerEvaluation, answerEvaluations } from "./authzen.ts";
-import { CONNECT_PREFIX, connectForm } from "./connect-form.ts";
+import { CONNECT_PREFIX, lateConnectForm } from "./late-connect-form.ts";
 import { type TokenAuthenticator, callContext, callerOf } from "./http-caller.ts";
 import { httpConnections } from "./http-connections.ts";
 import { type HttpRequest, type HttpResponse, headerOf, pathOf, sendJson } from "./http-exchange.ts";
@@ -61,7 +61,7 @@ export async function startPermissionHttp(options: PermissionHttpOptions): Promi
   const { clock, log, signal, methods } = options;
   const limits: ConnectionLimits = { ...DEFAULT_CONNECTION_LIMITS, ...options.limits };
   const metrics = options.metrics ?? silentMetrics;
-  const connect = connectForm(methods, log, signal);
+  const connect = lateConnectForm(methods, log, signal);
   const authenticate = options.authenticateToken === undefined ? undefined : orUnreviewed(options.authenticateToken);
   const forms: ReadonlyMap<string, Form> = new Map<string, Form>([
     [SUBJECT_ACCESS_REVIEW_PATH, (body, context) => answerSubjectAccessReview(body, context, methods)],
@@ -80,7 +80,7 @@ export async function startPermissionHttp(options: PermissionHttpOptions): Promi
     const connection = listener.connection(peer);
     const caller = await callerOf(request, peer, connection?.principal, authenticate);
     if (form === undefined) {
-      connect(request, response, caller);
+      await connect(request, response, caller);
       return;
     }
     if (request.method !== "POST")

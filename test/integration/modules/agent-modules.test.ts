@@ -40,7 +40,33 @@ const ONLY_WHEN_NEEDED = new Set([
   "undici",
 ]);
 
+/** Whether Node itself has loaded `fetch` and `WebSocket` once a module of ours is imported. */
+async function loadsFetch(module: string): Promise<boolean> {
+  const target = new URL(`../../../src/${module}`, import.meta.url);
+  const { stdout } = await run(
+    process.execPath,
+    [
+      "--input-type=module",
+      "-e",
+      `await import(${JSON.stringify(target.href)}); console.log(String(process.moduleLoadList)); process.exit(0)`,
+    ],
+    { env: { PATH: process.env["PATH"] ?? "" }, timeout: LIMIT_MS },
+  );
+  expect(stdout).toContain("NativeModule http2");
+  return stdout.includes("NativeModule internal/deps/undici/undici");
+}
+
 describe("what an agent keeps in memory", () => {
+  it("neither a tenant nor an embedded cluster loads Node's fetch", { timeout: LIMIT_MS }, async () => {
+    for (const module of [
+      "roles/tenant.ts",
+      "roles/tenant-agent.ts",
+      "permissions/http/start-permission-http.ts",
+      "cluster/serve/serve-cluster.ts",
+    ])
+      expect({ module, fetch: await loadsFetch(module) }).toEqual({ module, fetch: false });
+  });
+
   it("the spoke alone needs gRPC and protobuf, and nothing else", { timeout: LIMIT_MS }, async () => {
     expect(await loadedBy("federation/spoke/start-spoke.ts")).toEqual([
       "@bufbuild/protobuf",

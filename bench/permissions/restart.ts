@@ -8,6 +8,7 @@ import { setTimeout as elapse } from "node:timers/promises";
 import { PermissionService } from "../../src/api/gen/ontai/security/v1alpha1/permission_pb.ts";
 import { createGrpcClient } from "../../src/api/grpc/client.ts";
 import { SeededRandom } from "../../src/base/random.ts";
+import { PROCESS_OPTIONS } from "../../src/roles/process-options.ts";
 import { indexOf } from "../../src/permissions/index/permission-index.ts";
 import { clientCredentials } from "../../src/trust/tls/client-credentials.ts";
 import { tenantOnDisk } from "../../test/support/tenant-on-disk.ts";
@@ -99,7 +100,10 @@ async function startTenant(
   question: BenchQuestion,
 ): Promise<Start> {
   const started = performance.now();
-  const child = spawn(process.execPath, [PROGRAM, "agent"], { env, stdio: ["ignore", "ignore", "inherit"] });
+  const child = spawn(process.execPath, [...PROCESS_OPTIONS.tenant, PROGRAM, "agent"], {
+    env,
+    stdio: ["ignore", "ignore", "inherit"],
+  });
   const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   try {
     while (!(await listens(port))) {

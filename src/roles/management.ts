@@ -199,7 +199,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     settings,
     lane: trail.lane,
     metrics,
-    signal: working,
+    signal: serving,
   });
   closing.add(permissions.closed);
   const leader = closing.stage("leader-only loops");

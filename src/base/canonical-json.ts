@@ -60,6 +60,9 @@ function write(value: JsonValue | undefined, out: string[], depth: number): void
 
 const MAX_DEPTH = 100;
 
+/** Refuses what is not UTF-8 and keeps a byte-order mark, which is not canonical. Holds nothing from one call to the next. */
+const STRICT_UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
 /**
  * RFC 8785 (JCS) text of a JSON value. Members whose value is undefined do not exist.
  *
@@ -85,7 +88,7 @@ export function parseCanonicalJson(bytes: Uint8Array): JsonValue {
   let text: string;
   let value: JsonValue;
   try {
-    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    text = STRICT_UTF8.decode(bytes);
     value = JSON.parse(text) as JsonValue;
   } catch (cause) {
     throw new SeamError(

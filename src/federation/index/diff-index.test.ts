@@ -2,10 +2,11 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { digestOf } from "../../base/digest.ts";
 import { applyDiff, diffIndexes } from "./diff-index.ts";
-import { encodeIndex } from "./encode-index.ts";
+import { encodeIndex, encodeItem } from "./encode-index.ts";
 import type { IndexDocument, IndexItem, ItemKind } from "./index-document.ts";
 import { parseIndex } from "./parse-index.ts";
 import { planIndex } from "./plan-index.ts";
+import type { WholeIndex } from "./rebuild-index.ts";
 import { inventoryDigest } from "./inventory-digest.ts";
 
 const kind = fc.constantFrom<ItemKind>("PackInstalled", "PermissionSnapshot", "Correction", "Governance");
@@ -44,10 +45,15 @@ describe("diffIndexes and applyDiff", () => {
   it("rebuild exactly the canonical bytes of the newer index", () => {
     fc.assert(
       fc.property(document, document, (from, to) => {
-        const base = reparse(from);
-        const target = encodeIndex(to);
-        const parts = diffIndexes(base, "base", reparse(to));
-        expect(applyDiff(base, parts)).toEqual(target);
+        const base = whole(from);
+        const parts = diffIndexes(base.document, "base", reparse(to));
+        const rebuilt = applyDiff(base, parts);
+        expect(Buffer.from(rebuilt?.body ?? [])).toEqual(encodeIndex(to));
+        expect(rebuilt?.document).toEqual(reparse(to));
+        const kept = new Set(base.document.items);
+        const changed = new Set(parts.changed.map((bytes) => Buffer.from(bytes).toString()));
+        for (const entry of rebuilt?.document.items ?? [])
+          expect(kept.has(entry)).toBe(!changed.has(Buffer.from(encodeItem(entry)).toString()));
       }),
       { numRuns: 200 },
     );
@@ -66,8 +72,8 @@ describe("diffIndexes and applyDiff", () => {
   });
 
   it("answer undefined instead of a body when the parts do not fit the base", () => {
-    const base = reparse(simple(5, []));
-    const parts = diffIndexes(base, "base", reparse(simple(6, ["web"])));
+    const base = whole(simple(5, []));
+    const parts = diffIndexes(base.document, "base", reparse(simple(6, ["web"])));
     expect(applyDiff(base, { ...parts, dropped: ["PackInstalled/none"] })).toBeUndefined();
     expect(applyDiff(base, { ...parts, changed: [Buffer.from('{"kind":"PackInstalled"}')] })).toBeUndefined();
     expect(applyDiff(base, { ...parts, changed: [Buffer.from("not json")] })).toBeUndefined();
@@ -75,6 +81,24 @@ describe("diffIndexes and applyDiff", () => {
     expect(
       applyDiff(base, { ...parts, changed: Array.from({ length: 20_001 }, () => new Uint8Array()) }),
     ).toBeUndefined();
+    const [web = new Uint8Array()] = parts.changed;
+    expect(applyDiff(base, { ...parts, changed: [web, web] })).toBeUndefined();
+    const ahead = Buffer.from(Buffer.from(web).toString().replace('"version":1', '"version":7'));
+    expect(applyDiff(base, { ...parts, changed: [ahead] })).toBeUndefined();
+    const two = whole(simple(5, ["db", "web"]));
+    const other = diffIndexes(two.document, "base", reparse(simple(6, ["web"])));
+    expect(applyDiff({ ...two, body: encodeIndex(simple(5, [])) }, other)).toBeUndefined();
+  });
+
+  it("are misled by nothing that a name holds", () => {
+    const odd = ['"items":[', '],"keyId":', "a", '{"digest":"', "é", "\u{1f600}"];
+    for (const from of [odd, odd.slice(1), odd.slice(0, 3), []])
+      for (const to of [odd, odd.slice(2), odd.slice(0, 4), []]) {
+        const base = whole(simple(5, from));
+        const target = simple(6, to);
+        const rebuilt = applyDiff(base, diffIndexes(base.document, "base", reparse(target)));
+        expect(Buffer.from(rebuilt?.body ?? [])).toEqual(encodeIndex(target));
+      }
   });
 });
 
@@ -177,6 +201,10 @@ function reparse(one: IndexDocument): IndexDocument {
   const parsed = parseIndex(encodeIndex(one));
   if (!parsed.ok) throw new Error(`${parsed.field}: ${parsed.expected}`);
   return parsed.document;
+}
+
+function whole(one: IndexDocument): WholeIndex {
+  return { document: reparse(one), body: encodeIndex(one) };
 }
 
 function simple(sequence: number, names: readonly string[]): IndexDocument {

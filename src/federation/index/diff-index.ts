@@ -1,10 +1,7 @@
-import { canonicalJson, parseCanonicalJson } from "../../base/canonical-json.ts";
-import type { JsonValue } from "../../base/json.ts";
-import { isJsonObject } from "../../base/json.ts";
-import { documentJson, itemJson } from "./encode-index.ts";
-import { type IndexDocument, type IndexItem, MAX_INDEX_BYTES, MAX_INDEX_ITEMS, itemKey } from "./index-document.ts";
-import { compareItems } from "./index-order.ts";
-import { parseIndex, readItem } from "./parse-index.ts";
+import { encodeHeader, encodeItem } from "./encode-index.ts";
+import { type IndexDocument, type IndexItem, MAX_INDEX_ITEMS, itemKey } from "./index-document.ts";
+import { forEachPair, positionOf } from "./item-pairs.ts";
+import { type WholeIndex, rebuildIndex } from "./rebuild-index.ts";
 
 /** Parts of an IndexDiff message, without the signatures of the whole. */
 export interface IndexDiffParts {
@@ -20,83 +17,40 @@ export interface IndexDiffParts {
 
 /** Expresses `to` against `from`; `applyDiff` on the other side rebuilds exactly the canonical body of `to`. */
 export function diffIndexes(from: IndexDocument, fromDigest: string, to: IndexDocument): IndexDiffParts {
-  const before = new Map<string, IndexItem>();
-  for (const item of from.items) before.set(itemKey(item), item);
   const changed: Uint8Array[] = [];
-  for (const item of to.items) {
-    const key = itemKey(item);
-    const old = before.get(key);
-    before.delete(key);
-    if (old === undefined || !sameItem(old, item)) changed.push(encodeItem(item));
-  }
-  return {
-    baseDigest: fromDigest,
-    header: encodeHeader(to),
-    changed,
-    dropped: [...before.keys()],
-  };
+  const dropped: string[] = [];
+  forEachPair(from.items, to.items, (old, item) => {
+    if (item === undefined) {
+      if (old !== undefined) dropped.push(itemKey(old));
+    } else if (old === undefined || !sameItem(old, item)) changed.push(encodeItem(item));
+  });
+  return { baseDigest: fromDigest, header: encodeHeader(to), changed, dropped };
 }
 
 /**
- * Rebuilds the canonical body that a diff describes; undefined when the parts are malformed or larger than an index may be. The
- * result is as trustworthy as its signature: verify it like a full offer.
+ * Rebuilds the index that a diff describes; undefined when the parts are malformed or larger than an index may be. The result is as
+ * trustworthy as its signature: verify it like a full offer.
  */
-export function applyDiff(base: IndexDocument, parts: IndexDiffParts): Uint8Array | undefined {
+export function applyDiff(base: WholeIndex, parts: Omit<IndexDiffParts, "baseDigest">): WholeIndex | undefined {
   if (parts.dropped.length > MAX_INDEX_ITEMS) return undefined;
-  const items = new Map<string, IndexItem>();
-  for (const item of base.items) items.set(itemKey(item), item);
-  for (const key of parts.dropped) if (!items.delete(key)) return undefined;
-  return rebuildIndex(parts.header, items, parts.changed);
-}
-
-/**
- * The canonical body of an index from its header, the items that stay (taken over and added to) and those that are said, each as
- * canonical JSON; undefined when something is malformed or larger than an index may be.
- */
-export function rebuildIndex(
-  header: Uint8Array,
-  items: Map<string, IndexItem>,
-  said: readonly Uint8Array[],
-): Uint8Array | undefined {
-  if (said.length > MAX_INDEX_ITEMS) return undefined;
-  const parsed = parseIndex(header);
-  if (!parsed.ok || parsed.document.items.length > 0) return undefined;
-  let bytes = header.length;
-  for (const encoded of said) {
-    bytes += encoded.length;
-    if (bytes > MAX_INDEX_BYTES) return undefined;
-    const value = parseItemJson(encoded);
-    const read = value === undefined ? undefined : readItem(value);
-    if (read === undefined || !read.ok) return undefined;
-    items.set(itemKey(read.item), read.item);
+  const leaves = new Set<IndexItem>();
+  for (const key of parts.dropped) {
+    const item = itemOf(base.document, key);
+    if (item === undefined) return undefined;
+    leaves.add(item);
   }
-  if (items.size > MAX_INDEX_ITEMS) return undefined;
-  const merged: IndexDocument = { ...parsed.document, items: [...items.values()].sort(compareItems) };
-  return Buffer.from(canonicalJson(documentJson(merged)));
+  return rebuildIndex(base, parts.header, leaves, parts.changed);
 }
 
-/** Canonical JSON of one item, as diffs and ranges carry it. */
-export function encodeItem(item: IndexItem): Uint8Array {
-  return Buffer.from(canonicalJson(itemJson(item)));
-}
-
-/** Canonical JSON of an index with an empty item list, as diffs and ranges carry it. */
-export function encodeHeader(document: IndexDocument): Uint8Array {
-  return Buffer.from(canonicalJson(documentJson({ ...document, items: [] })));
-}
-
-function parseItemJson(bytes: Uint8Array): JsonValue | undefined {
-  try {
-    const value = parseCanonicalJson(bytes);
-    return isJsonObject(value) ? value : undefined;
-  } catch {
-    return undefined; // malformed is an answer here; the caller asks for the full form
-  }
+function itemOf({ items }: IndexDocument, key: string): IndexItem | undefined {
+  const at = key.indexOf("/"); // no kind has one
+  if (at < 0) return undefined;
+  return items[positionOf(items, { kind: key.slice(0, at), name: key.slice(at + 1) })];
 }
 
 /** True when two items of one key say the same. */
 export function sameItem(a: IndexItem, b: IndexItem): boolean {
-  return a.version === b.version && sameContent(a, b);
+  return a === b || (a.version === b.version && sameContent(a, b));
 }
 
 /** True when two items of one key name the same content, under whatever version: versions compare within one epoch only. */

@@ -43,6 +43,16 @@ export function signIndex(document: IndexDocument, signer: Signer): SignedEnvelo
   return signEnvelope(PAYLOAD_TYPES.index, encodeIndex(document), signer);
 }
 
+/** Canonical JSON of one item, as diffs and ranges carry it. */
+export function encodeItem(item: IndexItem): Uint8Array {
+  return Buffer.from(canonicalJson(itemJson(item)));
+}
+
+/** Canonical JSON of an index with an empty item list, as diffs and ranges carry it. */
+export function encodeHeader(document: IndexDocument): Uint8Array {
+  return Buffer.from(canonicalJson(documentJson({ ...document, items: [] })));
+}
+
 /** JSON form of a document in its own item order. Members stand in canonical order here and below: nothing is sorted to encode them. */
 export function documentJson(document: IndexDocument): JsonObject {
   return {

@@ -1,6 +1,7 @@
 import type { Digest } from "../../base/digest.ts";
 import { type IndexDocument, type IndexItem, itemKey } from "./index-document.ts";
 import { sameContent, sameItem } from "./diff-index.ts";
+import { forEachPair } from "./item-pairs.ts";
 
 /** What changes between the index in force and an accepted one. */
 export interface IndexPlan {
@@ -16,21 +17,21 @@ export interface IndexPlan {
 
 /** Compares two indexes of one cluster. */
 export function planIndex(held: IndexDocument | undefined, next: IndexDocument): IndexPlan {
-  const before = new Map<string, IndexItem>();
-  for (const item of held?.items ?? []) before.set(itemKey(item), item);
   const changed: IndexItem[] = [];
   const tombstones: IndexItem[] = [];
   const renumbered: IndexItem[] = [];
+  const dropped: string[] = [];
   const sameEpoch = held?.epoch === next.epoch;
-  for (const item of next.items) {
-    const key = itemKey(item);
-    const old = before.get(key);
-    before.delete(key);
-    if (old !== undefined && sameEpoch && sameItem(old, item)) continue;
+  forEachPair(held?.items ?? [], next.items, (old, item) => {
+    if (item === undefined) {
+      if (old !== undefined) dropped.push(itemKey(old));
+      return;
+    }
+    if (old !== undefined && sameEpoch && sameItem(old, item)) return;
     if (old !== undefined && !sameEpoch && sameContent(old, item)) renumbered.push(item);
     else (item.deleted === true ? tombstones : changed).push(item);
-  }
-  return { changed, tombstones, dropped: [...before.keys()], renumbered };
+  });
+  return { changed, tombstones, dropped, renumbered };
 }
 
 /** Calls `visit` for every body an item needs: its own and its refs. */

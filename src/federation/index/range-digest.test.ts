@@ -4,6 +4,8 @@ import { digestOf } from "../../base/digest.ts";
 import { encodeIndex } from "./encode-index.ts";
 import { type IndexDocument, type IndexItem, itemKey } from "./index-document.ts";
 import { RANGES, RANGE_DIGEST_BYTES, RangeDigests, differingRanges } from "./range-digest.ts";
+import { parseIndex } from "./parse-index.ts";
+import type { WholeIndex } from "./rebuild-index.ts";
 import { MAX_REPLACED_RANGES, applyRanges, rangesOf } from "./replace-ranges.ts";
 
 const ROOT = new Uint8Array();
@@ -34,8 +36,11 @@ describe("range digests", () => {
             Uint8Array.of(range, deeper),
           );
         });
-        const body = applyRanges(from, new RangeDigests(from), rangesOf(to, ours, paths.slice(0, MAX_REPLACED_RANGES)));
-        expect(Buffer.from(body ?? [])).toEqual(encodeIndex(to));
+        const base = whole(from);
+        const parts = rangesOf(to, ours, paths.slice(0, MAX_REPLACED_RANGES));
+        const rebuilt = applyRanges(base, new RangeDigests(base.document), parts);
+        expect(Buffer.from(rebuilt?.body ?? [])).toEqual(encodeIndex(to));
+        expect(rebuilt?.document).toEqual(whole(to).document);
         const said = new Set(paths.flatMap((path) => ours.items(path).map(itemKey)));
         const same = new Set(from.items.map((item) => JSON.stringify(item)));
         for (const item of to.items) expect(said.has(itemKey(item)) || same.has(JSON.stringify(item))).toBe(true);
@@ -55,20 +60,27 @@ describe("range digests", () => {
   });
 
   it("are refused as a description of an index when they are too many, too deep or malformed", () => {
-    const base = documentOf(1, [item("a", 1)]);
-    const ours = new RangeDigests(base);
-    const good = rangesOf(base, ours, [ROOT]);
-    expect(Buffer.from(applyRanges(base, new RangeDigests(base), good) ?? [])).toEqual(encodeIndex(base));
+    const base = whole(documentOf(1, [item("a", 1)]));
+    const ours = new RangeDigests(base.document);
+    const good = rangesOf(base.document, ours, [ROOT]);
+    expect(Buffer.from(applyRanges(base, ours, good)?.body ?? [])).toEqual(base.body);
     const tooMany = Array.from({ length: MAX_REPLACED_RANGES + 1 }, () => ROOT);
-    expect(applyRanges(base, new RangeDigests(base), { ...good, paths: tooMany })).toBeUndefined();
-    expect(applyRanges(base, new RangeDigests(base), { ...good, paths: [Uint8Array.of(1, 2, 3)] })).toBeUndefined();
-    expect(applyRanges(base, new RangeDigests(base), { ...good, items: [Buffer.from("{}")] })).toBeUndefined();
-    expect(applyRanges(base, new RangeDigests(base), { ...good, header: Buffer.from("{}") })).toBeUndefined();
+    expect(applyRanges(base, ours, { ...good, paths: tooMany })).toBeUndefined();
+    expect(applyRanges(base, ours, { ...good, paths: [Uint8Array.of(1, 2, 3)] })).toBeUndefined();
+    expect(applyRanges(base, ours, { ...good, items: [Buffer.from("{}")] })).toBeUndefined();
+    expect(applyRanges(base, ours, { ...good, header: Buffer.from("{}") })).toBeUndefined();
   });
 });
 
 function item(name: string, version: number): IndexItem {
   return { kind: "PackInstalled", name, version, digest: digestOf(`${name}/${version}`), size: 3 };
+}
+
+function whole(document: IndexDocument): WholeIndex {
+  const body = encodeIndex(document);
+  const parsed = parseIndex(body);
+  if (!parsed.ok) throw new Error(`${parsed.field}: ${parsed.expected}`);
+  return { document: parsed.document, body };
 }
 
 function documentOf(sequence: number, entries: readonly IndexItem[]): IndexDocument {

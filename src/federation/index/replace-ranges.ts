@@ -1,6 +1,7 @@
-import { encodeHeader, encodeItem, rebuildIndex } from "./diff-index.ts";
-import { type IndexDocument, type IndexItem, itemKey } from "./index-document.ts";
+import { encodeHeader, encodeItem } from "./encode-index.ts";
+import type { IndexDocument, IndexItem } from "./index-document.ts";
 import { MAX_PATH_BYTES, RANGES, type RangeDigests } from "./range-digest.ts";
+import { type WholeIndex, rebuildIndex } from "./rebuild-index.ts";
 
 /** Most ranges one offer replaces: beyond half of all of the first level, a full offer costs as much. */
 export const MAX_REPLACED_RANGES = RANGES * 2;
@@ -26,20 +27,15 @@ export function rangesOf(
 }
 
 /**
- * Rebuilds the canonical body: what `base` has outside the replaced ranges, and what the parts say within. Undefined when they are
+ * Rebuilds the index: what `base` has outside the replaced ranges, and what the parts say within. Undefined when they are
  * malformed. The result is as trustworthy as its signature: verify it like a full offer.
  *
  * @param ranges those of `base`
  */
-export function applyRanges(
-  base: IndexDocument,
-  ranges: RangeDigests,
-  parts: IndexRangesParts,
-): Uint8Array | undefined {
+export function applyRanges(base: WholeIndex, ranges: RangeDigests, parts: IndexRangesParts): WholeIndex | undefined {
   const { header, paths, items: said } = parts;
   if (paths.length > MAX_REPLACED_RANGES || paths.some((path) => path.length > MAX_PATH_BYTES)) return undefined;
-  const items = new Map<string, IndexItem>();
-  for (const item of base.items) items.set(itemKey(item), item);
-  for (const path of paths) for (const item of ranges.items(path)) items.delete(itemKey(item));
-  return rebuildIndex(header, items, said);
+  const leaves = new Set<IndexItem>();
+  for (const path of paths) for (const item of ranges.items(path)) leaves.add(item);
+  return rebuildIndex(base, header, leaves, said);
 }

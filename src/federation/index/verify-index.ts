@@ -7,7 +7,8 @@ import {
   verifyEnvelope,
 } from "../../trust/dsse.ts";
 import { type IndexDocument, type IndexItem, MAX_INDEX_BYTES, itemKey } from "./index-document.ts";
-import { parseIndex } from "./parse-index.ts";
+import { forEachPair } from "./item-pairs.ts";
+import { type ParsedIndex, parseIndex } from "./parse-index.ts";
 import { sameItem } from "./diff-index.ts";
 
 /** How far ahead of the agent's clock an index may have been issued, milliseconds (R-6.2). */
@@ -36,6 +37,8 @@ export interface IndexFloors {
 export interface IndexOfferInput {
   /** The signed body as received, or as rebuilt from a diff. */
   readonly offer: SignedEnvelope;
+  /** What `offer.body` is the canonical encoding of, when this side put it together itself; otherwise it is parsed. */
+  readonly rebuilt?: IndexDocument;
   /** The index in force. */
   readonly held: IndexDocument | undefined;
   /** Cluster id of this agent, from its certificate. */
@@ -74,7 +77,8 @@ export function verifyIndex(input: IndexOfferInput): IndexVerdict {
     return refused("TOO_LARGE", `${offer.body.length} bytes; an index has at most ${MAX_INDEX_BYTES}`);
   const envelope = verifyEnvelope(offer, PAYLOAD_TYPES.index, keys);
   if (!envelope.ok) return refused(envelope.code, `index envelope: ${envelope.code}`);
-  const parsed = parseIndex(offer.body);
+  const parsed: ParsedIndex =
+    input.rebuilt === undefined ? parseIndex(offer.body) : { ok: true, document: input.rebuilt };
   if (!parsed.ok) return refused("MALFORMED", `index ${parsed.field}: expected ${parsed.expected}`);
   const document = parsed.document;
   if (!offer.signatures.some(({ keyId }) => keyId === document.keyId))
@@ -105,28 +109,35 @@ export function verifyIndex(input: IndexOfferInput): IndexVerdict {
 }
 
 function compareWithHeld(held: IndexDocument, next: IndexDocument): IndexVerdict | undefined {
-  const offered = new Map<string, IndexItem>();
-  for (const item of next.items) offered.set(itemKey(item), item);
-  for (const item of held.items) {
-    const key = itemKey(item);
-    const successor = offered.get(key);
-    if (successor === undefined) {
-      if (item.deleted !== true)
-        return refused("DROPPED_WITHOUT_TOMBSTONE", `${key} left the index without a tombstone`);
-      continue;
-    }
-    if (held.epoch !== next.epoch) continue; // versions are sequences of their own epoch
-    if (successor.version < item.version)
-      return refused("ITEM_ROLLBACK", `${key} goes from version ${item.version} back to ${successor.version}`);
-    if (successor.version === item.version && !sameItem(item, successor))
-      return refused("ITEM_ROLLBACK", `${key} changed without a new version`);
-  }
+  let failure: IndexVerdict | undefined;
+  forEachPair(held.items, next.items, (item, successor) => {
+    if (item !== undefined) failure ??= compareItem(item, successor, held.epoch === next.epoch);
+  });
+  if (failure !== undefined) return failure;
   const floors = new Map<string, number>();
   for (const { target, name, floor } of next.revocations) floors.set(`${target}/${name}`, floor);
   for (const floor of held.revocations) {
     if ((floors.get(`${floor.target}/${floor.name}`) ?? floor.floor) < floor.floor)
       return refused("ITEM_ROLLBACK", `revocation floor of ${floor.target}/${floor.name} goes down`);
   }
+  return undefined;
+}
+
+function compareItem(
+  item: IndexItem,
+  successor: IndexItem | undefined,
+  sameEpoch: boolean,
+): IndexVerdict | undefined {
+  if (successor === undefined) {
+    if (item.deleted === true) return undefined;
+    return refused("DROPPED_WITHOUT_TOMBSTONE", `${itemKey(item)} left the index without a tombstone`);
+  }
+  // Versions are sequences of their own epoch.
+  if (!sameEpoch || sameItem(item, successor)) return undefined;
+  const key = itemKey(item);
+  if (successor.version < item.version)
+    return refused("ITEM_ROLLBACK", `${key} goes from version ${item.version} back to ${successor.version}`);
+  if (successor.version === item.version) return refused("ITEM_ROLLBACK", `${key} changed without a new version`);
   return undefined;
 }
 

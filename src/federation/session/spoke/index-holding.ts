@@ -15,6 +15,7 @@ import { applyDiff } from "../../index/diff-index.ts";
 import { type IndexDocument, MAX_INDEX_BYTES } from "../../index/index-document.ts";
 import { parseIndex } from "../../index/parse-index.ts";
 import { RangeDigests } from "../../index/range-digest.ts";
+import type { WholeIndex } from "../../index/rebuild-index.ts";
 import { applyRanges } from "../../index/replace-ranges.ts";
 import { type IndexFailure, type IndexFloors, verifyIndex } from "../../index/verify-index.ts";
 import { type Violation, violation } from "../violation.ts";
@@ -95,7 +96,7 @@ export class IndexHolding {
     switch (offer.form.case) {
       case "full":
         this.#fetching = undefined;
-        return this.#judge(offer.form.value.body, signaturesOf(offer.form.value.signatures), false, wallMs);
+        return this.#judge(offer.form.value.body, signaturesOf(offer.form.value.signatures), undefined, wallMs);
       case "diff":
         this.#fetching = undefined;
         return this.#diff(offer.form.value, wallMs);
@@ -151,7 +152,7 @@ export class IndexHolding {
     fetching.received += chunk.data.length;
     if (fetching.received < fetching.body.length) return undefined;
     this.#fetching = undefined;
-    return this.#judge(fetching.body, fetching.signatures, false, wallMs);
+    return this.#judge(fetching.body, fetching.signatures, undefined, wallMs);
   }
 
   #unchanged(unchanged: IndexUnchanged): OfferOutcome {
@@ -159,20 +160,27 @@ export class IndexHolding {
   }
 
   #diff(diff: IndexDiff, wallMs: number): OfferOutcome {
-    const base = this.#document;
+    const base = this.#whole;
     if (base === undefined || diff.baseDigest !== this.digest) return { kind: "needFull" };
-    const body = applyDiff(base, diff);
-    if (body === undefined) return { kind: "needFull" };
-    return this.#judge(body, signaturesOf(diff.signatures), true, wallMs);
+    return this.#rebuilt(applyDiff(base, diff), diff.signatures, wallMs);
   }
 
   #ranges(offer: IndexRanges, wallMs: number): OfferOutcome {
-    const base = this.#document;
+    const base = this.#whole;
     if (base === undefined || offer.baseDigest !== this.digest) return { kind: "needFull" };
-    const body = applyRanges(base, this.ranges(base), offer);
+    const rebuilt = applyRanges(base, this.ranges(base.document), offer);
     this.#ownRanges = undefined;
-    if (body === undefined) return { kind: "needFull" };
-    return this.#judge(body, signaturesOf(offer.signatures), true, wallMs);
+    return this.#rebuilt(rebuilt, offer.signatures, wallMs);
+  }
+
+  get #whole(): WholeIndex | undefined {
+    const [document, stored] = [this.#document, this.#stored];
+    return document === undefined || stored === undefined ? undefined : { document, body: stored.body };
+  }
+
+  #rebuilt(index: WholeIndex | undefined, signatures: readonly IndexSignature[], wallMs: number): OfferOutcome {
+    if (index === undefined) return { kind: "needFull" };
+    return this.#judge(index.body, signaturesOf(signatures), index.document, wallMs);
   }
 
   #reference(reference: IndexReference): OfferOutcome {
@@ -194,9 +202,16 @@ export class IndexHolding {
     return { kind: "fetching" };
   }
 
-  #judge(body: Uint8Array, signatures: readonly EnvelopeSignature[], rebuilt: boolean, wallMs: number): OfferOutcome {
+  /** @param rebuilt what `body` is the encoding of, when parts were put together here */
+  #judge(
+    body: Uint8Array,
+    signatures: readonly EnvelopeSignature[],
+    rebuilt: IndexDocument | undefined,
+    wallMs: number,
+  ): OfferOutcome {
     const verdict = verifyIndex({
       offer: { payloadType: PAYLOAD_TYPES.index, body, signatures },
+      ...(rebuilt === undefined ? {} : { rebuilt }),
       held: this.#document,
       cluster: this.#cluster,
       keys: this.#keys,
@@ -205,7 +220,7 @@ export class IndexHolding {
     });
     if (!verdict.ok) {
       // Parts that do not rebuild the signed bytes say nothing about the index itself: judge the full form.
-      if (rebuilt && (verdict.code === "SIGNATURE_INVALID" || verdict.code === "MALFORMED"))
+      if (rebuilt !== undefined && (verdict.code === "SIGNATURE_INVALID" || verdict.code === "MALFORMED"))
         return { kind: "needFull" };
       const position = positionOf(body);
       return { kind: "refused", ...position, code: verdict.code, detail: verdict.detail, retryable: verdict.retryable };

@@ -138,8 +138,9 @@ export class AgentRules {
     );
   }
 
-  /** A goodbye says when to come back. */
-  waits(code: Goodbye_Code, retryAfterMs: number, nowMs: number): void {
+  /** A goodbye says when to come back, if the stream it came on was not given up before. */
+  waits(generation: number, code: Goodbye_Code, retryAfterMs: number, nowMs: number): void {
+    if (!this.#out.has(generation)) return;
     const least = code === Goodbye_Code.SUPERSEDED ? SUPERSEDED_WAIT_MS : 0;
     this.#notBeforeMs = nowMs + Math.max(least, Math.min(retryAfterMs, MAX_RETRY_AFTER_MS));
   }

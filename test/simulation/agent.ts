@@ -313,7 +313,7 @@ export class Agent {
     if (!this.#links.has(generation)) return;
     const { payload } = envelope;
     if (payload.case === "goodbye")
-      this.#rules?.waits(payload.value.code, Number(payload.value.retryAfterMs), this.#world.nowMs);
+      this.#rules?.waits(generation, payload.value.code, Number(payload.value.retryAfterMs), this.#world.nowMs);
     if (payload.case === "itemRetry" && !isForged(envelope))
       this.#hub.store(this.cluster).heardRetries.add(payload.value.orderId);
   }

@@ -81,13 +81,13 @@ export class BlobShelf {
     if (before !== undefined) for (const item of before.items) forEachBody(item, (digest) => known.add(digest));
     const wanted: Promise<void>[] = [];
     let bytes = 0;
-    for (const item of document.items)
-      forEachBody(item, (digest, size) => {
-        if (known.has(digest) || size > INLINE_BLOB_BYTES || bytes + size > 2 * INLINE_TOTAL_BYTES) return;
-        if (this.#small.get(digest) !== undefined) return;
-        bytes += size;
-        wanted.push(this.#read(cluster, digest));
-      });
+    const look = (digest: Digest, size: number): void => {
+      if (known.has(digest) || size > INLINE_BLOB_BYTES || bytes + size > 2 * INLINE_TOTAL_BYTES) return;
+      if (this.#small.has(digest)) return;
+      bytes += size;
+      wanted.push(this.#read(cluster, digest));
+    };
+    for (const item of document.items) forEachBody(item, look);
     return wanted.length === 0 ? undefined : Promise.all(wanted).then(() => undefined);
   }
 

@@ -1,5 +1,5 @@
 import { type Digest, digestOf } from "../../base/digest.ts";
-import { compareText } from "./index-order.ts";
+import { inItemOrder } from "./item-pairs.ts";
 
 /** What an agent holds of one item, for Hello.inventory_digest. */
 export interface InventoryEntry {
@@ -17,10 +17,9 @@ export interface InventoryEntry {
  * Digest over the sorted entries, one line each with fields separated by NUL. Equal digests mean that the hub's record of item
  * levels is what the agent would report.
  */
-export function inventoryDigest(entries: Iterable<InventoryEntry>): Digest {
-  const sorted = [...entries].sort((a, b) => compareText(a.kind, b.kind) || compareText(a.name, b.name));
+export function inventoryDigest(entries: readonly InventoryEntry[]): Digest {
   let lines = "";
-  for (const entry of sorted)
-    lines += `${entry.kind}\0${entry.name}\0${entry.version}\0${entry.digest}\0${entry.level}\0${entry.reason}\n`;
+  for (const { kind, name, version, digest, level, reason } of inItemOrder(entries))
+    lines += `${kind}\0${name}\0${version}\0${digest}\0${level}\0${reason}\n`;
   return digestOf(lines);
 }

@@ -27,7 +27,8 @@ export function forEachPair<L extends KeyedItem, R extends KeyedItem>(
 export function inItemOrder<T extends KeyedItem>(items: readonly T[]): readonly T[] {
   for (let at = 1; at < items.length; at++) {
     const [before, item] = [items[at - 1], items[at]];
-    if (before !== undefined && item !== undefined && compareItems(before, item) > 0) return [...items].sort(compareItems);
+    if (before !== undefined && item !== undefined && compareItems(before, item) > 0)
+      return [...items].sort(compareItems);
   }
   return items;
 }

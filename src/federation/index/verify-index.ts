@@ -123,11 +123,7 @@ function compareWithHeld(held: IndexDocument, next: IndexDocument): IndexVerdict
   return undefined;
 }
 
-function compareItem(
-  item: IndexItem,
-  successor: IndexItem | undefined,
-  sameEpoch: boolean,
-): IndexVerdict | undefined {
+function compareItem(item: IndexItem, successor: IndexItem | undefined, sameEpoch: boolean): IndexVerdict | undefined {
   if (successor === undefined) {
     if (item.deleted === true) return undefined;
     return refused("DROPPED_WITHOUT_TOMBSTONE", `${itemKey(item)} left the index without a tombstone`);

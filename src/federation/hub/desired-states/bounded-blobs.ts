@@ -13,6 +13,11 @@ export class BoundedBlobs {
     return this.#bytes;
   }
 
+  /** True for a body that is held; asking does not make it recently used. */
+  has(digest: string): boolean {
+    return this.#bodies.has(digest);
+  }
+
   get(digest: string): Uint8Array | undefined {
     const body = this.#bodies.get(digest);
     if (body === undefined) return undefined;

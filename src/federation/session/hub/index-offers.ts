@@ -7,8 +7,9 @@ import { IndexReport_Outcome } from "../../../api/gen/conductor/federation/v1alp
 import { ProtocolError_Code } from "../../../api/gen/conductor/federation/v1alpha1/session_pb.ts";
 import type { Random } from "../../../base/random.ts";
 import type { DesiredIndex } from "../../hub/ports.ts";
-import { type IndexItem, itemKey } from "../../index/index-document.ts";
-import { inventoryDigest } from "../../index/inventory-digest.ts";
+import { itemKey } from "../../index/index-document.ts";
+import { forEachPair, inItemOrder } from "../../index/item-pairs.ts";
+import { type InventoryEntry, inventoryDigest } from "../../index/inventory-digest.ts";
 import { OFFER_RETRY, OFFER_SWEEP_MS, REFERENCE_SWEEP_MS } from "../limits.ts";
 import { retryAtMs } from "../retry.ts";
 import { type Violation, violation } from "../violation.ts";
@@ -16,7 +17,7 @@ import type { HubCounters } from "./counters.ts";
 import { DigestCompare } from "./digest-compare.ts";
 import type { HeldIndex, QuarantinedItem, RefusedIndex } from "./agent-claims.ts";
 import type { OfferPlan } from "./offer.ts";
-import { laneOf, offerBytes, planOffer, unchangedOffer } from "./offer-plan.ts";
+import { type PlannedOffer, planOffer, unchangedOffer } from "./offer-plan.ts";
 import type { HubPipe, HubStep } from "./step.ts";
 
 /** Sizes, bytes, that decide the form of an offer. */
@@ -92,19 +93,20 @@ export class IndexOffers {
     this.desired = desired;
     if (desired !== undefined && desired.digest === this.held?.digest) this.accepted = desired;
     if (this.refused !== undefined && this.refused.digest !== desired?.digest) this.refused = undefined;
-    if (desired === undefined) return;
-    const named = new Set(desired.document.items.map(itemKey));
-    for (const key of this.quarantine.keys()) if (!named.has(key)) this.quarantine.delete(key);
   }
 
   /** Keeps the record of quarantined digests in step with the agent's reports. */
   observe(report: ItemReport): void {
-    const key = itemKey(report);
     if (report.nack !== undefined && !report.nack.retryable) {
-      this.quarantine.set(key, { digest: report.digest, version: Number(report.version), reason: report.nack.reason });
+      this.quarantine.set(itemKey(report), {
+        digest: report.digest,
+        version: Number(report.version),
+        reason: report.nack.reason,
+      });
       return;
     }
-    this.quarantine.delete(key);
+    // Nearly always nothing is quarantined, and a Hello brings the reports of every item.
+    if (this.quarantine.size > 0) this.quarantine.delete(itemKey(report));
   }
 
   /** A heartbeat says what the agent holds: a silent divergence is found within one interval. */
@@ -120,19 +122,17 @@ export class IndexOffers {
 
   /** True when the agent's inventory digest differs from what `levels` would give (Welcome.resend_item_reports). */
   inventoryDiffers(claimed: string, levels: readonly ItemReport[]): boolean {
-    const named = new Map<string, IndexItem>();
-    for (const item of (this.accepted ?? this.desired)?.document.items ?? []) named.set(itemKey(item), item);
-    const entries = [];
-    for (const report of levels) {
-      const item = named.get(itemKey(report));
-      if (item === undefined) continue;
+    const named = (this.accepted ?? this.desired)?.document.items ?? [];
+    const entries: InventoryEntry[] = [];
+    forEachPair(named, inItemOrder(levels), (item, report) => {
+      if (item === undefined || report === undefined) return;
       // Without the document that the agent holds its own word is all there is: what is stored of items that are still wanted. When
       // the agent's digest is over exactly that, it is right; otherwise it reports everything once more.
-      const isHeld = Number(report.version) === item.version && report.digest === item.digest;
-      if (this.accepted !== undefined && !isHeld) continue;
-      const { kind, name, version, digest, level } = report;
-      entries.push({ kind, name, version: Number(version), digest, level, reason: report.nack?.reason ?? "" });
-    }
+      const version = Number(report.version);
+      if (this.accepted !== undefined && !(version === item.version && report.digest === item.digest)) return;
+      const { kind, name, digest, level } = report;
+      entries.push({ kind, name, version, digest, level, reason: report.nack?.reason ?? "" });
+    });
     return inventoryDigest(entries) !== claimed;
   }
 
@@ -140,10 +140,9 @@ export class IndexOffers {
   pump(pipe: HubPipe, step: HubStep): void {
     const desired = this.desired;
     if (desired === undefined || !this.#isDue(desired, step.nowMs)) return;
-    const plan = this.#plan(desired, pipe, step);
-    if (plan === undefined) return;
-    const lane = laneOf(plan);
-    const bytes = offerBytes(plan);
+    const planned = this.#plan(desired, pipe, step);
+    if (planned === undefined) return;
+    const { plan, lane, bytes } = planned;
     if (!pipe.sending.hasRoom(lane, bytes)) return;
     this.#offeredOnStream = true;
     this.#outstanding = { plan, sentMs: step.nowMs };
@@ -169,6 +168,7 @@ export class IndexOffers {
           digest: offered.digest,
         };
         this.accepted = offered;
+        this.#forgetUnnamed(offered);
         this.#compare.closed(step);
         return undefined;
       case IndexReport_Outcome.NEED_FULL:
@@ -219,6 +219,13 @@ export class IndexOffers {
     );
   }
 
+  /** What the agent refused of items that its index does not name any more. An index that it has not taken says nothing of them. */
+  #forgetUnnamed({ document }: DesiredIndex): void {
+    if (this.quarantine.size === 0) return;
+    const named = new Set(document.items.map(itemKey));
+    for (const key of this.quarantine.keys()) if (!named.has(key)) this.quarantine.delete(key);
+  }
+
   get #sweepAtMs(): number {
     const outstanding = this.#outstanding;
     if (outstanding === undefined) return Infinity;
@@ -239,7 +246,7 @@ export class IndexOffers {
   }
 
   /** The next offer; undefined while the agent is asked what it holds. */
-  #plan(desired: DesiredIndex, pipe: HubPipe, step: HubStep): OfferPlan | undefined {
+  #plan(desired: DesiredIndex, pipe: HubPipe, step: HubStep): PlannedOffer | undefined {
     const { held, quarantine } = this;
     if (!this.#needsFull && desired.digest === held?.digest) return unchangedOffer(desired);
     const base = !this.#needsFull && this.accepted?.digest === held?.digest ? this.accepted : undefined;

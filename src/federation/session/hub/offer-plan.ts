@@ -34,54 +34,50 @@ export interface OfferInput {
   readonly bodyBytes: number;
 }
 
+/** An offer with what its writer needs to know. */
+export interface PlannedOffer {
+  readonly plan: OfferPlan;
+  /** One that brings a tombstone goes ahead. */
+  readonly lane: Lane;
+  /** What it counts in the budget: an upper estimate. */
+  readonly bytes: number;
+}
+
 /** The smallest form that says everything: diff, ranges, full, or by reference. */
-export function planOffer(input: OfferInput): OfferPlan {
+export function planOffer(input: OfferInput): PlannedOffer {
   const { desired, held, base, differs, quarantine, bodyBytes } = input;
   const changed = base === undefined ? changedSince(held, desired) : changedItems(base, desired);
-  const inline = inlineBodies(changed, base, quarantine);
+  const { inline, inlineBytes } = inlineBodies(changed, base, quarantine);
   const size = desired.envelope.body.length;
   const fits = (bytes: number): boolean => bytes < size && bytes <= bodyBytes;
-  if (base !== undefined && fits(diffBytes(desired, changed)))
-    return { form: "diff", desired, base, ranges: undefined, inline };
+  const planned = (plan: OfferPlan, items: readonly IndexItem[], bytes: number): PlannedOffer => ({
+    plan,
+    lane: items.some((item) => item.deleted === true) ? "delete" : "update",
+    bytes: FRAME_OVERHEAD_BYTES + inlineBytes + bytes,
+  });
+  if (base !== undefined) {
+    const bytes = diffBytes(desired, changed);
+    if (fits(bytes)) return planned({ form: "diff", desired, base, ranges: undefined, inline }, changed, bytes);
+  }
   if (held !== undefined && differs !== undefined && differs.paths.length <= MAX_REPLACED_RANGES) {
     const { paths, ranges } = differs;
     const items = paths.flatMap((path) => ranges.items(path));
-    if (fits(diffBytes(desired, items))) {
+    const bytes = diffBytes(desired, items);
+    if (fits(bytes)) {
       const replaced = { baseDigest: held.digest, paths, digests: ranges };
-      return { form: "ranges", desired, base: undefined, ranges: replaced, inline };
+      return planned({ form: "ranges", desired, base: undefined, ranges: replaced, inline }, items, bytes);
     }
   }
-  return { form: size <= bodyBytes ? "full" : "reference", desired, base: undefined, ranges: undefined, inline };
+  // The whole of an index is of the update lane, whatever it brings.
+  const whole = { desired, base: undefined, ranges: undefined, inline };
+  if (size <= bodyBytes) return planned({ form: "full", ...whole }, [], size);
+  return planned({ form: "reference", ...whole }, [], 0);
 }
 
 /** The agent holds exactly this. */
-export function unchangedOffer(desired: DesiredIndex): OfferPlan {
-  return { form: "unchanged", desired, base: undefined, ranges: undefined, inline: [] };
-}
-
-/** The lane of an offer: one that brings a tombstone goes ahead. */
-export function laneOf({ form, base, desired, ranges }: OfferPlan): Lane {
-  if (form === "diff" && base !== undefined)
-    return planIndex(base.document, desired.document).tombstones.length > 0 ? "delete" : "update";
-  const deletes = ranges?.paths.some((path) => ranges.digests.items(path).some((item) => item.deleted === true));
-  return deletes === true ? "delete" : "update";
-}
-
-/** What an offer counts in the budget: an upper estimate. */
-export function offerBytes(plan: OfferPlan): number {
-  const { form, desired, base, ranges } = plan;
-  if (form === "unchanged") return FRAME_OVERHEAD_BYTES / 16;
-  const sizes = namedBodies(desired.document);
-  let bytes = FRAME_OVERHEAD_BYTES;
-  for (const digest of plan.inline) bytes += sizes.get(digest) ?? 0;
-  if (form === "full") bytes += desired.envelope.body.length;
-  if (form === "diff" && base !== undefined) bytes += diffBytes(desired, changedItems(base, desired));
-  if (form === "ranges" && ranges !== undefined)
-    bytes += diffBytes(
-      desired,
-      ranges.paths.flatMap((path) => ranges.digests.items(path)),
-    );
-  return bytes;
+export function unchangedOffer(desired: DesiredIndex): PlannedOffer {
+  const plan: OfferPlan = { form: "unchanged", desired, base: undefined, ranges: undefined, inline: [] };
+  return { plan, lane: "update", bytes: FRAME_OVERHEAD_BYTES / 16 };
 }
 
 /** Item versions are the sequences of their index, so what is newer than the held position changed since. */
@@ -100,8 +96,8 @@ function inlineBodies(
   changed: readonly IndexItem[],
   base: DesiredIndex | undefined,
   quarantine: ReadonlyMap<string, QuarantinedItem>,
-): Digest[] {
-  const held = base === undefined ? undefined : namedBodies(base.document);
+): { readonly inline: readonly Digest[]; readonly inlineBytes: number } {
+  const held = base === undefined || changed.length === 0 ? undefined : namedBodies(base.document);
   const inline = new Set<Digest>();
   let bytes = 0;
   for (const item of changed) {
@@ -113,7 +109,7 @@ function inlineBodies(
       bytes += size;
     });
   }
-  return [...inline];
+  return { inline: [...inline], inlineBytes: bytes };
 }
 
 function diffBytes(desired: DesiredIndex, changed: readonly IndexItem[]): number {

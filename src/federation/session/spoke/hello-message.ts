@@ -22,7 +22,7 @@ export function helloMessage(options: SpokeSessionOptions, lanes: SpokeLanes, te
     highestTerm: term,
     lastRevocationSerial: lanes.revocations.serial,
     readBackUnixMs: BigInt(Math.trunc(readBackMs)),
-    inventoryDigest: lanes.items.reports.inventory(lanes.holding.document),
+    inventoryDigest: lanes.items.reports.inventory(lanes.holding.document, lanes.items.stamp),
     trustedKeyIds: [...trustedKeyIds],
   });
   const { position } = lanes.delivery;

@@ -36,6 +36,13 @@ export interface WaitingIndexReport {
   tookReport(): void;
 }
 
+/** What was computed for Hello, and of what. */
+interface Inventory {
+  readonly document: IndexDocument | undefined;
+  readonly stamp: number;
+  readonly digest: Digest;
+}
+
 /** What one frame brings. */
 interface Batch {
   readonly payload: Payload;
@@ -68,6 +75,7 @@ export class ItemReports {
   readonly #resting: Map<string, number> = new Map();
   /** The stream takes several reports in one frame. */
   #batched = false;
+  #inventory: Inventory | undefined = undefined;
 
   constructor(works: ReadonlyMap<string, Reportable>) {
     this.#works = works;
@@ -180,8 +188,18 @@ export class ItemReports {
     return { payload, reports };
   }
 
-  /** Digest over what the index in force names (Hello.inventory_digest). Items without anything to report are left out. */
-  inventory(document: IndexDocument | undefined): Digest {
+  /**
+   * Digest over what the index in force names (Hello.inventory_digest). Items without anything to report are left out. `stamp`: the
+   * newest given to any item; while it and the document are the same, so is the digest, however often an agent says Hello.
+   */
+  inventory(document: IndexDocument | undefined, stamp: number): Digest {
+    let told = this.#inventory;
+    if (told === undefined || told.document !== document || told.stamp !== stamp)
+      this.#inventory = told = { document, stamp, digest: this.#inventoryOf(document) };
+    return told.digest;
+  }
+
+  #inventoryOf(document: IndexDocument | undefined): Digest {
     const entries: InventoryEntry[] = [];
     for (const item of document?.items ?? []) {
       const record = this.#works.get(itemKey(item))?.record;

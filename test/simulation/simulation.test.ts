@@ -19,6 +19,10 @@ const FOUND: readonly (readonly [number, string])[] = [
   [103, "a body pinned under one index was sent after the next one was signed"],
   [19, "a phase started from an index that had run out since the step before"],
   [2179, "of two refused reports one counted as stored, because the refusal of the other acknowledged both"],
+  [
+    2307,
+    "an index that the agent refused took what it had refused of its items out of the hub's mind, and an operator's retry was never sent",
+  ],
   [112, "a gap record waited for the next audit event before it was sent"],
 ];
 

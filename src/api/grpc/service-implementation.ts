@@ -11,31 +11,21 @@ import {
 } from "@bufbuild/protobuf";
 import type {
   Metadata,
+  Server,
   ServerDuplexStream,
   ServerReadableStream,
-  ServerUnaryCall,
   ServerWritableStream,
   ServiceDefinition,
   UntypedHandleCall,
   UntypedServiceImplementation,
   sendUnaryData,
 } from "@grpc/grpc-js";
-import type { Log } from "../../base/log.ts";
+import { type CallContext, type CallHooks, CallSignal } from "./call-context.ts";
 import type { Principal } from "./principal.ts";
 import { JsonRequest, jsonHeaders, jsonReply } from "./json-request.ts";
-import { type Encodable, type ServiceDefinitionOptions, serviceDefinition } from "./service-definition.ts";
-import { GrpcStatusError, Status, statusObject, statusOf } from "./status-error.ts";
-
-/** What a handler knows about a call besides its request. */
-export interface CallContext {
-  /** Aborts when the caller went away, its deadline passed, or the server stops. */
-  readonly signal: AbortSignal;
-  /** Who calls. Undefined only on listeners that let anonymous callers in. */
-  readonly principal: Principal | undefined;
-  /** `address:port` of the connection: the key under which a listener knows it. */
-  readonly peer: string;
-  readonly metadata: Metadata;
-}
+import { type Encodable, type ServiceDefinitionOptions, methodPath, serviceDefinition } from "./service-definition.ts";
+import { type GrpcStatusError, Status, statusObject, statusOf } from "./status-error.ts";
+import type { UnaryCalls, UnaryMethod } from "./unary-call.ts";
 
 /** A response: the message, its initialiser, or its bytes when they were encoded once for many receivers. */
 export type Reply<O extends DescMessage> = MessageInitShape<O> | MessageShape<O> | Uint8Array;
@@ -60,24 +50,20 @@ export type ServiceHandlers<S extends DescService> = {
   readonly [P in keyof S["method"]]: MethodHandler<S["method"][P]>;
 };
 
-/** How a listener tells handlers who calls. */
-export interface CallHooks {
-  /**
-   * Establishes the caller.
-   *
-   * @throws GrpcStatusError UNAUTHENTICATED or PERMISSION_DENIED
-   */
-  principal(peer: string, metadata: Metadata): Promise<Principal | undefined> | Principal | undefined;
-  /** Aborts when the server stops. */
-  readonly signal: AbortSignal;
-  readonly log: Log;
-}
-
 /** A service ready to be added to a server. */
 export interface GrpcService {
   readonly descriptor: DescService;
   readonly definition: ServiceDefinition;
+  /** Methods whose requests or answers are streams, as grpc-js calls them. */
   bind(hooks: CallHooks): UntypedServiceImplementation;
+  /** The others, by their path. */
+  unary(hooks: CallHooks): ReadonlyMap<string, UnaryMethod>;
+}
+
+/** Adds a service to a server that has the interceptor of `unary`. */
+export function addService(server: Server, unary: UnaryCalls, service: GrpcService, hooks: CallHooks): void {
+  server.addService(service.definition, service.bind(hooks));
+  for (const [path, method] of service.unary(hooks)) unary.add(path, method);
 }
 
 /** Joins a protobuf-es service descriptor with its handlers. */
@@ -92,11 +78,18 @@ export function implementService<S extends DescService>(
     definition,
     bind(hooks) {
       const bound: UntypedServiceImplementation = {};
-      for (const method of descriptor.methods) {
-        const handler: unknown = handlers[method.localName as keyof S["method"]];
-        const encodes = options.encoders?.has(method.localName) === true;
-        bound[method.localName] = bindMethod(method, handler as AnyHandler, hooks, encodes);
-      }
+      for (const method of descriptor.methods)
+        if (method.methodKind !== "unary")
+          bound[method.localName] = bindStream(method, method.methodKind, handlerOf(handlers, method), hooks);
+      return bound;
+    },
+    unary(hooks) {
+      const bound = new Map<string, UnaryMethod>();
+      for (const method of descriptor.methods)
+        if (method.methodKind === "unary") {
+          const encodesItself = options.encoders?.has(method.localName) === true;
+          bound.set(methodPath(method), unaryMethod(method, handlerOf(handlers, method), hooks, encodesItself));
+        }
       return bound;
     },
   };
@@ -104,60 +97,49 @@ export function implementService<S extends DescService>(
 
 type AnyHandler = (input: unknown, context: CallContext) => unknown;
 type AnyCall =
-  | ServerUnaryCall<Message, Encodable>
   | ServerWritableStream<Message, Encodable>
   | ServerReadableStream<Message, Encodable>
   | ServerDuplexStream<Message, Encodable>;
 
-function bindMethod(
-  method: DescMethod,
-  handler: AnyHandler,
-  hooks: CallHooks,
-  encodesItself: boolean,
-): UntypedHandleCall {
-  const answer = async (call: AnyCall, input: unknown): Promise<unknown> => {
-    const context = new HandlerContext(call, hooks);
-    context.principal = await hooks.principal(context.peer, call.metadata);
-    return handler(requestOf(input), context);
-  };
-  const failed = (error: unknown): GrpcStatusError => {
+function handlerOf<S extends DescService>(handlers: ServiceHandlers<S>, method: DescMethod): AnyHandler {
+  const handler: unknown = handlers[method.localName as keyof S["method"]];
+  return handler as AnyHandler;
+}
+
+/** Tells the status of a failure, and logs what is none. */
+function failureOf(method: DescMethod, hooks: CallHooks): (error: unknown) => GrpcStatusError {
+  return (error) => {
     const status = statusOf(error);
     if (status.code === Status.INTERNAL)
       hooks.log.error({ err: error, method: method.name, service: method.parent.typeName }, "gRPC handler failed");
     return status;
   };
-  switch (method.methodKind) {
-    case "unary":
-      return (call: ServerUnaryCall<Message, Encodable>, done: sendUnaryData<Encodable>) => {
-        const context = new HandlerContext(call, hooks);
-        const json = (call.request as Message | JsonRequest) instanceof JsonRequest;
-        const send = (value: unknown): void => {
-          context.finished();
-          if (json) {
-            call.sendMetadata(jsonHeaders());
-            done(null, jsonReply(method.output, value));
-            return;
-          }
-          // What has an encoder of its own is encoded by grpc-js from whatever the handler answered.
-          done(null, encodesItself ? (value as Encodable) : encodable(method.output, value));
-        };
-        const refuse = (error: unknown): void => {
-          context.finished();
-          done(statusObject(failed(error)));
-        };
-        // A handler that answers at once, for a caller known by its connection, costs no promise (most calls are such).
-        try {
-          const principal = hooks.principal(context.peer, call.metadata);
-          const reply =
-            principal instanceof Promise
-              ? principal.then((known) => handler(requestOf(call.request), context.of(known)))
-              : handler(requestOf(call.request), context.of(principal));
-          if (reply instanceof Promise) reply.then(send).catch(refuse);
-          else send(reply);
-        } catch (error) {
-          refuse(error);
-        }
-      };
+}
+
+/** @param encodesItself what has an encoder of its own is encoded from whatever the handler answered */
+function unaryMethod(method: DescMethod, handle: AnyHandler, hooks: CallHooks, encodesItself: boolean): UnaryMethod {
+  return {
+    hooks,
+    handle,
+    encodable: encodesItself ? (reply) => reply as Encodable : (reply) => encodable(method.output, reply),
+    json: (reply) => jsonReply(method.output, reply),
+    failed: failureOf(method, hooks),
+  };
+}
+
+function bindStream(
+  method: DescMethod,
+  kind: Exclude<DescMethod["methodKind"], "unary">,
+  handler: AnyHandler,
+  hooks: CallHooks,
+): UntypedHandleCall {
+  const answer = async (call: AnyCall, input: unknown): Promise<unknown> => {
+    const context = new StreamContext(call, hooks);
+    context.principal = await hooks.principal(context.peer, call.metadata);
+    return handler(requestOf(input), context);
+  };
+  const failed = failureOf(method, hooks);
+  switch (kind) {
     case "client_streaming":
       return (call: ServerReadableStream<Message, Encodable>, done: sendUnaryData<Encodable>) => {
         void settle(answer(call, call), method.output, failed, done);
@@ -239,14 +221,13 @@ function encodable(schema: DescMessage, reply: unknown): Encodable {
   return create(schema, reply as MessageInitShape<DescMessage>);
 }
 
-/** One call as its handler sees it. Its signal is made when somebody asks for it: most calls are answered before anybody could. */
-class HandlerContext implements CallContext {
+/** A stream as its handler sees it. */
+class StreamContext implements CallContext {
   principal: Principal | undefined;
   readonly peer: string;
   readonly #call: AnyCall;
   readonly #hooks: CallHooks;
-  #controller: AbortController | undefined;
-  #finished = false;
+  #signal: CallSignal | undefined;
 
   constructor(call: AnyCall, hooks: CallHooks) {
     this.#call = call;
@@ -259,33 +240,14 @@ class HandlerContext implements CallContext {
   }
 
   get signal(): AbortSignal {
-    this.#controller ??= this.#watch();
-    return this.#controller.signal;
+    this.#signal ??= this.#watch();
+    return this.#signal.signal;
   }
 
-  of(principal: Principal | undefined): this {
-    this.principal = principal;
-    return this;
-  }
-
-  /** The answer is on its way: that grpc-js then calls the call "cancelled" is no news for anybody. */
-  finished(): void {
-    this.#finished = true;
-  }
-
-  #watch(): AbortController {
-    const controller = new AbortController();
-    const gone = (): void => controller.abort(new GrpcStatusError(Status.CANCELLED, "the caller went away"));
-    const stop = (): void => controller.abort(new GrpcStatusError(Status.UNAVAILABLE, "the server stops"));
-    if (this.#call.cancelled) gone();
-    else if (this.#hooks.signal.aborted) stop();
-    else {
-      this.#hooks.signal.addEventListener("abort", stop, { once: true });
-      (this.#call as EventEmitter).once("cancelled", () => {
-        this.#hooks.signal.removeEventListener("abort", stop);
-        if (!this.#finished) gone();
-      });
-    }
-    return controller;
+  #watch(): CallSignal {
+    const watched = new CallSignal(this.#hooks.signal);
+    if (this.#call.cancelled) watched.ended(true);
+    else (this.#call as EventEmitter).once("cancelled", () => watched.ended(true));
+    return watched;
   }
 }

@@ -29,6 +29,7 @@ export function federationService(options: FederationServiceOptions): GrpcServic
   return {
     descriptor: FederationService,
     definition: STREAM_SERVICE,
+    unary: () => new Map(),
     bind: (hooks) => ({
       stream: (call: ServerDuplexStream<Uint8Array, Uint8Array>) => {
         const refuse = (error: unknown): void => {

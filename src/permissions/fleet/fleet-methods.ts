@@ -1,4 +1,4 @@
-import type { CallContext } from "../../api/grpc/service-implementation.ts";
+import type { CallContext } from "../../api/grpc/call-context.ts";
 import { FieldViolations } from "../service/field-violations.ts";
 import type { PermissionMethods } from "../service/permission-handlers.ts";
 import type { AskedCluster, FleetPermissions } from "./fleet-permissions.ts";

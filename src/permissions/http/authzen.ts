@@ -8,7 +8,7 @@ import {
   type DecisionCode,
   type ResponseMeta,
 } from "../../api/gen/ontai/security/v1alpha1/permission_pb.ts";
-import type { CallContext } from "../../api/grpc/service-implementation.ts";
+import type { CallContext } from "../../api/grpc/call-context.ts";
 import { GrpcStatusError, Status } from "../../api/grpc/status-error.ts";
 import { type JsonObject, isJsonObject } from "../../base/json.ts";
 import { MAX_BATCH } from "../service/decision-handlers.ts";

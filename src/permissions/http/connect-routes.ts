@@ -13,7 +13,8 @@ import {
   WhoCanDoResponseSchema,
 } from "../../api/gen/ontai/security/v1alpha1/permission_pb.ts";
 import { connectErrorOf } from "../../api/grpc/connect-error.ts";
-import type { CallContext, Reply } from "../../api/grpc/service-implementation.ts";
+import type { CallContext } from "../../api/grpc/call-context.ts";
+import type { Reply } from "../../api/grpc/service-implementation.ts";
 import { Status, statusOf } from "../../api/grpc/status-error.ts";
 import { errorMessage } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";

@@ -1,6 +1,6 @@
 import { Metadata } from "@grpc/grpc-js";
 import type { Principal } from "../../api/grpc/principal.ts";
-import type { CallContext } from "../../api/grpc/service-implementation.ts";
+import type { CallContext } from "../../api/grpc/call-context.ts";
 import type { GrpcServerOptions } from "../../trust/tls/grpc-server.ts";
 import { HttpProblem } from "./http-problem.ts";
 import { type HttpRequest, headerOf } from "./http-exchange.ts";

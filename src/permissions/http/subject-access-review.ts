@@ -5,7 +5,7 @@ import {
   CheckPermissionResponseSchema,
   DecisionCode,
 } from "../../api/gen/ontai/security/v1alpha1/permission_pb.ts";
-import type { CallContext } from "../../api/grpc/service-implementation.ts";
+import type { CallContext } from "../../api/grpc/call-context.ts";
 import { GrpcStatusError, Status } from "../../api/grpc/status-error.ts";
 import type { JsonObject } from "../../base/json.ts";
 import type { PermissionMethods } from "../service/permission-handlers.ts";

@@ -5,7 +5,8 @@ import {
   type PermissionService,
 } from "../../api/gen/ontai/security/v1alpha1/permission_pb.ts";
 import { clusterOfNamespace } from "../../api/names.ts";
-import type { CallContext, ServiceHandlers } from "../../api/grpc/service-implementation.ts";
+import type { CallContext } from "../../api/grpc/call-context.ts";
+import type { ServiceHandlers } from "../../api/grpc/service-implementation.ts";
 import { nextTurn } from "../../base/next-turn.ts";
 import type { Decision } from "../decision/check.ts";
 import type { PrincipalContext } from "../decision/principal-context.ts";

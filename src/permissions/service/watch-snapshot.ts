@@ -3,7 +3,7 @@ import type {
   WatchSnapshotRequest,
   WatchSnapshotResponseSchema,
 } from "../../api/gen/ontai/security/v1alpha1/permission_pb.ts";
-import type { CallContext } from "../../api/grpc/service-implementation.ts";
+import type { CallContext } from "../../api/grpc/call-context.ts";
 import type { Clock } from "../../base/clock.ts";
 import { ulid } from "../../base/ids.ts";
 import type { Random } from "../../base/random.ts";

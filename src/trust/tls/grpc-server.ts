@@ -1,7 +1,7 @@
 import { type Metadata, Server, ServerCredentials } from "@grpc/grpc-js";
 import type { X509Certificate } from "node:crypto";
-import type { GrpcService } from "../../api/grpc/service-implementation.ts";
-import { promptStatus } from "../../api/grpc/prompt-status.ts";
+import { type GrpcService, addService } from "../../api/grpc/service-implementation.ts";
+import { UnaryCalls } from "../../api/grpc/unary-call.ts";
 import { GrpcStatusError, Status } from "../../api/grpc/status-error.ts";
 import { type Clock, systemClock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
@@ -60,6 +60,7 @@ export interface GrpcServer {
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
   const limits: ConnectionLimits = { ...DEFAULT_CONNECTION_LIMITS, ...options.limits };
   const metrics = options.metrics ?? silentMetrics;
+  const unary = new UnaryCalls();
   const server = new Server({
     "grpc.enable_channelz": 0,
     "grpc.keepalive_time_ms": KEEPALIVE_PING_MS,
@@ -68,7 +69,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     "grpc.max_send_message_length": limits.maxMessageBytes,
     "grpc.max_concurrent_streams": limits.maxConcurrentCalls,
     "grpc-node.max_session_memory": SESSION_MEMORY_MIB,
-    interceptors: [promptStatus],
+    interceptors: [unary.interceptor],
   });
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const transport = new AbortController();
@@ -99,7 +100,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     signal: options.signal,
     log: options.log,
   };
-  for (const service of options.services) server.addService(service.definition, service.bind(hooks));
+  for (const service of options.services) addService(server, unary, service, hooks);
 
   const stop = async (): Promise<void> => {
     listener.stopAccepting();

@@ -1,8 +1,8 @@
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { chmod, lstat, rm } from "node:fs/promises";
 import { type Socket, connect, createServer } from "node:net";
-import { promptStatus } from "../../api/grpc/prompt-status.ts";
-import type { GrpcService } from "../../api/grpc/service-implementation.ts";
+import { type GrpcService, addService } from "../../api/grpc/service-implementation.ts";
+import { UnaryCalls } from "../../api/grpc/unary-call.ts";
 import type { Clock } from "../../base/clock.ts";
 import { SeamError, errorMessage } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
@@ -38,13 +38,14 @@ export async function startGrpcSocket(options: GrpcSocketOptions): Promise<{ rea
   const { path, log, signal, clock } = options;
   const { maxMessageBytes, maxConcurrentCalls, stopGraceMs } = DEFAULT_CONNECTION_LIMITS;
   await freePath(path);
+  const unary = new UnaryCalls();
   const grpc = new Server({
     "grpc.enable_channelz": 0,
     "grpc.max_receive_message_length": maxMessageBytes,
     "grpc.max_send_message_length": maxMessageBytes,
     "grpc.max_concurrent_streams": maxConcurrentCalls,
     "grpc-node.max_session_memory": SESSION_MEMORY_MIB,
-    interceptors: [promptStatus],
+    interceptors: [unary.interceptor],
   });
   const hooks = {
     principal: (_: string, metadata: Parameters<typeof principalOfToken>[0]) =>
@@ -52,7 +53,7 @@ export async function startGrpcSocket(options: GrpcSocketOptions): Promise<{ rea
     signal,
     log,
   };
-  for (const service of options.services) grpc.addService(service.definition, service.bind(hooks));
+  for (const service of options.services) addService(grpc, unary, service, hooks);
   const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {

@@ -46,6 +46,7 @@ export class AgentRules {
   readonly #original: () => boolean;
   /** Serial of the last revocation there is. */
   readonly #serial: () => bigint;
+  readonly #welcomed: (term: bigint, sessionId: string) => void;
   /** Protocol version of each stream that was welcomed. */
   readonly #versions: Map<number, number> = new Map();
   readonly #out: Map<number, Outgoing> = new Map();
@@ -71,6 +72,7 @@ export class AgentRules {
     readonly wire: Wire;
     readonly original: () => boolean;
     readonly serial: () => bigint;
+    readonly welcomed: (term: bigint, sessionId: string) => void;
     readonly index: StoredIndex | undefined;
     readonly term: bigint;
     readonly nowMs: number;
@@ -81,6 +83,7 @@ export class AgentRules {
     this.#wire = parts.wire;
     this.#original = parts.original;
     this.#serial = parts.serial;
+    this.#welcomed = parts.welcomed;
     this.#index = parts.index === undefined ? undefined : storedDocument(parts.index);
     this.#tookMs = parts.nowMs;
     this.#term = parts.term;
@@ -128,7 +131,10 @@ export class AgentRules {
     const out = this.#out.get(generation);
     if (out === undefined || isForged(envelope)) return;
     out.acknowledged(Number(envelope.ack));
-    if (envelope.payload.case === "welcome") this.#versions.set(generation, envelope.payload.value.protocolVersion);
+    if (envelope.payload.case === "welcome") {
+      this.#versions.set(generation, envelope.payload.value.protocolVersion);
+      if (envelope.term >= this.#term) this.#welcomed(envelope.term, envelope.payload.value.sessionId);
+    }
     if (envelope.payload.case !== "revocationPush" || !this.#original()) return;
     const { serial } = envelope.payload.value;
     out.owes(Number(envelope.seq), () =>

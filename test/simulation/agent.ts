@@ -134,6 +134,7 @@ export class Agent {
       session: this.#session,
       tenant: this.tenant,
       wire: this.wire,
+      welcomed: (term, sessionId) => this.#hub.store(this.cluster).welcomed(term, sessionId),
       serial: () => this.#hub.store(this.cluster).serial,
       original: () => this.#twin === "" && !this.#hub.store(this.cluster).lenient,
       index: this.store.index,
@@ -222,6 +223,7 @@ export class Agent {
   #losesStore(): void {
     this.tenant.outlivesAgent = true;
     this.#hub.store(this.cluster).lenient = true;
+    this.#hub.store(this.cluster).agentForgot = true;
   }
 
   /** SIGSTOP: nothing is handled until then. */

@@ -53,6 +53,12 @@ export class HubStore {
   #sink: RealSink | undefined = undefined;
   /** True once two copies of one agent's store were at work: numbers mean two events. */
   forked = false;
+  /** True once an agent's store was restored or lost: it may not know which terms it has seen. */
+  agentForgot = false;
+  /** Which membership serves a session, by session id. */
+  readonly servedBy: Map<string, string> = new Map();
+  /** Which membership the agent heard under each term. */
+  readonly #heard: Map<bigint, string> = new Map();
   term = 0n;
   pending: RevocationPush[] = [];
   readonly #issued: IndexRevocation[] = [];
@@ -81,6 +87,17 @@ export class HubStore {
   coveredBy({ target, name, floor }: IndexRevocation): readonly bigint[] {
     const covered = this.#issued.filter((each) => each.target === target && each.name === name && each.floor <= floor);
     return covered.map(({ serial }) => BigInt(serial));
+  }
+
+  /** The agent was welcomed to a session: whoever serves it, nobody else was ever heard under that term. */
+  welcomed(term: bigint, sessionId: string): void {
+    const owner = this.servedBy.get(sessionId) ?? "";
+    const before = this.#heard.get(term) ?? owner;
+    must(
+      this.agentForgot || before === owner,
+      `${this.cluster}: under term ${term} the agent hears ${owner}, and heard ${before} before`,
+    );
+    this.#heard.set(term, owner);
   }
 
   /** A revocation enters the outbox. */

@@ -45,6 +45,8 @@ interface Served {
 /** What one of several replicas has to do with the others (replicas/); absent for a hub that is alone. */
 export interface HubPart {
   readonly name: string;
+  /** Of the present membership. */
+  readonly identity: string;
   readonly stores: Map<string, HubStore>;
   /** A new life began. `release` ends the stream of a session that another replica owns. */
   booted(process: Process, release: (cluster: string, endpoint: string) => void): void;
@@ -557,12 +559,14 @@ export class Hub implements SimulatedHub {
       }
       const part = this.#part;
       const store = this.store(cluster);
-      const loaded = (term: bigint): void =>
+      const loaded = (term: bigint): void => {
+        const sessionId = `${cluster}-${part?.name ?? ""}-${this.#process.incarnation}-${generation}`;
+        store.servedBy.set(sessionId, part?.identity ?? "");
         this.#step(cluster, {
           type: "SessionLoaded",
           generation,
           loaded: {
-            sessionId: `${cluster}-${part?.name ?? ""}-${this.#process.incarnation}-${generation}`,
+            sessionId,
             term,
             replica: part?.name ?? "hub-0",
             audit: store.position(hello.audit?.epoch ?? 0n),
@@ -571,6 +575,7 @@ export class Hub implements SimulatedHub {
             endpoints: part?.endpoints(cluster) ?? [],
           },
         });
+      };
       if (part === undefined) {
         if (hello.highestTerm > 0n && (this.off.terms || (this.failing && world.chance(0.1)))) {
           loaded(hello.highestTerm - 1n); // a store that was restored from a backup

@@ -42,6 +42,10 @@ export class ReplicaPart implements HubPart {
     });
   }
 
+  get identity(): string {
+    return this.#state.identity;
+  }
+
   get stores(): Map<string, HubStore> {
     return this.#cluster.stores;
   }

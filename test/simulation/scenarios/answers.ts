@@ -62,6 +62,21 @@ export const ANSWERS: readonly Scenario[] = [
     },
   },
   {
+    name: "while its stores fail a report that changes is stored no more often than the backoff says",
+    run(begin) {
+      const small = begin();
+      small.hub.off.stores = true;
+      for (let at = 0; at < 200; at++) {
+        small.agent.fact("restless");
+        small.runFor(50); // PaceRules looks at what is stored when
+      }
+      const tries = small.session.counters.storeFailures;
+      must(tries >= 2 && tries <= 30, `${tries} tries of one report within ten seconds`);
+      small.hub.off.stores = false;
+      small.converge(MINUTE_MS);
+    },
+  },
+  {
     name: "a change of a report while it is on its way is told too",
     run(begin) {
       const small = begin();

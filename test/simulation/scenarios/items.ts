@@ -1,4 +1,4 @@
-import { ITEM_RETRY } from "../../../src/federation/session/limits.ts";
+import { ITEM_RETRY, MAX_RUNNING_HANDLERS } from "../../../src/federation/session/limits.ts";
 import { ItemReport_Level as Level } from "../../../src/api/gen/conductor/federation/v1alpha1/desired_pb.ts";
 import { must } from "../world.ts";
 import type { Scenario } from "./scenario.ts";
@@ -74,7 +74,7 @@ export const ITEMS: readonly Scenario[] = [
       small.runFor(MINUTE_MS);
       small.agent.wire.stuck = "up"; // the hub does not hear of the next refusal
       small.put("bad", "verify");
-      small.until("the next digest is refused", 5_000, () => times.length === 2);
+      small.until("the next digest is refused", 15_000, () => times.length === 2);
       small.runFor(1_000);
       small.hub.retry(small.cluster, "PackInstalled", "bad");
       small.runFor(10_000);
@@ -144,6 +144,32 @@ export const ITEMS: readonly Scenario[] = [
       small.until("the newest is applied", 3_000, isApplied);
       small.agent.tenant.healthMs = 1_000;
       small.put("late");
+      small.converge(MINUTE_MS);
+    },
+  },
+  {
+    name: "a removal that waits for a place is the next to get one",
+    run(begin) {
+      const small = begin();
+      for (let at = 0; at < 4 * MAX_RUNNING_HANDLERS; at++)
+        small.state.put("PackInstalled", `item-${at}`, 300, 0, "none");
+      const began: string[] = [];
+      small.agent.onHandler = (key, phase) => began.push(`${phase} ${key}`);
+      small.renew();
+      small.until("every place is taken", 5_000, () => began.length >= MAX_RUNNING_HANDLERS);
+      small.state.remove("PackInstalled/first", false);
+      small.renew();
+      const verified = (): number => began.filter((what) => what.startsWith("verify")).length;
+      let waited = 0;
+      small.agent.onHandler = (key, phase) => {
+        began.push(`${phase} ${key}`);
+        if (small.agent.store.items.get("PackInstalled/first")?.item.deleted !== true) waited = verified();
+      };
+      small.until("it is removed", 5_000, () => began.includes("remove PackInstalled/first"));
+      const at = began.indexOf("remove PackInstalled/first");
+      const before = began.slice(0, at).filter((what) => what.startsWith("verify")).length;
+      must(before < 4 * MAX_RUNNING_HANDLERS, "nothing waited beside it");
+      must(before - waited <= 1, `${before - waited} items got a place before it`);
       small.converge(MINUTE_MS);
     },
   },

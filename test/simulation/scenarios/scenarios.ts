@@ -5,6 +5,7 @@ import { EXPIRY } from "./expiry.ts";
 import { HEADERS } from "./headers.ts";
 import { ITEMS } from "./items.ts";
 import { LOST_HUB } from "./lost-hub.ts";
+import { RANGE_ANSWERS } from "./ranges.ts";
 import { REVOCATIONS } from "./revocations.ts";
 import type { Scenario } from "./scenario.ts";
 import { SUCCESSIONS } from "./successions.ts";
@@ -14,6 +15,7 @@ import { STREAMS } from "./streams.ts";
 export const SCENARIOS: readonly Scenario[] = [
   ...STREAMS,
   ...SUCCESSIONS,
+  ...RANGE_ANSWERS,
   ...HEADERS,
   ...REVOCATIONS,
   ...EXPIRY,

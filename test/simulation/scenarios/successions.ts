@@ -127,6 +127,18 @@ export const SUCCESSIONS: readonly Scenario[] = [
     },
   },
   {
+    name: "a batch of another log than Hello named ends the stream",
+    run(begin) {
+      const small = begin({ boots: false });
+      const peer = live(small);
+      const event = create(AuditEventSchema, { sequence: 1n, event: Buffer.from("event") });
+      const value = create(AuditEventBatchSchema, { epoch: EPOCH + 1n, events: [event] });
+      peer.send({ case: "auditEventBatch", value });
+      small.until("the hub ends the stream", 2_000, () => !small.session.connected);
+      must(small.hub.store(small.cluster).audit(EPOCH + 1n).events.size === 0, "it was stored");
+    },
+  },
+  {
     name: "a fetch that is repeated begins where it says",
     run(begin) {
       const small = begin({ boots: false });

@@ -72,7 +72,11 @@ export const ITEMS: readonly Scenario[] = [
       const times = starts(small, "bad");
       small.put("bad", "verify");
       small.runFor(MINUTE_MS);
-      small.agent.wire.stuck = "up"; // the hub does not hear of the next refusal
+      const { onHandler } = small.agent;
+      small.agent.onHandler = (key, phase) => {
+        onHandler(key, phase);
+        if (times.length === 2) small.agent.wire.stuck = "up"; // the hub does not hear of the next refusal
+      };
       small.put("bad", "verify");
       small.until("the next digest is refused", 15_000, () => times.length === 2);
       small.runFor(1_000);

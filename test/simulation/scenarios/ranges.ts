@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { RangeDigestReplySchema } from "../../../src/api/gen/conductor/federation/v1alpha1/desired_pb.ts";
 import { FrameNackSchema, IndexPositionSchema } from "../../../src/api/gen/conductor/federation/v1alpha1/session_pb.ts";
 import { digestOf } from "../../../src/base/digest.ts";
-import { RANGES, RANGE_DIGEST_BYTES } from "../../../src/federation/index/range-digest.ts";
+import { RANGES, RANGE_DIGEST_BYTES, RangeDigests } from "../../../src/federation/index/range-digest.ts";
 import { COMPARE_DEADLINE_MS } from "../../../src/federation/session/limits.ts";
 import type { Payload } from "../../../src/federation/session/payload.ts";
 import { must } from "../world.ts";
@@ -37,10 +37,9 @@ function reply(parts: {
   readonly of?: string;
   readonly answers?: number;
   readonly bytes?: number;
-  readonly fill?: number;
 }): Payload {
-  const { of = UNKNOWN, answers = 1, bytes = RANGES * RANGE_DIGEST_BYTES, fill = 0 } = parts;
-  const digests = Array.from({ length: answers }, () => new Uint8Array(bytes).fill(fill));
+  const { of = UNKNOWN, answers = 1, bytes = RANGES * RANGE_DIGEST_BYTES } = parts;
+  const digests = Array.from({ length: answers }, () => new Uint8Array(bytes));
   return { case: "rangeDigestReply", value: create(RangeDigestReplySchema, { indexDigest: of, digests }) };
 }
 
@@ -62,10 +61,15 @@ function isWhole(form: string): boolean {
 /** Answers to the question what an agent holds, range by range, as a peer with any manners gives them. */
 export const RANGE_ANSWERS: readonly Scenario[] = [
   {
-    name: "an answer about the ranges of the index it named gets the ranges that differ",
+    name: "an agent that differs in one range gets that range",
     run(begin) {
       const all = asked(begin);
-      all.peer.send(reply({}));
+      const { current } = all.small.state;
+      must(current !== undefined, "there is no index");
+      const digests = Buffer.from(new RangeDigests(current.document).digests(new Uint8Array()));
+      digests[0] = (digests[0] ?? 0) ^ 1;
+      const value = create(RangeDigestReplySchema, { indexDigest: UNKNOWN, digests: [digests] });
+      all.peer.send({ case: "rangeDigestReply", value });
       const form = offered(all);
       must(form === "ranges", `offered as ${form}`);
     },

@@ -29,6 +29,7 @@ const ROOT = join(import.meta.dirname, "../../..");
 const COPIED = ["src", "test", "crds", "proto", "examples", "package.json", "tsconfig.json", "vitest.config.ts"];
 /** Real time after which a mutant hangs, milliseconds: a machine that never returns is not noticed, it is waited for. */
 const LIMIT_MS = 900_000;
+const FIRST_FAILURE = "test/simulation/mutation/first-failure.ts";
 const run = promisify(execFile);
 
 if (values.help) console.log(USAGE);
@@ -79,8 +80,6 @@ async function tried(copy: string, mutant: Mutant): Promise<string | undefined> 
     await writeFile(path, text);
   }
 }
-
-const FIRST_FAILURE = "test/simulation/mutation/first-failure.ts";
 
 function catcher({ caughtBy }: Mutant): readonly string[] {
   if ("scenario" in caughtBy) return [FIRST_FAILURE, "--scenario", caughtBy.scenario];

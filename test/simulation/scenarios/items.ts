@@ -8,6 +8,9 @@ const MINUTE_MS = 60_000;
 /** Longest time of a phase that is not health, and of a commit, milliseconds. */
 const PHASE_MS = 250;
 
+/** Items that do not all get a place within the time of a story's step. */
+const MANY = 30 * MAX_RUNNING_HANDLERS;
+
 /** Times at which phases of an item started. */
 function starts(small: SmallWorld, name: string): number[] {
   const times: number[] = [];
@@ -155,8 +158,7 @@ export const ITEMS: readonly Scenario[] = [
     name: "a removal that waits for a place is the next to get one",
     run(begin) {
       const small = begin();
-      for (let at = 0; at < 4 * MAX_RUNNING_HANDLERS; at++)
-        small.state.put("PackInstalled", `item-${at}`, 300, 0, "none");
+      for (let at = 0; at < MANY; at++) small.state.put("PackInstalled", `item-${at}`, 300, 0, "none");
       const began: string[] = [];
       small.agent.onHandler = (key, phase) => began.push(`${phase} ${key}`);
       small.renew();
@@ -172,8 +174,9 @@ export const ITEMS: readonly Scenario[] = [
       small.until("it is removed", 5_000, () => began.includes("remove PackInstalled/first"));
       const at = began.indexOf("remove PackInstalled/first");
       const before = began.slice(0, at).filter((what) => what.startsWith("verify")).length;
-      must(before < 4 * MAX_RUNNING_HANDLERS, "nothing waited beside it");
-      must(before - waited <= 1, `${before - waited} items got a place before it`);
+      must(before < MANY, "nothing waited beside it");
+      // What started while the index was made durable did not know of it.
+      must(before - waited <= MAX_RUNNING_HANDLERS, `${before - waited} items got a place before it`);
       small.converge(MINUTE_MS);
     },
   },

@@ -33,11 +33,7 @@ function asked(begin: Begin): Asked {
   return { small, peer };
 }
 
-function reply(parts: {
-  readonly of?: string;
-  readonly answers?: number;
-  readonly bytes?: number;
-}): Payload {
+function reply(parts: { readonly of?: string; readonly answers?: number; readonly bytes?: number }): Payload {
   const { of = UNKNOWN, answers = 1, bytes = RANGES * RANGE_DIGEST_BYTES } = parts;
   const digests = Array.from({ length: answers }, () => new Uint8Array(bytes));
   return { case: "rangeDigestReply", value: create(RangeDigestReplySchema, { indexDigest: of, digests }) };

@@ -477,7 +477,7 @@ export class Hub implements SimulatedHub {
             snapshotReceipt(fact.payload.value)
               .then((outcome) => this.#process.after(0, () => stored(outcome.kind === "stored" ? write() : outcome)))
               .catch(this.#world.fail);
-          } else if (this.failing && world.chance(0.6)) stored({ kind: "failed" });
+          } else if (this.off.stores || (this.failing && world.chance(0.6))) stored({ kind: "failed" });
           else if (this.#part === undefined) stored(write());
           else
             this.#part.fenced(cluster, `${cluster}/${fact.kind}`, write, (outcome) =>

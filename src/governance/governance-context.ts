@@ -8,6 +8,7 @@ import type { DriftSignal } from "../api/kinds/drift-signal.ts";
 import type { PackDelivery } from "../api/kinds/pack-delivery.ts";
 import type { PackExecution } from "../api/kinds/pack-execution.ts";
 import type { PackInstalled } from "../api/kinds/pack-installed.ts";
+import type { TalosCluster } from "../api/kinds/talos-cluster.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 import type { EventRecorder } from "../controller/events.ts";
 import type { Informer } from "../controller/cache/informer.ts";
@@ -43,6 +44,7 @@ export interface GovernanceCaches {
   readonly secrets: Informer<SecretObject>;
   readonly configMaps: Informer<ConfigMapObject>;
   readonly driftSignals: Informer<DriftSignal>;
+  readonly talosClusters: Informer<TalosCluster>;
 }
 
 /** Index of Secrets and ConfigMaps by namespace. */

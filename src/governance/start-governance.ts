@@ -81,6 +81,7 @@ export async function startGovernance(options: GovernanceOptions): Promise<Gover
     secrets: byNamespace(Secret),
     configMaps: informers.start(ConfigMap),
     driftSignals: informers.start(DriftSignal),
+    talosClusters: informers.start(TalosCluster),
   };
   const events = startEventRecorder({ cluster, component: FIELD_MANAGERS.signer, clock, random, log, signal });
   const context: GovernanceContext = {
@@ -106,7 +107,7 @@ export async function startGovernance(options: GovernanceOptions): Promise<Gover
       policies: informers.start(RBACPolicy),
       profiles: informers.start(RBACProfile),
       runnerConfigs: informers.start(RunnerConfig),
-      talosClusters: informers.start(TalosCluster),
+      talosClusters: caches.talosClusters,
     };
     return controller("governance-signer", new GovernanceSigner(context, mirrored).reconcile, [
       watchSource(caches.namespaces, { map: ({ metadata }) => tenantOf(metadata.name) }),

@@ -87,6 +87,7 @@ const connected = (more: Partial<AgentView> = {}): AgentView => ({
   sessionId: "s1",
   term: 3n,
   agentVersion: "0.1.0",
+  protocolVersion: 2,
   connectedAtMs: Date.now(),
   lastSeenMs: Date.now(),
   rttMs: 1.5,

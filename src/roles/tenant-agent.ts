@@ -3,8 +3,10 @@ import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { CapabilitySchema } from "../api/gen/conductor/federation/v1alpha1/facts_pb.ts";
 import type { AuditTrail } from "../api/audit-record.ts";
+import type { RunnerCapability } from "../api/kinds/runner-config.ts";
 import { SeamError } from "../base/errors.ts";
 import { startEventRecorder } from "../controller/events.ts";
+import { AGENT_CAPABILITIES } from "../federation/capability/agent-capability.ts";
 import { startAuditTrail } from "../federation/audit/audit-trail.ts";
 import { startStagedBatches } from "../federation/spoke/audit/staged-batches.ts";
 import { startAuditSpill } from "../federation/spoke/audit/audit-spill.ts";
@@ -279,26 +281,8 @@ function leaderOf({ env }: AgentOptions): string {
   return env["POD_NAME"] ?? hostname();
 }
 
-interface Capability {
-  readonly name: string;
-  readonly version: string;
-  readonly description: string;
-}
-
-function capabilitiesOf({ version }: AgentOptions): readonly Capability[] {
-  return [
-    {
-      name: "drift-detection",
-      version,
-      description: "Compares the owned fields of delivered packs with what is on the cluster.",
-    },
-    { name: "pack-apply", version, description: "Verifies and applies signed packs by server-side apply." },
-    {
-      name: "permission-service",
-      version,
-      description: "Answers authorization questions from the last verified snapshot.",
-    },
-  ];
+function capabilitiesOf({ version }: AgentOptions): readonly RunnerCapability[] {
+  return Object.entries(AGENT_CAPABILITIES).map(([name, description]) => ({ name, version, description }));
 }
 
 function spokeEvents(

@@ -147,6 +147,8 @@ export interface FederationStatus {
   readonly lastRtt?: string;
   /** Version said at hello. */
   readonly agentVersion?: string;
+  /** Version of the federation protocol that hub and agent agreed on. */
+  readonly protocolVersion?: number;
   /** Audit events not yet acknowledged. */
   readonly walBacklogEvents?: number;
   /** What the tenant's agent declared. */

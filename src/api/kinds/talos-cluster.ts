@@ -117,6 +117,8 @@ export interface LocalObjectRef {
 export interface TalosClusterStatus {
   /** metadata.generation last processed by the owning reconciler. */
   readonly observedGeneration?: number;
+  /** What the cluster's agent said of itself last. Written when it changes, not when the agent comes and goes. */
+  readonly agent?: ClusterAgent;
   /** How the cluster came to be governed. */
   readonly origin?: "bootstrapped" | "imported";
   /** Talos version seen. */
@@ -137,6 +139,20 @@ export interface TalosClusterStatus {
   readonly activeOperation?: TalosClusterStatusActiveOperation;
   /** Latest observations of the object's state, one entry per type, one writer per entry. */
   readonly conditions?: readonly Condition[];
+}
+
+/** What the cluster's agent said of itself last. Written when it changes, not when the agent comes and goes. */
+export interface ClusterAgent {
+  /** Build version. */
+  readonly version?: string;
+  /** Version of the federation protocol that hub and agent agreed on. */
+  readonly protocolVersion?: number;
+  /** Pod or process that leads. */
+  readonly leader?: string;
+  /** Names of what it declared that it can do, sorted. Absent: it declared nothing yet. */
+  readonly capabilities?: readonly string[];
+  /** Fencing term of the session in which it was said. */
+  readonly term?: number;
 }
 
 /** Operation that holds the cluster lock. */

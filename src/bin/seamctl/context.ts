@@ -18,8 +18,8 @@ export interface CommandContext {
 }
 
 /** Flags shared by commands that read a mesh. */
-export interface ReadOptions extends TargetOptions {
-  readonly output: "table" | "json";
+export interface ReadOptions<Format extends string = "table" | "json"> extends TargetOptions {
+  readonly output: Format;
 }
 
 /** Adds the flags by which a command finds its mesh. */
@@ -32,20 +32,25 @@ export function withTarget(command: Command): Command {
     .option("--key <file>", "with --server: PEM private key");
 }
 
-/** Adds {@link withTarget} and `-o`. */
-export function withRead(command: Command): Command {
+/** Adds {@link withTarget} and `-o`; `wide` for a table that has more to say. */
+export function withRead(command: Command, wide: "wide" | "" = ""): Command {
+  const tables = wide === "" ? ["table"] : ["table", wide];
   return withTarget(command).option(
     "-o, --output <format>",
-    "table or json (protobuf JSON of the service's answer)",
-    parseFormat,
+    `${tables.join(", ")} or json (protobuf JSON of the service's answer)`,
+    formatParser(tables),
     "table",
   );
 }
 
-/** Value of `-o`. @throws UsageError */
-export function parseFormat(text: string): string {
-  if (text === "table" || text === "json") return text;
-  throw new UsageError(`-o must be table or json, found ${JSON.stringify(text)}`);
+/** Reads the value of `-o`. @throws UsageError */
+export const parseFormat: (text: string) => string = formatParser(["table"]);
+
+function formatParser(tables: readonly string[]): (text: string) => string {
+  return (text) => {
+    if (text === "json" || tables.includes(text)) return text;
+    throw new UsageError(`-o must be ${tables.join(", ")} or json, found ${JSON.stringify(text)}`);
+  };
 }
 
 /** The command line itself is wrong: exit code 2. */

@@ -39,7 +39,8 @@ describe("seamctl", () => {
   it.each([
     [["frobnicate"], "unknown command 'frobnicate'"],
     [["up", "--tenants", "51"], '--tenants must be an integer from 1 to 50, found "51"'],
-    [["agents", "-o", "yaml"], '-o must be table or json, found "yaml"'],
+    [["agents", "-o", "yaml"], `-o must be table, wide or json, found "yaml"`],
+    [["receipts", "-o", "wide"], `-o must be table or json, found "wide"`],
     [["pack", "list", "-o", "yaml"], '-o must be table or json, found "yaml"'],
     [["can-i", "get", "pods"], "required option '--as <principal>' not specified"],
     [["explain", "tenant-1"], "missing required argument 'item'"],

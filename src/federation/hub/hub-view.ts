@@ -23,6 +23,8 @@ export interface AgentView {
   readonly sessionId: string;
   readonly term: bigint;
   readonly agentVersion: string;
+  /** Version of the protocol on the current or last stream; 0 before the first. */
+  readonly protocolVersion: number;
   /** When the current stream was accepted. */
   readonly connectedAtMs?: number;
   /** Last frame of any kind. */

@@ -1,6 +1,7 @@
-import { ConfigMap, Secret, type SecretObject } from "../../api/builtin.ts";
+import { ConfigMap, type NamespaceObject, Secret, type SecretObject } from "../../api/builtin.ts";
 import { auditObject } from "../../api/audit-record.ts";
 import { PermissionSnapshot } from "../../api/kinds/permission-snapshot.ts";
+import type { ClusterAgent } from "../../api/kinds/talos-cluster.ts";
 import {
   NAMESPACES,
   TENANT_NAMESPACE_PREFIX,
@@ -14,6 +15,7 @@ import { isStatus } from "../../cluster/api-status-error.ts";
 import { type Controller, type Result, startController } from "../../controller/controller.ts";
 import { type IndexDocument, type IndexRevocation, itemKey } from "../../federation/index/index-document.ts";
 import { signIndex } from "../../federation/index/encode-index.ts";
+import { lackingCapability, lackingText } from "../../federation/capability/agent-capability.ts";
 import { jittered } from "../../base/random.ts";
 import { BY_NAMESPACE, type GovernanceContext } from "../governance-context.ts";
 import { Debounce } from "./debounce.ts";
@@ -75,6 +77,7 @@ export function startIndexBuilder(context: GovernanceContext, sources: IndexBuil
     sources: [
       { synced: context.caches.namespaces.synced, subscribe: () => () => {} },
       { synced: context.caches.secrets.synced, subscribe: () => () => {} },
+      { synced: context.caches.talosClusters.synced, subscribe: () => () => {} },
     ],
     metrics: context.metrics,
     clock: context.clock,
@@ -97,6 +100,11 @@ export function startIndexBuilder(context: GovernanceContext, sources: IndexBuil
   context.caches.secrets.subscribe((event) => {
     // Its own Secret is among them: a deleted or forged index is replaced at once.
     touch(event.object.metadata.namespace);
+  });
+  context.caches.talosClusters.subscribe((event) => {
+    const { name } = event.object.metadata;
+    const before = event.type === "MODIFIED" ? event.old.status?.agent?.capabilities : undefined;
+    if (JSON.stringify(before) !== JSON.stringify(event.object.status?.agent?.capabilities)) debounce.touch(name);
   });
   // A floor waits for nobody's quiet (lessons §5.6).
   const newest = new Map<string, number>();
@@ -130,12 +138,13 @@ async function reconcile(
   }
   if (stored.position === undefined) await forgetUnnumbered(context, sources, tenant, said);
   const position = stored.position ?? newEpoch(clock.now());
+  const agent = agentOf(context, tenant);
   const done = doneVersions(said);
   const next = nextIndex({
     cluster: tenant,
     previous: stored.document,
     position,
-    desired: desiredItems(context, read, tenant),
+    desired: sendable(context, namespace, agent, stored.document, desiredItems(context, read, tenant)),
     revocations: sources.revocations?.floors(tenant) ?? [],
     acknowledged: (tombstone) => done.get(itemKey(tombstone)) === contentOf(tombstone),
     keyId: signer.keyId,
@@ -196,6 +205,32 @@ function desiredItems(
     if (item.ok) items.push(item.item);
   }
   return items;
+}
+
+/** What the agent of a tenant said of itself. */
+function agentOf({ caches }: GovernanceContext, name: string): ClusterAgent | undefined {
+  const homes = [tenantNamespace(name), NAMESPACES.seam];
+  const found = homes.map((namespace) => caches.talosClusters.get({ namespace, name })).find((each) => each);
+  return found?.status?.agent;
+}
+
+/** Leaves out what the agent did not declare that it can take. What stands in the index already stays: absence never removes anything. */
+function sendable(
+  context: GovernanceContext,
+  namespace: NamespaceObject,
+  agent: ClusterAgent | undefined,
+  previous: IndexDocument | undefined,
+  desired: readonly DesiredItem[],
+): readonly DesiredItem[] {
+  const standing = new Set((previous?.items ?? []).map(itemKey));
+  return desired.filter((item) => {
+    const lacking = standing.has(itemKey(item)) ? undefined : lackingCapability(item.kind, agent?.capabilities);
+    if (lacking === undefined) return true;
+    const why = lackingText(item.kind, lacking, agent?.version ?? "");
+    context.log.warn({ namespace: namespace.metadata.name, item: itemKey(item) }, `not in the index: ${why}`);
+    context.events.record(namespace, "Warning", "CapabilityMissing", `${itemKey(item)}: ${why}`);
+    return false;
+  });
 }
 
 /** What is done of each item: exactly that version and content, for a version of another epoch or of the item itself is no word on a tombstone. */

@@ -1,6 +1,8 @@
 import { create } from "@bufbuild/protobuf";
 import {
   type Agent,
+  type AgentCapability,
+  AgentCapabilitySchema,
   AgentSchema,
   type IndexState,
   IndexStateSchema,
@@ -38,6 +40,8 @@ export function agentRow(sources: FleetSources, levels: ItemLevels, cluster: str
     term: elsewhere?.term ?? view?.term ?? 0n,
     agentVersion: view?.agentVersion || (recorded?.agentVersion ?? ""),
     agentLeader: recorded?.tenantAgent?.leader ?? "",
+    protocolVersion: view?.protocolVersion || (recorded?.protocolVersion ?? 0),
+    capabilities: capabilities(recorded),
     rttMs: Math.round((view?.rttMs ?? 0) * 1000) / 1000, // to the microsecond
     items: index === undefined ? NO_ITEMS : levels.counts(index.document),
     snapshot: snapshotState(snapshot),
@@ -57,6 +61,13 @@ export function agentRow(sources: FleetSources, levels: ItemLevels, cluster: str
   });
   row.revision = agentRevision(row);
   return row;
+}
+
+function capabilities(recorded: FederationStatus | undefined): AgentCapability[] {
+  const { capabilities: declared = [] } = recorded?.tenantAgent ?? {};
+  return declared.map(({ name, version, description = "" }) =>
+    create(AgentCapabilitySchema, { name, version, description }),
+  );
 }
 
 const NO_ITEMS = { desired: 0, received: 0, verified: 0, applied: 0, healthy: 0, quarantined: 0 };

@@ -54,6 +54,7 @@ const session = (more: Partial<AgentView>): AgentView => ({
   sessionId: "s",
   term: 1n,
   agentVersion: "0.1.0",
+  protocolVersion: 2,
   auditBacklog: 0n,
   auditStoredThrough: 0n,
   degradedReason: "",

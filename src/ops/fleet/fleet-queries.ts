@@ -14,7 +14,8 @@ import {
 import { GrpcStatusError, Status } from "../../api/grpc/status-error.ts";
 import { NAMESPACES, snapshotName, tenantNamespace } from "../../api/names.ts";
 import type { Clock } from "../../base/clock.ts";
-import { itemKey } from "../../federation/index/index-document.ts";
+import { lackingCapability, lackingText } from "../../federation/capability/agent-capability.ts";
+import { type ItemKind, itemKey } from "../../federation/index/index-document.ts";
 import { coalescedChanges } from "../watch/coalesced-changes.ts";
 import { resumedFrom } from "../watch/resumed.ts";
 import { agentRow, carrierElsewhere, contactOf } from "./agent-row.ts";
@@ -156,7 +157,17 @@ export class FleetQueries {
   }
 
   #find(wanted: ItemName): ItemProgress {
-    return findItem(wanted, this.progress(wanted.cluster), this.#sources.installed.byIndex(BY_CLUSTER, wanted.cluster));
+    const installed = this.#sources.installed.byIndex(BY_CLUSTER, wanted.cluster);
+    return findItem(wanted, this.progress(wanted.cluster), installed, (kind) => this.#withheld(wanted.cluster, kind));
+  }
+
+  #withheld(name: string, kind: ItemKind): string | undefined {
+    const agent = this.#sources.runnerConfigs.get({ namespace: NAMESPACES.ont, name })?.status?.federation?.tenantAgent;
+    const lacking = lackingCapability(
+      kind,
+      agent?.capabilities?.map((capability) => capability.name),
+    );
+    return lacking === undefined ? undefined : lackingText(kind, lacking, agent?.version ?? "");
   }
 
   #known(cluster: string): string {

@@ -2,21 +2,9 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ItemReport_Level as Level } from "../../../src/api/gen/conductor/federation/v1alpha1/desired_pb.ts";
 import { ConfigMap, Secret } from "../../../src/api/builtin.ts";
 import { GOVERNANCE_SECRET_PREFIX, SECRET_NAMES, tenantNamespace } from "../../../src/api/names.ts";
-import type { Clock } from "../../../src/base/clock.ts";
-import { systemClock } from "../../../src/base/clock.ts";
-import { systemRandom } from "../../../src/base/random.ts";
-import { type GovernanceBody, encodeGovernance } from "../../../src/federation/governance/governance-body.ts";
-import {
-  type RunningDesiredStates,
-  startDesiredStates,
-} from "../../../src/federation/hub/desired-states/desired-states.ts";
-import { type HubFactStore, createHubFactStore } from "../../../src/federation/hub/mirror/hub-fact-store.ts";
+import { type Clock, systemClock } from "../../../src/base/clock.ts";
 import type { ItemContext, ItemHandler } from "../../../src/federation/spoke/ports.ts";
-import { startGovernance } from "../../../src/governance/start-governance.ts";
-import { PAYLOAD_TYPES, encodeEnvelope, signEnvelope } from "../../../src/trust/dsse.ts";
-import { FederationRig } from "../../support/federation-rig.ts";
-import { type TestManagementCluster, openManagementCluster } from "../../support/management-cluster.ts";
-import { RecordedMetrics } from "../../support/recorded-metrics.ts";
+import { type SignedFederation, openSignedFederation } from "../../support/signed-federation.ts";
 
 const CLUSTER = "tenant-1";
 const NAMESPACE = tenantNamespace(CLUSTER);
@@ -32,83 +20,45 @@ class ShiftedClock implements Clock {
   sleep = (ms: number, signal?: AbortSignal): Promise<void> => systemClock.sleep(ms, signal);
 }
 
-let rig: FederationRig;
-let management: TestManagementCluster;
+let federation: SignedFederation;
 let clock: ShiftedClock;
-let facts: HubFactStore;
-let desired: RunningDesiredStates;
-let stop: AbortController;
-let ended: Promise<unknown>;
 
 beforeEach(async () => {
   clock = new ShiftedClock();
-  stop = new AbortController();
-  [rig, management] = await Promise.all([FederationRig.create([CLUSTER]), openManagementCluster(clock)]);
-  await management.addTenant(CLUSTER);
-  const { cluster } = management;
-  const packs = { get: () => Promise.reject(new Error("no packs here")) };
-  const parts = { cluster, clock, random: systemRandom, log: rig.recorded.log, signal: stop.signal, keys: rig.keys };
-  facts = createHubFactStore({ ...parts, drift: () => Promise.resolve() });
-  desired = await startDesiredStates({ ...parts, packs, metrics: new RecordedMetrics() });
-  const governance = await startGovernance({
-    ...parts,
-    signer: rig.signer,
-    packStore: packs,
-    mirrorObjects: false,
-    itemPositions: {
-      read: async (tenant) =>
-        (await facts.itemLevels(tenant)).map(({ kind, name, version, digest, level }) => ({
-          kind,
-          name,
-          version: Number(version),
-          digest,
-          applied: level >= Level.APPLIED,
-        })),
-      forget: (tenant, items) => facts.forgetItems(tenant, items),
-    },
-  });
-  ended = Promise.all([desired.closed, governance.closed]);
+  federation = await openSignedFederation(CLUSTER, clock);
 });
-afterEach(async () => {
-  await rig.close();
-  stop.abort();
-  await ended;
-  await management.close();
-});
+afterEach(() => federation.close());
 
 const itemName = (name: string): string => `rbacprofile-${name}`;
 
-async function say(name: string, serial: number, deleted = false): Promise<void> {
-  const spec = deleted ? {} : { text: `${name} ${serial}` };
-  const body: GovernanceBody = { cluster: CLUSTER, kind: "RBACProfile", name, serial, deleted, spec };
-  const signed = encodeEnvelope(signEnvelope(PAYLOAD_TYPES.governance, encodeGovernance(body), rig.signer));
-  const key = { namespace: NAMESPACE, name: GOVERNANCE_SECRET_PREFIX + itemName(name) };
-  const data = { envelope: Buffer.from(signed).toString("base64") };
-  const { cluster } = management;
-  const secret = { apiVersion: "v1", kind: "Secret", metadata: key, data } as const;
-  if (await cluster.get(Secret, key).catch(() => undefined)) await cluster.delete(Secret, key);
-  await cluster.create(Secret, secret);
-}
+const say = (name: string, serial: number, deleted = false): Promise<void> =>
+  federation.say({ kind: "RBACProfile", name, serial, deleted });
 
 /** The store of the numbering is gone, as after a restore that left it out; whatever else is in `names` too. */
 async function loseNumbering(names: readonly string[]): Promise<void> {
   clock.aheadMs += 60_000; // an epoch is a second at least
   for (const name of names)
-    await management.cluster.delete(Secret, { namespace: NAMESPACE, name: GOVERNANCE_SECRET_PREFIX + itemName(name) });
-  await management.cluster.delete(ConfigMap, { namespace: NAMESPACE, name: SECRET_NAMES.federationIndexLedger });
-  await management.cluster.delete(Secret, { namespace: NAMESPACE, name: SECRET_NAMES.federationIndex });
+    await federation.management.cluster.delete(Secret, {
+      namespace: NAMESPACE,
+      name: GOVERNANCE_SECRET_PREFIX + itemName(name),
+    });
+  await federation.management.cluster.delete(ConfigMap, {
+    namespace: NAMESPACE,
+    name: SECRET_NAMES.federationIndexLedger,
+  });
+  await federation.management.cluster.delete(Secret, { namespace: NAMESPACE, name: SECRET_NAMES.federationIndex });
 }
 
 /** Something else happens in the tenant's namespace, after which its index is looked at. */
 let touched = 0;
 const touch = () =>
-  management.cluster.create(Secret, {
+  federation.management.cluster.create(Secret, {
     apiVersion: "v1",
     kind: "Secret",
     metadata: { namespace: NAMESPACE, name: `touched-${++touched}` },
   });
 
-const index = () => desired.current(CLUSTER)?.document;
+const index = () => federation.desired.current(CLUSTER)?.document;
 
 /** Version under which an item, or its tombstone, stands in the index; resolves when it does. */
 async function standing(name: string, deleted = false): Promise<number> {
@@ -122,13 +72,13 @@ async function standing(name: string, deleted = false): Promise<number> {
 const done = (name: string, version: number) =>
   expect
     .poll(async () => {
-      const report = (await facts.itemLevels(CLUSTER)).find((item) => item.name === itemName(name));
+      const report = (await federation.facts.itemLevels(CLUSTER)).find((item) => item.name === itemName(name));
       return report?.level === Level.HEALTHY ? Number(report.version) : undefined;
     }, PATIENT)
     .toBe(version);
 
 const known = async (name: string): Promise<boolean> =>
-  (await facts.itemLevels(CLUSTER)).some((item) => item.name === itemName(name));
+  (await federation.facts.itemLevels(CLUSTER)).some((item) => item.name === itemName(name));
 const named = (name: string): boolean => index()?.items.some((item) => item.name === itemName(name)) ?? false;
 
 /** An agent whose handler takes everything and remembers what it was asked. */
@@ -145,13 +95,13 @@ async function agent(): Promise<{ readonly calls: readonly string[]; stop(): Pro
     healthy: take("healthy"),
     remove: take("remove"),
   };
-  const { stop: end } = await rig.spoke(CLUSTER, { handlers: [handler], clock });
+  const { stop: end } = await federation.rig.spoke(CLUSTER, { handlers: [handler], clock });
   return { calls, stop: end };
 }
 
 describe("a new epoch of the index, with the real builder, hub, store and agent", () => {
   it("brings new numbers to what stays, repeats nothing, and lets its tombstones go a day later", async () => {
-    await rig.hub({ desired, facts, clock });
+    await federation.startHub();
     await say("dead", 1);
     await standing("dead");
     const first = await agent();
@@ -193,7 +143,7 @@ describe("a new epoch of the index, with the real builder, hub, store and agent"
     await second.stop();
 
     // Hub and agent agree: a new stream repeats no report.
-    const reports = () => rig.metrics.counts.get("federation_messages_total itemReport in") ?? 0;
+    const reports = () => federation.rig.metrics.counts.get("federation_messages_total itemReport in") ?? 0;
     const sent = reports();
     const third = await agent();
     await say("last", 1);
@@ -203,7 +153,7 @@ describe("a new epoch of the index, with the real builder, hub, store and agent"
   });
 
   it("does not take an old word on an item for a word on its tombstone: an agent that was away still finds it", async () => {
-    await rig.hub({ desired, facts, clock });
+    await federation.startHub();
     for (const name of ["one", "two", "three", "dead"]) {
       await say(name, 1);
       await standing(name);

@@ -29,6 +29,32 @@ export function agentColumns(nowMs: number): readonly Column<Agent>[] {
   ];
 }
 
+/** What `-o wide` shows besides. */
+export function wideColumns(nowMs: number): readonly Column<Agent>[] {
+  const columns = agentColumns(nowMs);
+  return [
+    ...columns.slice(0, -1),
+    {
+      header: "protocol",
+      value: (agent) => (agent.protocolVersion > 0 ? String(agent.protocolVersion) : "-"),
+      align: "right",
+    },
+    { header: "term", value: (agent) => String(agent.term), align: "right" },
+    { header: "certificate", value: certificateText(nowMs) },
+    { header: "leader", value: (agent) => agent.agentLeader || "-" },
+    { header: "capabilities", value: ({ capabilities }) => capabilities.map(({ name }) => name).join(",") || "-" },
+    ...columns.slice(-1),
+  ];
+}
+
+function certificateText(nowMs: number): (agent: Agent) => string {
+  return ({ certificateNotAfter: end }) => {
+    if (end === undefined) return "-";
+    const days = Math.floor((Number(end.seconds) * 1000 - nowMs) / 86_400_000);
+    return days < 0 ? "expired" : `${days}d left`;
+  };
+}
+
 function indexText(agent: Agent): string {
   const { desired, held } = agent;
   if (desired === undefined) return "-";
@@ -63,39 +89,46 @@ export function agentsCommand(program: Command, context: CommandContext): void {
       .command("agents")
       .description("list the agents of the fleet: who is connected, what each holds and how far it has come")
       .argument("[clusters...]", "only these clusters"),
+    "wide",
   )
     .option("-w, --watch", "go on until Ctrl-C, printing every change")
     .addHelpText(
       "after",
-      "\nExamples:\n  seamctl agents\n  seamctl agents tenant-2 -o json\n  seamctl agents --watch\n\nExit code: 0 when all of them are connected, 1 otherwise.",
+      "\nExamples:\n  seamctl agents\n  seamctl agents -o wide\n  seamctl agents tenant-2 -o json\n  seamctl agents --watch\n\nExit code: 0 when all of them are connected, 1 otherwise.",
     )
-    .action(async (clusters: readonly string[], options: ReadOptions & { readonly watch?: boolean }) => {
-      const render = (agents: readonly Agent[]): string => renderTable(agentColumns(context.clock.now()), agents);
-      await withFleet(options, async (client) => {
-        if (options.watch !== true) {
-          const answer = await client.listAgents({ clusters: [...clusters] }, { signal: context.signal });
-          if (options.output === "json") context.output.out(messageJson(ListAgentsResponseSchema, answer));
-          else context.output.out(answer.agents.length === 0 ? "no agents" : render(answer.agents));
-          for (const cluster of clusters.filter((name) => !answer.agents.some((agent) => agent.cluster === name)))
-            context.output.err(`seamctl: cluster ${cluster} is not registered; list those that are: seamctl agents`);
-          const all = answer.agents.length > 0 && answer.agents.length >= new Set(clusters).size;
-          context.finish(all && answer.agents.every((agent) => agent.connected) ? "yes" : "no");
-          return;
-        }
-        const table = new TableStream();
-        const rows = new WatchedRows();
-        await follow(
-          context,
-          () => client.watchAgents({ clusters: [...clusters], have: rows.have }, { signal: context.signal }),
-          (change) => {
-            for (const { cluster, revision } of change.agents) rows.shown(cluster, revision);
-            for (const cluster of change.removed) rows.removed(cluster);
-            if (options.output === "json") return context.output.out(messageJson(WatchAgentsResponseSchema, change));
-            if (change.agents.length > 0)
-              context.output.out(table.print(agentColumns(context.clock.now()), change.agents));
-            for (const cluster of change.removed) context.output.out(`${cluster} removed`);
-          },
-        );
-      });
-    });
+    .action(
+      async (
+        clusters: readonly string[],
+        options: ReadOptions<"table" | "wide" | "json"> & { readonly watch?: boolean },
+      ) => {
+        const columns = (): readonly Column<Agent>[] =>
+          (options.output === "wide" ? wideColumns : agentColumns)(context.clock.now());
+        const render = (agents: readonly Agent[]): string => renderTable(columns(), agents);
+        await withFleet(options, async (client) => {
+          if (options.watch !== true) {
+            const answer = await client.listAgents({ clusters: [...clusters] }, { signal: context.signal });
+            if (options.output === "json") context.output.out(messageJson(ListAgentsResponseSchema, answer));
+            else context.output.out(answer.agents.length === 0 ? "no agents" : render(answer.agents));
+            for (const cluster of clusters.filter((name) => !answer.agents.some((agent) => agent.cluster === name)))
+              context.output.err(`seamctl: cluster ${cluster} is not registered; list those that are: seamctl agents`);
+            const all = answer.agents.length > 0 && answer.agents.length >= new Set(clusters).size;
+            context.finish(all && answer.agents.every((agent) => agent.connected) ? "yes" : "no");
+            return;
+          }
+          const table = new TableStream();
+          const rows = new WatchedRows();
+          await follow(
+            context,
+            () => client.watchAgents({ clusters: [...clusters], have: rows.have }, { signal: context.signal }),
+            (change) => {
+              for (const { cluster, revision } of change.agents) rows.shown(cluster, revision);
+              for (const cluster of change.removed) rows.removed(cluster);
+              if (options.output === "json") return context.output.out(messageJson(WatchAgentsResponseSchema, change));
+              if (change.agents.length > 0) context.output.out(table.print(columns(), change.agents));
+              for (const cluster of change.removed) context.output.out(`${cluster} removed`);
+            },
+          );
+        });
+      },
+    );
 }

@@ -21,12 +21,14 @@ import { PackInstalled } from "../../../api/kinds/pack-installed.ts";
 import { PackReceipt } from "../../../api/kinds/pack-receipt.ts";
 import { PermissionSnapshot } from "../../../api/kinds/permission-snapshot.ts";
 import { RunnerConfig } from "../../../api/kinds/runner-config.ts";
+import { TalosCluster } from "../../../api/kinds/talos-cluster.ts";
 import { LABELS, NAMESPACES, signedPackSecretName, tenantNamespace } from "../../../api/names.ts";
 import { ManualClock } from "../../../base/clock.ts";
 import { digestOf } from "../../../base/digest.ts";
 import { silentLog } from "../../../base/log.ts";
 import { encodePackManifest } from "../../../packs/manifest/pack-manifest.ts";
 import { PAYLOAD_TYPES, ed25519Signer, encodeEnvelope, signEnvelope } from "../../../trust/dsse.ts";
+import { OwnershipLost, type WriteFence } from "../ports.ts";
 import { type HubFactStore, createHubFactStore } from "./hub-fact-store.ts";
 import { ITEM_LEVELS_NAME } from "./item-level-store.ts";
 
@@ -446,3 +448,76 @@ describe("the tenant's RunnerConfig (R-4.22, R-10.3)", () => {
     });
   });
 });
+
+describe("what a TalosCluster says of its agent", () => {
+  const NAME = "told";
+  const agent = async () =>
+    (await management.cluster.get(TalosCluster, { namespace: tenantNamespace(NAME), name: NAME })).status?.agent;
+  const greeted = (term: bigint, agentVersion: string, protocolVersion: number) =>
+    store.channel(NAME, {
+      connected: true,
+      reason: "Recovered",
+      detail: "",
+      sessionId: `s${term}`,
+      term,
+      replica: "hub-0",
+      agentVersion,
+      protocolVersion,
+    });
+  const declared = (names: readonly string[], fence?: WriteFence) =>
+    store.capability(
+      NAME,
+      create(CapabilityDeclarationSchema, {
+        agentVersion: "1.1.0",
+        agentLeader: "agent-0",
+        capabilities: names.map((name) => ({ name, version: "1.1.0" })),
+      }),
+      fence,
+    );
+  const resourceVersion = async () =>
+    (await management.cluster.get(TalosCluster, { namespace: tenantNamespace(NAME), name: NAME })).metadata
+      .resourceVersion;
+
+  it("is its version, protocol and capabilities: bounded, and written when they change, not when it comes and goes", async () => {
+    await management.addTenant(NAME);
+    await greeted(1n, "1.0.0", 1);
+    expect(await agent()).toEqual({ version: "1.0.0", protocolVersion: 1, term: 1 });
+    await declared(["pack-apply", "drift-detection", "pack-apply", "x".repeat(300), ...many(100)]);
+    const held = await agent();
+    expect(held).toMatchObject({ version: "1.1.0", protocolVersion: 1, leader: "agent-0", term: 1 });
+    expect(held?.capabilities?.slice(0, 2)).toEqual(["drift-detection", "pack-apply"]);
+    expect(held?.capabilities).toHaveLength(64);
+    await declared(["pack-apply"]);
+    const before = await resourceVersion();
+    await greeted(2n, "1.1.0", 1);
+    await greeted(3n, "1.1.0", 1);
+    await declared(["pack-apply"]);
+    expect(await resourceVersion()).toBe(before);
+    await greeted(4n, "1.1.0", 3);
+    expect(await agent()).toEqual({
+      version: "1.1.0",
+      protocolVersion: 3,
+      leader: "agent-0",
+      capabilities: ["pack-apply"],
+      term: 4,
+    });
+  });
+
+  it("is not what a former owner of the session says, and not what comes without the fence", async () => {
+    await greeted(3n, "0.9.0", 1);
+    expect(await agent()).toMatchObject({ version: "1.1.0", protocolVersion: 3 });
+    const lost = new OwnershipLost("another replica owns the session");
+    await expect(declared([], { hold: () => Promise.reject(lost) })).rejects.toBe(lost);
+    expect((await agent())?.capabilities).toEqual(["pack-apply"]);
+  });
+
+  it("stands also where there is no RunnerConfig", async () => {
+    await management.cluster.delete(RunnerConfig, { namespace: NAMESPACES.ont, name: NAME });
+    await declared(["permission-service"]);
+    expect((await agent())?.capabilities).toEqual(["permission-service"]);
+  });
+});
+
+function many(count: number): string[] {
+  return Array.from({ length: count }, (_, i) => `z-${i}`);
+}

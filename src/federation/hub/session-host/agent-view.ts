@@ -21,6 +21,7 @@ export function agentView(
     sessionId: session.sessionId,
     term: session.term,
     agentVersion: session.agentVersion,
+    protocolVersion: session.protocolVersion,
     ...(session.connectedAtMs === 0 ? {} : { connectedAtMs: session.connectedAtMs }),
     ...(session.lastSeenMs === 0 ? {} : { lastSeenMs: session.lastSeenMs }),
     ...(session.roundTripMs === undefined ? {} : { rttMs: session.roundTripMs }),

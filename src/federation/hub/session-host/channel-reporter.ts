@@ -30,6 +30,7 @@ export class ChannelReporter {
       term,
       replica,
       agentVersion: session.agentVersion,
+      ...(session.protocolVersion === 0 ? {} : { protocolVersion: session.protocolVersion }),
       auditBacklogEvents: Number(session.auditBacklogEvents),
       ...(session.lastSeenMs === 0 ? {} : { lastSeenMs: session.lastSeenMs }),
       ...(session.roundTripMs === undefined ? {} : { rttMs: session.roundTripMs }),

@@ -148,6 +148,7 @@ export class HubSession {
       sessionId: pipe?.sessionId ?? "",
       term: pipe?.term ?? 0n,
       ...this.#agent,
+      protocolVersion: this.#lanes.version,
       rivalMs: this.#rivals.seenMs,
       connectedAtMs: this.#connectedAtMs,
       lastSeenMs: this.#lastSeenMs,

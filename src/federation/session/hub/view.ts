@@ -10,6 +10,8 @@ export interface HubSessionView {
   readonly sessionId: string;
   readonly term: bigint;
   readonly agentVersion: string;
+  /** Protocol version of the current or last stream; 0 before the first Welcome. */
+  readonly protocolVersion: number;
   /** Agent process; two that alternate mean two agents with one certificate. */
   readonly instanceId: string;
   readonly storeId: string;

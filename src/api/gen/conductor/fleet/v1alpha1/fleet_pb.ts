@@ -18,7 +18,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file conductor/fleet/v1alpha1/fleet.proto.
  */
 export const file_conductor_fleet_v1alpha1_fleet: GenFile = /*@__PURE__*/
-  fileDesc("CiRjb25kdWN0b3IvZmxlZXQvdjFhbHBoYTEvZmxlZXQucHJvdG8SGGNvbmR1Y3Rvci5mbGVldC52MWFscGhhMSI5ChFMaXN0QWdlbnRzUmVxdWVzdBIQCghjbHVzdGVycxgBIAMoCRISCgpsb2NhbF9vbmx5GAIgASgIIkUKEkxpc3RBZ2VudHNSZXNwb25zZRIvCgZhZ2VudHMYASADKAsyHy5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuQWdlbnQiWgoSV2F0Y2hBZ2VudHNSZXF1ZXN0EhAKCGNsdXN0ZXJzGAEgAygJEjIKBGhhdmUYAiADKAsyJC5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuV2F0Y2hlZFJvdyIrCgpXYXRjaGVkUm93EgsKA2tleRgBIAEoCRIQCghyZXZpc2lvbhgCIAEoCSJXChNXYXRjaEFnZW50c1Jlc3BvbnNlEi8KBmFnZW50cxgBIAMoCzIfLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5BZ2VudBIPCgdyZW1vdmVkGAIgAygJIuQFCgVBZ2VudBIPCgdjbHVzdGVyGAEgASgJEhEKCWNvbm5lY3RlZBgCIAEoCBISCgpzZXNzaW9uX2lkGAMgASgJEg8KB3JlcGxpY2EYBCABKAkSDAoEdGVybRgFIAEoBBIVCg1hZ2VudF92ZXJzaW9uGAYgASgJEhQKDGFnZW50X2xlYWRlchgHIAEoCRIwCgxjb25uZWN0ZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KCWxhc3Rfc2VlbhgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGcnR0X21zGAogASgBEjUKB2Rlc2lyZWQYCyABKAsyJC5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuSW5kZXhTdGF0ZRIyCgRoZWxkGAwgASgLMiQuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLkluZGV4U3RhdGUSMwoFaXRlbXMYDSABKAsyJC5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuSXRlbUNvdW50cxI5CghzbmFwc2hvdBgOIAEoCzInLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5TbmFwc2hvdFN0YXRlEhIKCm9wZW5fZHJpZnQYDyABKA0SFQoNYXVkaXRfYmFja2xvZxgQIAEoBBIcChRhdWRpdF9zdG9yZWRfdGhyb3VnaBgRIAEoBBI5ChVjZXJ0aWZpY2F0ZV9ub3RfYWZ0ZXIYEiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhcKD3NpbXVsYXRlZF9ub2RlcxgTIAEoCBIXCg9kZWdyYWRlZF9yZWFzb24YFCABKAkSFAoMcXVldWVkX2J5dGVzGBUgASgEEhQKDG5lZWRzX3Jlc3luYxgWIAEoCBIXCg9sYXN0X2Rpc2Nvbm5lY3QYFyABKAkSEAoIcmV2aXNpb24YGCABKAkinAEKCkluZGV4U3RhdGUSDQoFZXBvY2gYASABKAQSEAoIc2VxdWVuY2UYAiABKAQSDgoGZGlnZXN0GAMgASgJEi0KCWlzc3VlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKZXhwaXJlc19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAieAoKSXRlbUNvdW50cxIPCgdkZXNpcmVkGAEgASgNEhAKCHJlY2VpdmVkGAIgASgNEhAKCHZlcmlmaWVkGAMgASgNEg8KB2FwcGxpZWQYBCABKA0SDwoHaGVhbHRoeRgFIAEoDRITCgtxdWFyYW50aW5lZBgGIAEoDSJ1Cg1TbmFwc2hvdFN0YXRlEhgKEGV4cGVjdGVkX3ZlcnNpb24YASABKAkSHAoUYWNrbm93bGVkZ2VkX3ZlcnNpb24YAiABKAkSEwoLc3luY19zdGF0dXMYAyABKAkSFwoPZGVncmFkZWRfcmVhc29uGAQgASgJIiMKEExpc3RJdGVtc1JlcXVlc3QSDwoHY2x1c3RlchgBIAEoCSJCChFMaXN0SXRlbXNSZXNwb25zZRItCgVpdGVtcxgBIAMoCzIeLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5JdGVtIvsBCgRJdGVtEg8KB2NsdXN0ZXIYASABKAkSDAoEa2luZBgCIAEoCRIMCgRuYW1lGAMgASgJEg8KB3ZlcnNpb24YBCABKAQSDgoGZGlnZXN0GAUgASgJEgwKBHNpemUYBiABKAQSDwoHZGVsZXRlZBgHIAEoCBI+CgVsZXZlbBgIIAEoDjIvLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLkl0ZW1SZXBvcnQuTGV2ZWwSMQoEbmFjaxgJIAEoCzIjLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLk5hY2sSEwoLcXVhcmFudGluZWQYCiABKAgiVQoSRXhwbGFpbkl0ZW1SZXF1ZXN0Eg8KB2NsdXN0ZXIYASABKAkSDAoEa2luZBgCIAEoCRIMCgRuYW1lGAMgASgJEhIKCmxvY2FsX29ubHkYBCABKAgisgIKE0V4cGxhaW5JdGVtUmVzcG9uc2USLAoEaXRlbRgBIAEoCzIeLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5JdGVtEjQKBXN0ZXBzGAIgAygLMiUuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLkV4cGxhaW5TdGVwEhIKCmxhc3RfZXJyb3IYAyABKAkSLgoKbmV4dF9yZXRyeRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFwoPYmxvY2tpbmdfcmVhc29uGAUgASgJEhEKCWxhc3RfZ29vZBgGIAEoCRIRCgljb25uZWN0ZWQYByABKAgSNAoQcmV0cnlfb3JkZXJlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAicwoLRXhwbGFpblN0ZXASDAoEbmFtZRgBIAEoCRINCgVzdGF0ZRgCIAEoCRIPCgd2ZXJzaW9uGAMgASgJEiYKAmF0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZkZXRhaWwYBSABKAkiUwoQUmV0cnlJdGVtUmVxdWVzdBIPCgdjbHVzdGVyGAEgASgJEgwKBGtpbmQYAiABKAkSDAoEbmFtZRgDIAEoCRISCgpsb2NhbF9vbmx5GAQgASgIIokCChFSZXRyeUl0ZW1SZXNwb25zZRIOCgZsaWZ0ZWQYASABKAgSDwoHbWVzc2FnZRgCIAEoCRJECgdvdXRjb21lGAMgASgOMjMuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLlJldHJ5SXRlbVJlc3BvbnNlLk91dGNvbWUijAEKB091dGNvbWUSFwoTT1VUQ09NRV9VTlNQRUNJRklFRBAAEhMKD09VVENPTUVfT1JERVJFRBABEhsKF09VVENPTUVfV0FJVFNfRk9SX0FHRU5UEAISHQoZT1VUQ09NRV9XQUlUU19GT1JfUkVGVVNBTBADEhcKE09VVENPTUVfTk9UX1JFRlVTRUQQBCI+ChBMaXN0RHJpZnRSZXF1ZXN0Eg8KB2NsdXN0ZXIYASABKAkSGQoRaW5jbHVkZV9jb25maXJtZWQYAiABKAgiTwoRTGlzdERyaWZ0UmVzcG9uc2USOgoHc2lnbmFscxgBIAMoCzIpLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5EcmlmdFNpZ25hbFZpZXci/gIKD0RyaWZ0U2lnbmFsVmlldxIPCgdjbHVzdGVyGAEgASgJEgwKBG5hbWUYAiABKAkSDQoFc3RhdGUYAyABKAkSEwoLZHJpZnRfY2xhc3MYBCABKAkSEAoIYWZmZWN0ZWQYBSABKAkSDgoGcmVhc29uGAYgASgJEhMKC2VzY2FsYXRpb25zGAcgASgNEhAKCHRlcm1pbmFsGAggASgIEi8KC29ic2VydmVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIzCg9sYXN0X2F0dGVtcHRfYXQYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhYKDmNvcnJlY3Rpb25fcmVmGAsgASgJEkkKEWRyaWZ0ZWRfcmVzb3VyY2VzGAwgAygLMi4uY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuRHJpZnRlZFJlc291cmNlEhYKDmNvcnJlbGF0aW9uX2lkGA0gASgJIjIKEUdldFJlY2VpcHRSZXF1ZXN0Eg8KB2NsdXN0ZXIYASABKAkSDAoEbmFtZRgCIAEoCSJIChJHZXRSZWNlaXB0UmVzcG9uc2USMgoHcmVjZWlwdBgBIAEoCzIhLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5SZWNlaXB0IjQKE0xpc3RSZWNlaXB0c1JlcXVlc3QSDwoHY2x1c3RlchgBIAEoCRIMCgRwYWNrGAIgASgJIksKFExpc3RSZWNlaXB0c1Jlc3BvbnNlEjMKCHJlY2VpcHRzGAEgAygLMiEuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLlJlY2VpcHQiaQoUV2F0Y2hSZWNlaXB0c1JlcXVlc3QSDwoHY2x1c3RlchgBIAEoCRIMCgRwYWNrGAIgASgJEjIKBGhhdmUYAyADKAsyJC5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuV2F0Y2hlZFJvdyJdChVXYXRjaFJlY2VpcHRzUmVzcG9uc2USMwoIcmVjZWlwdHMYASADKAsyIS5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuUmVjZWlwdBIPCgdyZW1vdmVkGAIgAygJIsoDCgdSZWNlaXB0Eg8KB2NsdXN0ZXIYASABKAkSDAoEbmFtZRgCIAEoCRIMCgRwYWNrGAMgASgJEg8KB3ZlcnNpb24YBCABKAkSDgoGc2VyaWFsGAUgASgEEj4KBWxldmVsGAYgASgOMi8uY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuSXRlbVJlcG9ydC5MZXZlbBIVCgh2ZXJpZmllZBgHIAEoCEgAiAEBEhQKDGFja25vd2xlZGdlZBgIIAEoCBIiChp2ZXJpZmljYXRpb25fZmFpbGVkX3JlYXNvbhgJIAEoCRIUCgxkcmlmdF9zdGF0dXMYCiABKAkSFQoNZHJpZnRfc3VtbWFyeRgLIAEoCRI3ChNsYXN0X2RyaWZ0X2NoZWNrX2F0GAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglyZXNvdXJjZXMYDSABKA0SLwoLbWlycm9yZWRfYXQYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhcKD21hbmlmZXN0X2RpZ2VzdBgPIAEoCRIQCghyZXZpc2lvbhgQIAEoCUILCglfdmVyaWZpZWQiZgoNUmV2b2tlUmVxdWVzdBIVCg1yZXZvY2F0aW9uX2lkGAEgASgJEg4KBnRhcmdldBgCIAEoCRIMCgRuYW1lGAMgASgJEhAKCGNsdXN0ZXJzGAQgAygJEg4KBnJlYXNvbhgFIAEoCSJKCg5SZXZva2VSZXNwb25zZRI4CgpyZXZvY2F0aW9uGAEgASgLMiQuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLlJldm9jYXRpb24iLQoUR2V0UmV2b2NhdGlvblJlcXVlc3QSFQoNcmV2b2NhdGlvbl9pZBgBIAEoCSJRChVHZXRSZXZvY2F0aW9uUmVzcG9uc2USOAoKcmV2b2NhdGlvbhgBIAEoCzIkLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5SZXZvY2F0aW9uIjEKFkxpc3RSZXZvY2F0aW9uc1JlcXVlc3QSFwoPaW5jb21wbGV0ZV9vbmx5GAEgASgIIlQKF0xpc3RSZXZvY2F0aW9uc1Jlc3BvbnNlEjkKC3Jldm9jYXRpb25zGAEgAygLMiQuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLlJldm9jYXRpb24iMAoXV2F0Y2hSZXZvY2F0aW9uc1JlcXVlc3QSFQoNcmV2b2NhdGlvbl9pZBgBIAEoCSJVChhXYXRjaFJldm9jYXRpb25zUmVzcG9uc2USOQoLcmV2b2NhdGlvbnMYASADKAsyJC5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuUmV2b2NhdGlvbiLnAQoKUmV2b2NhdGlvbhIVCg1yZXZvY2F0aW9uX2lkGAEgASgJEg4KBnRhcmdldBgCIAEoCRIMCgRuYW1lGAMgASgJEg4KBnJlYXNvbhgEIAEoCRIuCgpjcmVhdGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpjcmVhdGVkX2J5GAYgASgJEj4KCHByb2dyZXNzGAcgAygLMiwuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLlJldm9jYXRpb25Qcm9ncmVzcxIQCghjb21wbGV0ZRgIIAEoCCKwAwoSUmV2b2NhdGlvblByb2dyZXNzEg8KB2NsdXN0ZXIYASABKAkSQQoFc3RhdGUYAiABKA4yMi5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuUmV2b2NhdGlvblByb2dyZXNzLlN0YXRlEjAKDGVmZmVjdGl2ZV9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKYm91bmRlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGZGV0YWlsGAUgASgJEjMKD2Fja25vd2xlZGdlZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGc2VyaWFsGAcgASgEIo4BCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhEKDVNUQVRFX1BFTkRJTkcQARIOCgpTVEFURV9TRU5UEAISEwoPU1RBVEVfRUZGRUNUSVZFEAMSEQoNU1RBVEVfT0ZGTElORRAEEhAKDFNUQVRFX0ZBSUxFRBAFEhEKDVNUQVRFX0VYUElSRUQQBjKDBQoMRmxlZXRTZXJ2aWNlEmcKCkxpc3RBZ2VudHMSKy5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuTGlzdEFnZW50c1JlcXVlc3QaLC5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuTGlzdEFnZW50c1Jlc3BvbnNlEmwKC1dhdGNoQWdlbnRzEiwuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLldhdGNoQWdlbnRzUmVxdWVzdBotLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5XYXRjaEFnZW50c1Jlc3BvbnNlMAESZAoJTGlzdEl0ZW1zEiouY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLkxpc3RJdGVtc1JlcXVlc3QaKy5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuTGlzdEl0ZW1zUmVzcG9uc2USagoLRXhwbGFpbkl0ZW0SLC5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuRXhwbGFpbkl0ZW1SZXF1ZXN0Gi0uY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLkV4cGxhaW5JdGVtUmVzcG9uc2USZAoJUmV0cnlJdGVtEiouY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLlJldHJ5SXRlbVJlcXVlc3QaKy5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuUmV0cnlJdGVtUmVzcG9uc2USZAoJTGlzdERyaWZ0EiouY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLkxpc3REcmlmdFJlcXVlc3QaKy5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuTGlzdERyaWZ0UmVzcG9uc2Uy3AIKDlJlY2VpcHRTZXJ2aWNlEmcKCkdldFJlY2VpcHQSKy5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuR2V0UmVjZWlwdFJlcXVlc3QaLC5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuR2V0UmVjZWlwdFJlc3BvbnNlEm0KDExpc3RSZWNlaXB0cxItLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5MaXN0UmVjZWlwdHNSZXF1ZXN0Gi4uY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLkxpc3RSZWNlaXB0c1Jlc3BvbnNlEnIKDVdhdGNoUmVjZWlwdHMSLi5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuV2F0Y2hSZWNlaXB0c1JlcXVlc3QaLy5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuV2F0Y2hSZWNlaXB0c1Jlc3BvbnNlMAEy1wMKEVJldm9jYXRpb25TZXJ2aWNlElsKBlJldm9rZRInLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5SZXZva2VSZXF1ZXN0GiguY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLlJldm9rZVJlc3BvbnNlEnAKDUdldFJldm9jYXRpb24SLi5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuR2V0UmV2b2NhdGlvblJlcXVlc3QaLy5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuR2V0UmV2b2NhdGlvblJlc3BvbnNlEnYKD0xpc3RSZXZvY2F0aW9ucxIwLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5MaXN0UmV2b2NhdGlvbnNSZXF1ZXN0GjEuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLkxpc3RSZXZvY2F0aW9uc1Jlc3BvbnNlEnsKEFdhdGNoUmV2b2NhdGlvbnMSMS5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuV2F0Y2hSZXZvY2F0aW9uc1JlcXVlc3QaMi5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuV2F0Y2hSZXZvY2F0aW9uc1Jlc3BvbnNlMAFiBnByb3RvMw", [file_conductor_federation_v1alpha1_desired, file_conductor_federation_v1alpha1_facts, file_google_protobuf_timestamp]);
+  fileDesc("CiRjb25kdWN0b3IvZmxlZXQvdjFhbHBoYTEvZmxlZXQucHJvdG8SGGNvbmR1Y3Rvci5mbGVldC52MWFscGhhMSI5ChFMaXN0QWdlbnRzUmVxdWVzdBIQCghjbHVzdGVycxgBIAMoCRISCgpsb2NhbF9vbmx5GAIgASgIIkUKEkxpc3RBZ2VudHNSZXNwb25zZRIvCgZhZ2VudHMYASADKAsyHy5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuQWdlbnQiWgoSV2F0Y2hBZ2VudHNSZXF1ZXN0EhAKCGNsdXN0ZXJzGAEgAygJEjIKBGhhdmUYAiADKAsyJC5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuV2F0Y2hlZFJvdyIrCgpXYXRjaGVkUm93EgsKA2tleRgBIAEoCRIQCghyZXZpc2lvbhgCIAEoCSJXChNXYXRjaEFnZW50c1Jlc3BvbnNlEi8KBmFnZW50cxgBIAMoCzIfLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5BZ2VudBIPCgdyZW1vdmVkGAIgAygJIr8GCgVBZ2VudBIPCgdjbHVzdGVyGAEgASgJEhEKCWNvbm5lY3RlZBgCIAEoCBISCgpzZXNzaW9uX2lkGAMgASgJEg8KB3JlcGxpY2EYBCABKAkSDAoEdGVybRgFIAEoBBIVCg1hZ2VudF92ZXJzaW9uGAYgASgJEhQKDGFnZW50X2xlYWRlchgHIAEoCRIwCgxjb25uZWN0ZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KCWxhc3Rfc2VlbhgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGcnR0X21zGAogASgBEjUKB2Rlc2lyZWQYCyABKAsyJC5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuSW5kZXhTdGF0ZRIyCgRoZWxkGAwgASgLMiQuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLkluZGV4U3RhdGUSMwoFaXRlbXMYDSABKAsyJC5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuSXRlbUNvdW50cxI5CghzbmFwc2hvdBgOIAEoCzInLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5TbmFwc2hvdFN0YXRlEhIKCm9wZW5fZHJpZnQYDyABKA0SFQoNYXVkaXRfYmFja2xvZxgQIAEoBBIcChRhdWRpdF9zdG9yZWRfdGhyb3VnaBgRIAEoBBI5ChVjZXJ0aWZpY2F0ZV9ub3RfYWZ0ZXIYEiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhcKD3NpbXVsYXRlZF9ub2RlcxgTIAEoCBIXCg9kZWdyYWRlZF9yZWFzb24YFCABKAkSFAoMcXVldWVkX2J5dGVzGBUgASgEEhQKDG5lZWRzX3Jlc3luYxgWIAEoCBIXCg9sYXN0X2Rpc2Nvbm5lY3QYFyABKAkSEAoIcmV2aXNpb24YGCABKAkSGAoQcHJvdG9jb2xfdmVyc2lvbhgZIAEoDRI/CgxjYXBhYmlsaXRpZXMYGiADKAsyKS5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuQWdlbnRDYXBhYmlsaXR5IkUKD0FnZW50Q2FwYWJpbGl0eRIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSEwoLZGVzY3JpcHRpb24YAyABKAkinAEKCkluZGV4U3RhdGUSDQoFZXBvY2gYASABKAQSEAoIc2VxdWVuY2UYAiABKAQSDgoGZGlnZXN0GAMgASgJEi0KCWlzc3VlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKZXhwaXJlc19hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAieAoKSXRlbUNvdW50cxIPCgdkZXNpcmVkGAEgASgNEhAKCHJlY2VpdmVkGAIgASgNEhAKCHZlcmlmaWVkGAMgASgNEg8KB2FwcGxpZWQYBCABKA0SDwoHaGVhbHRoeRgFIAEoDRITCgtxdWFyYW50aW5lZBgGIAEoDSJ1Cg1TbmFwc2hvdFN0YXRlEhgKEGV4cGVjdGVkX3ZlcnNpb24YASABKAkSHAoUYWNrbm93bGVkZ2VkX3ZlcnNpb24YAiABKAkSEwoLc3luY19zdGF0dXMYAyABKAkSFwoPZGVncmFkZWRfcmVhc29uGAQgASgJIiMKEExpc3RJdGVtc1JlcXVlc3QSDwoHY2x1c3RlchgBIAEoCSJCChFMaXN0SXRlbXNSZXNwb25zZRItCgVpdGVtcxgBIAMoCzIeLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5JdGVtIvsBCgRJdGVtEg8KB2NsdXN0ZXIYASABKAkSDAoEa2luZBgCIAEoCRIMCgRuYW1lGAMgASgJEg8KB3ZlcnNpb24YBCABKAQSDgoGZGlnZXN0GAUgASgJEgwKBHNpemUYBiABKAQSDwoHZGVsZXRlZBgHIAEoCBI+CgVsZXZlbBgIIAEoDjIvLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLkl0ZW1SZXBvcnQuTGV2ZWwSMQoEbmFjaxgJIAEoCzIjLmNvbmR1Y3Rvci5mZWRlcmF0aW9uLnYxYWxwaGExLk5hY2sSEwoLcXVhcmFudGluZWQYCiABKAgiVQoSRXhwbGFpbkl0ZW1SZXF1ZXN0Eg8KB2NsdXN0ZXIYASABKAkSDAoEa2luZBgCIAEoCRIMCgRuYW1lGAMgASgJEhIKCmxvY2FsX29ubHkYBCABKAgisgIKE0V4cGxhaW5JdGVtUmVzcG9uc2USLAoEaXRlbRgBIAEoCzIeLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5JdGVtEjQKBXN0ZXBzGAIgAygLMiUuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLkV4cGxhaW5TdGVwEhIKCmxhc3RfZXJyb3IYAyABKAkSLgoKbmV4dF9yZXRyeRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFwoPYmxvY2tpbmdfcmVhc29uGAUgASgJEhEKCWxhc3RfZ29vZBgGIAEoCRIRCgljb25uZWN0ZWQYByABKAgSNAoQcmV0cnlfb3JkZXJlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAicwoLRXhwbGFpblN0ZXASDAoEbmFtZRgBIAEoCRINCgVzdGF0ZRgCIAEoCRIPCgd2ZXJzaW9uGAMgASgJEiYKAmF0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZkZXRhaWwYBSABKAkiUwoQUmV0cnlJdGVtUmVxdWVzdBIPCgdjbHVzdGVyGAEgASgJEgwKBGtpbmQYAiABKAkSDAoEbmFtZRgDIAEoCRISCgpsb2NhbF9vbmx5GAQgASgIIokCChFSZXRyeUl0ZW1SZXNwb25zZRIOCgZsaWZ0ZWQYASABKAgSDwoHbWVzc2FnZRgCIAEoCRJECgdvdXRjb21lGAMgASgOMjMuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLlJldHJ5SXRlbVJlc3BvbnNlLk91dGNvbWUijAEKB091dGNvbWUSFwoTT1VUQ09NRV9VTlNQRUNJRklFRBAAEhMKD09VVENPTUVfT1JERVJFRBABEhsKF09VVENPTUVfV0FJVFNfRk9SX0FHRU5UEAISHQoZT1VUQ09NRV9XQUlUU19GT1JfUkVGVVNBTBADEhcKE09VVENPTUVfTk9UX1JFRlVTRUQQBCI+ChBMaXN0RHJpZnRSZXF1ZXN0Eg8KB2NsdXN0ZXIYASABKAkSGQoRaW5jbHVkZV9jb25maXJtZWQYAiABKAgiTwoRTGlzdERyaWZ0UmVzcG9uc2USOgoHc2lnbmFscxgBIAMoCzIpLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5EcmlmdFNpZ25hbFZpZXci/gIKD0RyaWZ0U2lnbmFsVmlldxIPCgdjbHVzdGVyGAEgASgJEgwKBG5hbWUYAiABKAkSDQoFc3RhdGUYAyABKAkSEwoLZHJpZnRfY2xhc3MYBCABKAkSEAoIYWZmZWN0ZWQYBSABKAkSDgoGcmVhc29uGAYgASgJEhMKC2VzY2FsYXRpb25zGAcgASgNEhAKCHRlcm1pbmFsGAggASgIEi8KC29ic2VydmVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIzCg9sYXN0X2F0dGVtcHRfYXQYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhYKDmNvcnJlY3Rpb25fcmVmGAsgASgJEkkKEWRyaWZ0ZWRfcmVzb3VyY2VzGAwgAygLMi4uY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuRHJpZnRlZFJlc291cmNlEhYKDmNvcnJlbGF0aW9uX2lkGA0gASgJIjIKEUdldFJlY2VpcHRSZXF1ZXN0Eg8KB2NsdXN0ZXIYASABKAkSDAoEbmFtZRgCIAEoCSJIChJHZXRSZWNlaXB0UmVzcG9uc2USMgoHcmVjZWlwdBgBIAEoCzIhLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5SZWNlaXB0IjQKE0xpc3RSZWNlaXB0c1JlcXVlc3QSDwoHY2x1c3RlchgBIAEoCRIMCgRwYWNrGAIgASgJIksKFExpc3RSZWNlaXB0c1Jlc3BvbnNlEjMKCHJlY2VpcHRzGAEgAygLMiEuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLlJlY2VpcHQiaQoUV2F0Y2hSZWNlaXB0c1JlcXVlc3QSDwoHY2x1c3RlchgBIAEoCRIMCgRwYWNrGAIgASgJEjIKBGhhdmUYAyADKAsyJC5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuV2F0Y2hlZFJvdyJdChVXYXRjaFJlY2VpcHRzUmVzcG9uc2USMwoIcmVjZWlwdHMYASADKAsyIS5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuUmVjZWlwdBIPCgdyZW1vdmVkGAIgAygJIsoDCgdSZWNlaXB0Eg8KB2NsdXN0ZXIYASABKAkSDAoEbmFtZRgCIAEoCRIMCgRwYWNrGAMgASgJEg8KB3ZlcnNpb24YBCABKAkSDgoGc2VyaWFsGAUgASgEEj4KBWxldmVsGAYgASgOMi8uY29uZHVjdG9yLmZlZGVyYXRpb24udjFhbHBoYTEuSXRlbVJlcG9ydC5MZXZlbBIVCgh2ZXJpZmllZBgHIAEoCEgAiAEBEhQKDGFja25vd2xlZGdlZBgIIAEoCBIiChp2ZXJpZmljYXRpb25fZmFpbGVkX3JlYXNvbhgJIAEoCRIUCgxkcmlmdF9zdGF0dXMYCiABKAkSFQoNZHJpZnRfc3VtbWFyeRgLIAEoCRI3ChNsYXN0X2RyaWZ0X2NoZWNrX2F0GAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglyZXNvdXJjZXMYDSABKA0SLwoLbWlycm9yZWRfYXQYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhcKD21hbmlmZXN0X2RpZ2VzdBgPIAEoCRIQCghyZXZpc2lvbhgQIAEoCUILCglfdmVyaWZpZWQiZgoNUmV2b2tlUmVxdWVzdBIVCg1yZXZvY2F0aW9uX2lkGAEgASgJEg4KBnRhcmdldBgCIAEoCRIMCgRuYW1lGAMgASgJEhAKCGNsdXN0ZXJzGAQgAygJEg4KBnJlYXNvbhgFIAEoCSJKCg5SZXZva2VSZXNwb25zZRI4CgpyZXZvY2F0aW9uGAEgASgLMiQuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLlJldm9jYXRpb24iLQoUR2V0UmV2b2NhdGlvblJlcXVlc3QSFQoNcmV2b2NhdGlvbl9pZBgBIAEoCSJRChVHZXRSZXZvY2F0aW9uUmVzcG9uc2USOAoKcmV2b2NhdGlvbhgBIAEoCzIkLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5SZXZvY2F0aW9uIjEKFkxpc3RSZXZvY2F0aW9uc1JlcXVlc3QSFwoPaW5jb21wbGV0ZV9vbmx5GAEgASgIIlQKF0xpc3RSZXZvY2F0aW9uc1Jlc3BvbnNlEjkKC3Jldm9jYXRpb25zGAEgAygLMiQuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLlJldm9jYXRpb24iMAoXV2F0Y2hSZXZvY2F0aW9uc1JlcXVlc3QSFQoNcmV2b2NhdGlvbl9pZBgBIAEoCSJVChhXYXRjaFJldm9jYXRpb25zUmVzcG9uc2USOQoLcmV2b2NhdGlvbnMYASADKAsyJC5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuUmV2b2NhdGlvbiLnAQoKUmV2b2NhdGlvbhIVCg1yZXZvY2F0aW9uX2lkGAEgASgJEg4KBnRhcmdldBgCIAEoCRIMCgRuYW1lGAMgASgJEg4KBnJlYXNvbhgEIAEoCRIuCgpjcmVhdGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpjcmVhdGVkX2J5GAYgASgJEj4KCHByb2dyZXNzGAcgAygLMiwuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLlJldm9jYXRpb25Qcm9ncmVzcxIQCghjb21wbGV0ZRgIIAEoCCKwAwoSUmV2b2NhdGlvblByb2dyZXNzEg8KB2NsdXN0ZXIYASABKAkSQQoFc3RhdGUYAiABKA4yMi5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuUmV2b2NhdGlvblByb2dyZXNzLlN0YXRlEjAKDGVmZmVjdGl2ZV9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKYm91bmRlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGZGV0YWlsGAUgASgJEjMKD2Fja25vd2xlZGdlZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGc2VyaWFsGAcgASgEIo4BCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhEKDVNUQVRFX1BFTkRJTkcQARIOCgpTVEFURV9TRU5UEAISEwoPU1RBVEVfRUZGRUNUSVZFEAMSEQoNU1RBVEVfT0ZGTElORRAEEhAKDFNUQVRFX0ZBSUxFRBAFEhEKDVNUQVRFX0VYUElSRUQQBjKDBQoMRmxlZXRTZXJ2aWNlEmcKCkxpc3RBZ2VudHMSKy5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuTGlzdEFnZW50c1JlcXVlc3QaLC5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuTGlzdEFnZW50c1Jlc3BvbnNlEmwKC1dhdGNoQWdlbnRzEiwuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLldhdGNoQWdlbnRzUmVxdWVzdBotLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5XYXRjaEFnZW50c1Jlc3BvbnNlMAESZAoJTGlzdEl0ZW1zEiouY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLkxpc3RJdGVtc1JlcXVlc3QaKy5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuTGlzdEl0ZW1zUmVzcG9uc2USagoLRXhwbGFpbkl0ZW0SLC5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuRXhwbGFpbkl0ZW1SZXF1ZXN0Gi0uY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLkV4cGxhaW5JdGVtUmVzcG9uc2USZAoJUmV0cnlJdGVtEiouY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLlJldHJ5SXRlbVJlcXVlc3QaKy5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuUmV0cnlJdGVtUmVzcG9uc2USZAoJTGlzdERyaWZ0EiouY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLkxpc3REcmlmdFJlcXVlc3QaKy5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuTGlzdERyaWZ0UmVzcG9uc2Uy3AIKDlJlY2VpcHRTZXJ2aWNlEmcKCkdldFJlY2VpcHQSKy5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuR2V0UmVjZWlwdFJlcXVlc3QaLC5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuR2V0UmVjZWlwdFJlc3BvbnNlEm0KDExpc3RSZWNlaXB0cxItLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5MaXN0UmVjZWlwdHNSZXF1ZXN0Gi4uY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLkxpc3RSZWNlaXB0c1Jlc3BvbnNlEnIKDVdhdGNoUmVjZWlwdHMSLi5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuV2F0Y2hSZWNlaXB0c1JlcXVlc3QaLy5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuV2F0Y2hSZWNlaXB0c1Jlc3BvbnNlMAEy1wMKEVJldm9jYXRpb25TZXJ2aWNlElsKBlJldm9rZRInLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5SZXZva2VSZXF1ZXN0GiguY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLlJldm9rZVJlc3BvbnNlEnAKDUdldFJldm9jYXRpb24SLi5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuR2V0UmV2b2NhdGlvblJlcXVlc3QaLy5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuR2V0UmV2b2NhdGlvblJlc3BvbnNlEnYKD0xpc3RSZXZvY2F0aW9ucxIwLmNvbmR1Y3Rvci5mbGVldC52MWFscGhhMS5MaXN0UmV2b2NhdGlvbnNSZXF1ZXN0GjEuY29uZHVjdG9yLmZsZWV0LnYxYWxwaGExLkxpc3RSZXZvY2F0aW9uc1Jlc3BvbnNlEnsKEFdhdGNoUmV2b2NhdGlvbnMSMS5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuV2F0Y2hSZXZvY2F0aW9uc1JlcXVlc3QaMi5jb25kdWN0b3IuZmxlZXQudjFhbHBoYTEuV2F0Y2hSZXZvY2F0aW9uc1Jlc3BvbnNlMAFiBnByb3RvMw", [file_conductor_federation_v1alpha1_desired, file_conductor_federation_v1alpha1_facts, file_google_protobuf_timestamp]);
 
 /**
  * Filter of ListAgents.
@@ -326,6 +326,20 @@ export type Agent = Message<"conductor.fleet.v1alpha1.Agent"> & {
    * @generated from field: string revision = 24;
    */
   revision: string;
+
+  /**
+   * Version of the federation protocol that hub and agent agreed on; 0 when there was no session yet.
+   *
+   * @generated from field: uint32 protocol_version = 25;
+   */
+  protocolVersion: number;
+
+  /**
+   * What the agent declared that it can do, sorted by name; empty when it declared nothing.
+   *
+   * @generated from field: repeated conductor.fleet.v1alpha1.AgentCapability capabilities = 26;
+   */
+  capabilities: AgentCapability[];
 };
 
 /**
@@ -334,6 +348,41 @@ export type Agent = Message<"conductor.fleet.v1alpha1.Agent"> & {
  */
 export const AgentSchema: GenMessage<Agent> = /*@__PURE__*/
   messageDesc(file_conductor_fleet_v1alpha1_fleet, 5);
+
+/**
+ * Something an agent can do.
+ *
+ * @generated from message conductor.fleet.v1alpha1.AgentCapability
+ */
+export type AgentCapability = Message<"conductor.fleet.v1alpha1.AgentCapability"> & {
+  /**
+   * Permanent name, for example pack-apply.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Build that has it.
+   *
+   * @generated from field: string version = 2;
+   */
+  version: string;
+
+  /**
+   * One sentence.
+   *
+   * @generated from field: string description = 3;
+   */
+  description: string;
+};
+
+/**
+ * Describes the message conductor.fleet.v1alpha1.AgentCapability.
+ * Use `create(AgentCapabilitySchema)` to create a new message.
+ */
+export const AgentCapabilitySchema: GenMessage<AgentCapability> = /*@__PURE__*/
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 6);
 
 /**
  * Position in the desired state.
@@ -382,7 +431,7 @@ export type IndexState = Message<"conductor.fleet.v1alpha1.IndexState"> & {
  * Use `create(IndexStateSchema)` to create a new message.
  */
 export const IndexStateSchema: GenMessage<IndexState> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 6);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 7);
 
 /**
  * Items by the highest level they reached.
@@ -438,7 +487,7 @@ export type ItemCounts = Message<"conductor.fleet.v1alpha1.ItemCounts"> & {
  * Use `create(ItemCountsSchema)` to create a new message.
  */
 export const ItemCountsSchema: GenMessage<ItemCounts> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 7);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 8);
 
 /**
  * Permission snapshot as the tenant reported it.
@@ -480,7 +529,7 @@ export type SnapshotState = Message<"conductor.fleet.v1alpha1.SnapshotState"> & 
  * Use `create(SnapshotStateSchema)` to create a new message.
  */
 export const SnapshotStateSchema: GenMessage<SnapshotState> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 8);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 9);
 
 /**
  * Filter of ListItems.
@@ -501,7 +550,7 @@ export type ListItemsRequest = Message<"conductor.fleet.v1alpha1.ListItemsReques
  * Use `create(ListItemsRequestSchema)` to create a new message.
  */
 export const ListItemsRequestSchema: GenMessage<ListItemsRequest> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 9);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 10);
 
 /**
  * Items, sorted by cluster, kind and name.
@@ -522,7 +571,7 @@ export type ListItemsResponse = Message<"conductor.fleet.v1alpha1.ListItemsRespo
  * Use `create(ListItemsResponseSchema)` to create a new message.
  */
 export const ListItemsResponseSchema: GenMessage<ListItemsResponse> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 10);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 11);
 
 /**
  * One item of one agent's desired state.
@@ -606,7 +655,7 @@ export type Item = Message<"conductor.fleet.v1alpha1.Item"> & {
  * Use `create(ItemSchema)` to create a new message.
  */
 export const ItemSchema: GenMessage<Item> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 11);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 12);
 
 /**
  * Names one item.
@@ -648,7 +697,7 @@ export type ExplainItemRequest = Message<"conductor.fleet.v1alpha1.ExplainItemRe
  * Use `create(ExplainItemRequestSchema)` to create a new message.
  */
 export const ExplainItemRequestSchema: GenMessage<ExplainItemRequest> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 12);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 13);
 
 /**
  * Everything known about one item on one agent.
@@ -718,7 +767,7 @@ export type ExplainItemResponse = Message<"conductor.fleet.v1alpha1.ExplainItemR
  * Use `create(ExplainItemResponseSchema)` to create a new message.
  */
 export const ExplainItemResponseSchema: GenMessage<ExplainItemResponse> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 13);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 14);
 
 /**
  * One step of an explanation.
@@ -767,7 +816,7 @@ export type ExplainStep = Message<"conductor.fleet.v1alpha1.ExplainStep"> & {
  * Use `create(ExplainStepSchema)` to create a new message.
  */
 export const ExplainStepSchema: GenMessage<ExplainStep> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 14);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 15);
 
 /**
  * Names one item.
@@ -809,7 +858,7 @@ export type RetryItemRequest = Message<"conductor.fleet.v1alpha1.RetryItemReques
  * Use `create(RetryItemRequestSchema)` to create a new message.
  */
 export const RetryItemRequestSchema: GenMessage<RetryItemRequest> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 15);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 16);
 
 /**
  * What the retry did.
@@ -844,7 +893,7 @@ export type RetryItemResponse = Message<"conductor.fleet.v1alpha1.RetryItemRespo
  * Use `create(RetryItemResponseSchema)` to create a new message.
  */
 export const RetryItemResponseSchema: GenMessage<RetryItemResponse> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 16);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 17);
 
 /**
  * What becomes of a retry.
@@ -899,7 +948,7 @@ export type RetryItemResponse_Outcome = (typeof RetryItemResponse_Outcome)[keyof
  * Describes the enum conductor.fleet.v1alpha1.RetryItemResponse.Outcome.
  */
 export const RetryItemResponse_OutcomeSchema: GenEnum<RetryItemResponse_Outcome> = /*@__PURE__*/
-  enumDesc(file_conductor_fleet_v1alpha1_fleet, 16, 0);
+  enumDesc(file_conductor_fleet_v1alpha1_fleet, 17, 0);
 
 /**
  * Filter of ListDrift.
@@ -927,7 +976,7 @@ export type ListDriftRequest = Message<"conductor.fleet.v1alpha1.ListDriftReques
  * Use `create(ListDriftRequestSchema)` to create a new message.
  */
 export const ListDriftRequestSchema: GenMessage<ListDriftRequest> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 17);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 18);
 
 /**
  * Drift signals, sorted by cluster and name.
@@ -948,7 +997,7 @@ export type ListDriftResponse = Message<"conductor.fleet.v1alpha1.ListDriftRespo
  * Use `create(ListDriftResponseSchema)` to create a new message.
  */
 export const ListDriftResponseSchema: GenMessage<ListDriftResponse> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 18);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 19);
 
 /**
  * One DriftSignal.
@@ -1053,7 +1102,7 @@ export type DriftSignalView = Message<"conductor.fleet.v1alpha1.DriftSignalView"
  * Use `create(DriftSignalViewSchema)` to create a new message.
  */
 export const DriftSignalViewSchema: GenMessage<DriftSignalView> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 19);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 20);
 
 /**
  * Names one receipt.
@@ -1081,7 +1130,7 @@ export type GetReceiptRequest = Message<"conductor.fleet.v1alpha1.GetReceiptRequ
  * Use `create(GetReceiptRequestSchema)` to create a new message.
  */
 export const GetReceiptRequestSchema: GenMessage<GetReceiptRequest> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 20);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 21);
 
 /**
  * One receipt.
@@ -1102,7 +1151,7 @@ export type GetReceiptResponse = Message<"conductor.fleet.v1alpha1.GetReceiptRes
  * Use `create(GetReceiptResponseSchema)` to create a new message.
  */
 export const GetReceiptResponseSchema: GenMessage<GetReceiptResponse> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 21);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 22);
 
 /**
  * Filter of ListReceipts.
@@ -1130,7 +1179,7 @@ export type ListReceiptsRequest = Message<"conductor.fleet.v1alpha1.ListReceipts
  * Use `create(ListReceiptsRequestSchema)` to create a new message.
  */
 export const ListReceiptsRequestSchema: GenMessage<ListReceiptsRequest> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 22);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 23);
 
 /**
  * Receipts, sorted by cluster and name.
@@ -1151,7 +1200,7 @@ export type ListReceiptsResponse = Message<"conductor.fleet.v1alpha1.ListReceipt
  * Use `create(ListReceiptsResponseSchema)` to create a new message.
  */
 export const ListReceiptsResponseSchema: GenMessage<ListReceiptsResponse> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 23);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 24);
 
 /**
  * Filter of WatchReceipts.
@@ -1186,7 +1235,7 @@ export type WatchReceiptsRequest = Message<"conductor.fleet.v1alpha1.WatchReceip
  * Use `create(WatchReceiptsRequestSchema)` to create a new message.
  */
 export const WatchReceiptsRequestSchema: GenMessage<WatchReceiptsRequest> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 24);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 25);
 
 /**
  * One step of WatchReceipts.
@@ -1214,7 +1263,7 @@ export type WatchReceiptsResponse = Message<"conductor.fleet.v1alpha1.WatchRecei
  * Use `create(WatchReceiptsResponseSchema)` to create a new message.
  */
 export const WatchReceiptsResponseSchema: GenMessage<WatchReceiptsResponse> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 25);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 26);
 
 /**
  * Mirror of one PackReceipt.
@@ -1340,7 +1389,7 @@ export type Receipt = Message<"conductor.fleet.v1alpha1.Receipt"> & {
  * Use `create(ReceiptSchema)` to create a new message.
  */
 export const ReceiptSchema: GenMessage<Receipt> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 26);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 27);
 
 /**
  * Order to revoke.
@@ -1390,7 +1439,7 @@ export type RevokeRequest = Message<"conductor.fleet.v1alpha1.RevokeRequest"> & 
  * Use `create(RevokeRequestSchema)` to create a new message.
  */
 export const RevokeRequestSchema: GenMessage<RevokeRequest> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 27);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 28);
 
 /**
  * A stored revocation.
@@ -1411,7 +1460,7 @@ export type RevokeResponse = Message<"conductor.fleet.v1alpha1.RevokeResponse"> 
  * Use `create(RevokeResponseSchema)` to create a new message.
  */
 export const RevokeResponseSchema: GenMessage<RevokeResponse> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 28);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 29);
 
 /**
  * Names a revocation.
@@ -1432,7 +1481,7 @@ export type GetRevocationRequest = Message<"conductor.fleet.v1alpha1.GetRevocati
  * Use `create(GetRevocationRequestSchema)` to create a new message.
  */
 export const GetRevocationRequestSchema: GenMessage<GetRevocationRequest> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 29);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 30);
 
 /**
  * One revocation.
@@ -1453,7 +1502,7 @@ export type GetRevocationResponse = Message<"conductor.fleet.v1alpha1.GetRevocat
  * Use `create(GetRevocationResponseSchema)` to create a new message.
  */
 export const GetRevocationResponseSchema: GenMessage<GetRevocationResponse> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 30);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 31);
 
 /**
  * Lists all.
@@ -1474,7 +1523,7 @@ export type ListRevocationsRequest = Message<"conductor.fleet.v1alpha1.ListRevoc
  * Use `create(ListRevocationsRequestSchema)` to create a new message.
  */
 export const ListRevocationsRequestSchema: GenMessage<ListRevocationsRequest> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 31);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 32);
 
 /**
  * Revocations, newest first.
@@ -1495,7 +1544,7 @@ export type ListRevocationsResponse = Message<"conductor.fleet.v1alpha1.ListRevo
  * Use `create(ListRevocationsResponseSchema)` to create a new message.
  */
 export const ListRevocationsResponseSchema: GenMessage<ListRevocationsResponse> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 32);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 33);
 
 /**
  * Which revocations to watch.
@@ -1516,7 +1565,7 @@ export type WatchRevocationsRequest = Message<"conductor.fleet.v1alpha1.WatchRev
  * Use `create(WatchRevocationsRequestSchema)` to create a new message.
  */
 export const WatchRevocationsRequestSchema: GenMessage<WatchRevocationsRequest> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 33);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 34);
 
 /**
  * One step of WatchRevocations.
@@ -1537,7 +1586,7 @@ export type WatchRevocationsResponse = Message<"conductor.fleet.v1alpha1.WatchRe
  * Use `create(WatchRevocationsResponseSchema)` to create a new message.
  */
 export const WatchRevocationsResponseSchema: GenMessage<WatchRevocationsResponse> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 34);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 35);
 
 /**
  * A revocation and its progress.
@@ -1607,7 +1656,7 @@ export type Revocation = Message<"conductor.fleet.v1alpha1.Revocation"> & {
  * Use `create(RevocationSchema)` to create a new message.
  */
 export const RevocationSchema: GenMessage<Revocation> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 35);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 36);
 
 /**
  * Progress on one agent.
@@ -1670,7 +1719,7 @@ export type RevocationProgress = Message<"conductor.fleet.v1alpha1.RevocationPro
  * Use `create(RevocationProgressSchema)` to create a new message.
  */
 export const RevocationProgressSchema: GenMessage<RevocationProgress> = /*@__PURE__*/
-  messageDesc(file_conductor_fleet_v1alpha1_fleet, 36);
+  messageDesc(file_conductor_fleet_v1alpha1_fleet, 37);
 
 /**
  * States.
@@ -1739,7 +1788,7 @@ export type RevocationProgress_State = (typeof RevocationProgress_State)[keyof t
  * Describes the enum conductor.fleet.v1alpha1.RevocationProgress.State.
  */
 export const RevocationProgress_StateSchema: GenEnum<RevocationProgress_State> = /*@__PURE__*/
-  enumDesc(file_conductor_fleet_v1alpha1_fleet, 36, 0);
+  enumDesc(file_conductor_fleet_v1alpha1_fleet, 37, 0);
 
 /**
  * Who is connected, what each agent should hold and how far it has come.

@@ -31,6 +31,14 @@ describe("inSlices", () => {
     expect(between).toBeLessThanOrEqual(12);
   });
 
+  it("ends between two slices when nobody waits any more", async () => {
+    const clock = new ManualClock();
+    const stop = new AbortController();
+    stop.abort(new Error("nobody waits"));
+    await expect(inSlices(steps(clock, 9, 1), 10, clock, stop.signal)).resolves.toBe("done");
+    await expect(inSlices(steps(clock, 100, 1), 10, clock, stop.signal)).rejects.toThrow("nobody waits");
+  });
+
   it("does all of it at once where nobody waits", () => {
     expect(atOnce(steps(new ManualClock(), 3, 1))).toBe("done");
   });

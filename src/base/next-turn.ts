@@ -19,14 +19,24 @@ export async function inTurns<T>(steps: Generator<void, T>, signal?: AbortSignal
   }
 }
 
-/** Does work that yields often, for at most `sliceMs` in a turn. One step is as long as it is: yield after little. */
-export async function inSlices<T>(steps: Generator<void, T>, sliceMs: number, clock: Clock): Promise<T> {
+/**
+ * Does work that yields often, for at most `sliceMs` in a turn. One step is as long as it is: yield after little.
+ *
+ * @throws the signal's reason between two slices once it has aborted
+ */
+export async function inSlices<T>(
+  steps: Generator<void, T>,
+  sliceMs: number,
+  clock: Clock,
+  signal?: AbortSignal,
+): Promise<T> {
   let began = clock.monotonic();
   for (;;) {
     const step = steps.next();
     if (step.done === true) return step.value;
     if (clock.monotonic() - began < sliceMs) continue;
     await nextTurn();
+    signal?.throwIfAborted();
     began = clock.monotonic();
   }
 }

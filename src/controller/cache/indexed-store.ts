@@ -9,15 +9,18 @@ export type CacheEvent<T extends KubeObject> =
   | { readonly type: "MODIFIED"; readonly object: T; readonly old: T }
   | { readonly type: "DELETED"; readonly object: T };
 
+/** Keys by value, by the name of the index. */
+type Indexes = ReadonlyMap<string, Map<string, Set<string>>>;
+
 /** Objects by key with secondary indexes. As large as what the cluster holds of one type and namespace; no other bound. */
 export class IndexedStore<T extends KubeObject> {
-  readonly #objects = new Map<string, T>();
+  #objects = new Map<string, T>();
   readonly #functions: ReadonlyMap<string, IndexFunction<T>>;
-  readonly #indexes = new Map<string, Map<string, Set<string>>>();
+  #indexes: Indexes;
 
   constructor(functions: Readonly<Record<string, IndexFunction<T>>>) {
     this.#functions = new Map(Object.entries(functions));
-    for (const name of this.#functions.keys()) this.#indexes.set(name, new Map());
+    this.#indexes = this.#emptyIndexes();
   }
 
   get size(): number {
@@ -48,16 +51,11 @@ export class IndexedStore<T extends KubeObject> {
   put(object: T): CacheEvent<T> | undefined {
     const key = keyText(keyOf(object));
     const old = this.#objects.get(key);
-    if (
-      old !== undefined &&
-      old.metadata.uid === object.metadata.uid &&
-      old.metadata.resourceVersion === object.metadata.resourceVersion
-    )
-      return undefined;
-    if (old !== undefined) this.#unindex(key, old);
+    if (old !== undefined && isSameVersion(old, object)) return undefined;
+    if (old !== undefined) this.#unindex(this.#indexes, key, old);
     this.#objects.set(key, object);
-    this.#index(key, object);
-    return old === undefined ? { type: "ADDED", object } : { type: "MODIFIED", object, old };
+    this.#index(this.#indexes, key, object);
+    return changed(object, old);
   }
 
   /** Removes one object; undefined when it was not held. The event carries `last`, the object's final state. */
@@ -65,30 +63,47 @@ export class IndexedStore<T extends KubeObject> {
     const key = keyText(keyOf(last));
     const old = this.#objects.get(key);
     if (old === undefined) return undefined;
-    this.#unindex(key, old);
+    this.#unindex(this.#indexes, key, old);
     this.#objects.delete(key);
     return { type: "DELETED", object: last };
   }
 
-  /** Makes the store equal to a listed snapshot and says what that changed. */
-  replace(objects: readonly T[]): readonly CacheEvent<T>[] {
+  /**
+   * Makes the store equal to a listed snapshot and says what that changed, removals first. Yields after each object, since there may be
+   * hundreds of thousands; until it is through, readers see what was held before, and nothing else may be stored.
+   */
+  *replace(objects: readonly T[]): Generator<void, readonly CacheEvent<T>[]> {
     const events: CacheEvent<T>[] = [];
-    const present = new Set(objects.map((object) => keyText(keyOf(object))));
+    const next = new Map<string, T>();
+    const indexes = this.#emptyIndexes();
+    for (const listed of objects) {
+      const key = keyText(keyOf(listed));
+      const twice = next.get(key);
+      const old = twice ?? this.#objects.get(key);
+      const object = old !== undefined && isSameVersion(old, listed) ? old : listed;
+      if (twice !== undefined) this.#unindex(indexes, key, twice);
+      next.set(key, object);
+      this.#index(indexes, key, object);
+      if (object !== old) events.push(changed(object, old));
+      yield;
+    }
+    const gone: CacheEvent<T>[] = [];
     for (const [key, object] of this.#objects) {
-      if (present.has(key)) continue;
-      const event = this.remove(object);
-      if (event !== undefined) events.push(event);
+      if (!next.has(key)) gone.push({ type: "DELETED", object });
+      yield;
     }
-    for (const object of objects) {
-      const event = this.put(object);
-      if (event !== undefined) events.push(event);
-    }
-    return events;
+    this.#objects = next;
+    this.#indexes = indexes;
+    return gone.concat(events);
   }
 
-  #index(key: string, object: T): void {
+  #emptyIndexes(): Indexes {
+    return new Map([...this.#functions.keys()].map((name) => [name, new Map<string, Set<string>>()]));
+  }
+
+  #index(indexes: Indexes, key: string, object: T): void {
     for (const [name, compute] of this.#functions) {
-      const values = this.#indexes.get(name);
+      const values = indexes.get(name);
       for (const value of compute(object)) {
         const keys = values?.get(value);
         if (keys === undefined) values?.set(value, new Set([key]));
@@ -97,9 +112,9 @@ export class IndexedStore<T extends KubeObject> {
     }
   }
 
-  #unindex(key: string, object: T): void {
+  #unindex(indexes: Indexes, key: string, object: T): void {
     for (const [name, compute] of this.#functions) {
-      const values = this.#indexes.get(name);
+      const values = indexes.get(name);
       for (const value of compute(object)) {
         const keys = values?.get(value);
         keys?.delete(key);
@@ -107,4 +122,12 @@ export class IndexedStore<T extends KubeObject> {
       }
     }
   }
+}
+
+function isSameVersion({ metadata: a }: KubeObject, { metadata: b }: KubeObject): boolean {
+  return a.uid === b.uid && a.resourceVersion === b.resourceVersion;
+}
+
+function changed<T extends KubeObject>(object: T, old: T | undefined): CacheEvent<T> {
+  return old === undefined ? { type: "ADDED", object } : { type: "MODIFIED", object, old };
 }

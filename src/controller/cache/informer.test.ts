@@ -128,6 +128,38 @@ function breakingOff(source: Cluster): { readonly cluster: Cluster; readonly lis
 }
 
 describe("informer", () => {
+  it("takes in a list over several turns: the whole cache first, then every listener in order, then it is synced", async () => {
+    const names = Array.from({ length: 40 }, (_, i) => `item-${i + 10}`);
+    for (const name of names) await put(name, "red");
+    let ms = 0;
+    let turn = 0;
+    let ticking = setImmediate(function tick() {
+      turn++;
+      ticking = setImmediate(tick);
+    });
+    const informer = start(cluster, { ...systemClock, monotonic: () => ms++ });
+    const heard: { readonly name: string; readonly turn: number; readonly held: number; readonly synced: boolean }[] =
+      [];
+    const late: string[] = [];
+    informer.subscribe(({ object }) => {
+      const held = informer.byIndex("colour", "red").length;
+      heard.push({ name: object.metadata.name, turn, held, synced: informer.hasSynced });
+      if (heard.length === 10) informer.subscribe((event) => late.push(event.object.metadata.name));
+    });
+    const left: string[] = [];
+    const leave = informer.subscribe(({ object }) => {
+      if (left.push(object.metadata.name) === 5) leave();
+    });
+    await informer.synced;
+    clearImmediate(ticking);
+    expect(heard.map(({ name }) => name)).toEqual(names);
+    expect(late).toEqual(names);
+    expect(left).toEqual(names.slice(0, 5));
+    expect(heard.every(({ held, synced }) => held === names.length && !synced)).toBe(true);
+    // A slice of 5 ms is five steps of this clock.
+    expect(new Set(heard.map((event) => event.turn)).size).toBeGreaterThanOrEqual(names.length / 6);
+  });
+
   it("holds what exists, follows changes and keeps its indexes", async () => {
     await put("a", "red");
     const informer = start();

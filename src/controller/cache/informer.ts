@@ -2,6 +2,7 @@ import { type BackoffPolicy, fullJitter } from "../../base/backoff.ts";
 import type { Clock } from "../../base/clock.ts";
 import { errorMessage } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
+import { inSlices } from "../../base/next-turn.ts";
 import { type Random, jittered } from "../../base/random.ts";
 import type { KubeObject, ObjectKey } from "../../api/object.ts";
 import { type ResourceType, groupResource } from "../../api/resource-type.ts";
@@ -38,8 +39,9 @@ export interface Informer<T extends KubeObject> {
   /** Objects under `value` of a declared index. */
   byIndex(index: string, value: string): readonly T[];
   /**
-   * Calls `listener` for what the cache holds now (as ADDED) and then for every change, after the cache shows it. Listeners are
-   * called synchronously and must not throw. Returns the way to stop.
+   * Calls `listener` for what the cache holds now (as ADDED) and then for every change, after the cache shows it. What a list brings is
+   * told over several turns of the event loop when it is much, and `synced` comes after the last of it; what the cache holds already is
+   * told at once, so whoever listens to a large cache does so before it is filled. Listeners must not throw. Returns the way to stop.
    */
   subscribe(listener: (event: CacheEvent<T>) => void): () => void;
   /** Resolves when the signal has aborted and the watch is closed. */
@@ -48,6 +50,8 @@ export interface Informer<T extends KubeObject> {
 
 /** Objects per page of a list. */
 const PAGE_LIMIT = 500;
+/** Longest that taking in a list holds the event loop at once, milliseconds; one object's listeners take as long as they do. */
+const LISTED_SLICE_MS = 5;
 /** How long one watch request may last, seconds; jittered so that watches of one process do not end together. */
 const WATCH_SECONDS = 300;
 /** A watch that ends sooner than this without an event counts as a failure: a server that closes at once is not polled hot. */
@@ -168,7 +172,7 @@ class Reflector<T extends KubeObject> implements Informer<T> {
       }
     }
     this.#options.signal.throwIfAborted();
-    this.#listed(list.items, list.resourceVersion);
+    await this.#listed(list.items, list.resourceVersion);
     return list.resourceVersion;
   }
 
@@ -188,13 +192,24 @@ class Reflector<T extends KubeObject> implements Informer<T> {
     }
   }
 
-  #listed(objects: readonly T[], resourceVersion: string): void {
-    this.lastContactMs = this.#options.clock.monotonic();
-    const events = this.#store.replace(objects);
+  async #listed(objects: readonly T[], resourceVersion: string): Promise<void> {
+    const { clock, signal } = this.#options;
+    this.lastContactMs = clock.monotonic();
+    await inSlices(this.#takeIn(objects), LISTED_SLICE_MS, clock, signal);
     this.#resourceVersion = resourceVersion;
-    for (const event of events) this.#notify(event);
     this.hasSynced = true;
     this.#resolveSynced();
+  }
+
+  /** First the whole cache becomes what was listed, then those who listen hear of it. */
+  *#takeIn(objects: readonly T[]): Generator<void, void> {
+    const events = yield* this.#store.replace(objects);
+    // Who subscribes from here on is told what the cache holds, and so none of this.
+    const listeners = [...this.#listeners];
+    for (const event of events) {
+      for (const listener of listeners) if (this.#listeners.has(listener)) this.#call(listener, event);
+      yield;
+    }
   }
 
   async #watch(resourceVersion: string): Promise<void> {

@@ -56,7 +56,7 @@ export const HUB_MUTANTS: readonly Mutant[] = [
     file: "src/federation/session/hub/fact-intake.ts",
     find: "  for (const report of older.fact.reports) reports.set(itemKey(report), report);\n  for (const report of newer.fact.reports) reports.set(itemKey(report), report);",
     put: "  for (const report of newer.fact.reports) reports.set(itemKey(report), report);\n  for (const report of older.fact.reports) reports.set(itemKey(report), report);",
-    caughtBy: { worlds: "one hub" },
+    caughtBy: { scenario: "of two reports of one item that wait" },
   },
   {
     name: "the sink is tried again at once",
@@ -84,7 +84,7 @@ export const HUB_MUTANTS: readonly Mutant[] = [
     file: "src/federation/session/hub/audit-intake.ts",
     find: "this.#waiting.length = this.#token === 0 ? 0 : Math.min(this.#storing, this.#waiting.length);",
     put: "",
-    caughtBy: { worlds: "one hub" },
+    caughtBy: { scenario: "batches that waited for a former stream" },
   },
   {
     name: "audit batches of another log are taken",
@@ -140,21 +140,7 @@ export const HUB_MUTANTS: readonly Mutant[] = [
     file: "src/federation/session/hub/digest-compare.ts",
     find: "else paths.push(child);",
     put: "else if (range % 7 !== 0) paths.push(child);",
-    caughtBy: { worlds: "one hub" },
-  },
-  {
-    name: "news are handed in anew however full the queue is",
-    file: "src/federation/session/hub/hub-lanes.ts",
-    find: "if (this.needsResync && bytes < QUEUED_BYTES / 2 && length < QUEUED_MESSAGES / 2) this.#handInRefused(step);",
-    put: "if (this.needsResync && bytes < QUEUED_BYTES / 2) this.#handInRefused(step);",
-    caughtBy: { scenario: "news that did not fit" },
-  },
-  {
-    name: "news are handed in anew however many bytes wait",
-    file: "src/federation/session/hub/hub-lanes.ts",
-    find: "if (this.needsResync && bytes < QUEUED_BYTES / 2 && length < QUEUED_MESSAGES / 2) this.#handInRefused(step);",
-    put: "if (this.needsResync && length < QUEUED_MESSAGES / 2) this.#handInRefused(step);",
-    caughtBy: { scenario: "long news do not go beyond" },
+    caughtBy: { scenario: "an agent that differs in one range" },
   },
   {
     name: "news that the queue refused are forgotten",
@@ -164,17 +150,10 @@ export const HUB_MUTANTS: readonly Mutant[] = [
     caughtBy: { scenario: "news that did not fit" },
   },
   {
-    name: "an accepted index settles revocations of every build",
-    file: "src/federation/session/hub/hub-lanes.ts",
-    find: "accepted === undefined || accepted.digest !== report.digest",
-    put: "accepted === undefined",
-    caughtBy: { worlds: "one hub" },
-  },
-  {
     name: "a removal waits behind updates",
     file: "src/federation/session/hub/offer-plan.ts",
-    find: 'return planIndex(base.document, desired.document).tombstones.length > 0 ? "delete" : "update";',
-    put: 'return "update";',
+    find: 'lane: items.some((item) => item.deleted === true) ? "delete" : "update",',
+    put: 'lane: items.length >= 0 ? "update" : "delete",',
     caughtBy: { worlds: "one hub" },
   },
   {

@@ -122,7 +122,9 @@ async function saidBy(copy: string, args: readonly string[]): Promise<string | u
     if (killed === true) throw new Error(`it hangs: ${args.join(" ")}`, { cause: error });
     // A mutant that does not even load was noticed by nobody.
     if (stdout === "") throw new Error(`nothing ran: ${stderr.slice(0, 2_000)}`, { cause: error });
-    const failed = stdout.split("\n").find((line) => line.includes("FAIL ")) ?? stdout.trim().split("\n")[0];
-    return failed?.slice(0, 200);
+    const lines = stdout.trim().split("\n");
+    const failed = program === FIRST_FAILURE ? lines[0] : lines.find((line) => line.includes("FAIL "));
+    if (failed === undefined) throw new Error(`no test ran: ${stdout.slice(0, 2_000)}`, { cause: error });
+    return failed.slice(0, 200);
   }
 }

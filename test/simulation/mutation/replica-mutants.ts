@@ -14,7 +14,7 @@ export const REPLICA_MUTANTS: readonly Mutant[] = [
     file: "src/federation/hub/ownership/next-ownership.ts",
     find: "held.holder === identity && held.term >= above)",
     put: "held.holder === identity)",
-    caughtBy: { worlds: "three replicas" },
+    caughtBy: { test: "src/federation/hub/ownership/next-ownership.test.ts" },
   },
   {
     name: "a session of another holder is taken for owned",

@@ -34,9 +34,18 @@ function asked(begin: Begin): Asked {
 }
 
 function reply(parts: { readonly of?: string; readonly answers?: number; readonly bytes?: number }): Payload {
-  const { of = UNKNOWN, answers = 1, bytes = RANGES * RANGE_DIGEST_BYTES } = parts;
+  const { answers = 1, bytes = RANGES * RANGE_DIGEST_BYTES } = parts;
   const digests = Array.from({ length: answers }, () => new Uint8Array(bytes));
-  return { case: "rangeDigestReply", value: create(RangeDigestReplySchema, { indexDigest: of, digests }) };
+  return { case: "rangeDigestReply", value: create(RangeDigestReplySchema, { indexDigest: UNKNOWN, digests }) };
+}
+
+/** An honest answer of somebody whose index differs in the first range. */
+function differsInOne({ state }: SmallWorld, of: string): Payload {
+  const { current } = state;
+  must(current !== undefined, "there is no index");
+  const digests = Buffer.from(new RangeDigests(current.document).digests(new Uint8Array()));
+  digests[0] = (digests[0] ?? 0) ^ 1;
+  return { case: "rangeDigestReply", value: create(RangeDigestReplySchema, { indexDigest: of, digests: [digests] }) };
 }
 
 /** Form of the one offer so far. */
@@ -60,21 +69,20 @@ export const RANGE_ANSWERS: readonly Scenario[] = [
     name: "an agent that differs in one range gets that range",
     run(begin) {
       const all = asked(begin);
-      const { current } = all.small.state;
-      must(current !== undefined, "there is no index");
-      const digests = Buffer.from(new RangeDigests(current.document).digests(new Uint8Array()));
-      digests[0] = (digests[0] ?? 0) ^ 1;
-      const value = create(RangeDigestReplySchema, { indexDigest: UNKNOWN, digests: [digests] });
-      all.peer.send({ case: "rangeDigestReply", value });
+      all.peer.send(differsInOne(all.small, UNKNOWN));
       const form = offered(all);
       must(form === "ranges", `offered as ${form}`);
+      const paths = all.peer.received.flatMap(({ payload }) =>
+        payload.case === "indexOffer" && payload.value.form.case === "ranges" ? payload.value.form.value.paths : [],
+      );
+      must(paths.length === 1 && paths[0]?.[0] === 0, `${paths.length} ranges are offered`);
     },
   },
   {
     name: "an answer about the ranges of another index gets the whole index at once",
     run(begin) {
       const all = asked(begin);
-      all.peer.send(reply({ of: digestOf("another") }));
+      all.peer.send(differsInOne(all.small, digestOf("another")));
       const form = offered(all);
       must(isWhole(form), `offered as ${form}`);
     },

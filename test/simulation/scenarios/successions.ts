@@ -3,6 +3,8 @@ import {
   BlobFetchSchema,
   IndexReportSchema,
   IndexReport_Outcome,
+  ItemReportSchema,
+  ItemReport_Level,
   RangeDigestReplySchema,
 } from "../../../src/api/gen/conductor/federation/v1alpha1/desired_pb.ts";
 import {
@@ -15,7 +17,7 @@ import {
 } from "../../../src/api/gen/conductor/federation/v1alpha1/session_pb.ts";
 import { digestOf } from "../../../src/base/digest.ts";
 import { RANGES, RANGE_DIGEST_BYTES } from "../../../src/federation/index/range-digest.ts";
-import { CHUNK_BYTES, COMPARE_DEADLINE_MS } from "../../../src/federation/session/limits.ts";
+import { AUDIT_IN_FLIGHT, CHUNK_BYTES, COMPARE_DEADLINE_MS } from "../../../src/federation/session/limits.ts";
 import type { Payload } from "../../../src/federation/session/payload.ts";
 import { must } from "../world.ts";
 import { HandPeer } from "./hand-peer.ts";
@@ -124,6 +126,40 @@ export const SUCCESSIONS: readonly Scenario[] = [
       must(acks.length > 0 && acks.every(({ ackedThrough }) => ackedThrough === 0n), "numbers behind a hole count");
       const holes = acks.flatMap(({ missing }) => missing.map(({ from, to }) => `${from}-${to}`));
       must(holes.join(" ") === "1-4", `holes asked for: ${holes.join(" ")}`);
+    },
+  },
+  {
+    name: "batches that waited for a former stream take nobody's place on the next",
+    run(begin) {
+      const small = begin({ boots: false });
+      small.hub.off.sinkMs = 3_000;
+      const first = live(small);
+      for (let at = 1; at <= AUDIT_IN_FLIGHT; at++) first.send(batch(at, at));
+      small.runFor(100);
+      const second = live(small);
+      for (let at = 1; at <= AUDIT_IN_FLIGHT; at++) second.send(batch(at, at));
+      small.runFor(20_000);
+      must(small.session.connected && second.ended === undefined, `the stream ended: ${second.ended}`);
+      const { through } = small.hub.store(small.cluster).audit(EPOCH);
+      must(through === BigInt(AUDIT_IN_FLIGHT), `the sink holds numbers through ${through}`);
+    },
+  },
+  {
+    name: "of two reports of one item that wait for the store together the newer counts",
+    run(begin) {
+      const small = begin({ boots: false });
+      small.hub.off.stores = true;
+      const peer = live(small);
+      const digest = small.state.current?.document.items[0]?.digest ?? "";
+      const said = [ItemReport_Level.RECEIVED, ItemReport_Level.VERIFIED, ItemReport_Level.APPLIED];
+      for (const level of said) {
+        const value = create(ItemReportSchema, { kind: "PackInstalled", name: "first", version: 1n, digest, level });
+        peer.send({ case: "itemReport", value });
+        small.runFor(300);
+      }
+      small.hub.off.stores = false;
+      small.runFor(40_000);
+      must(small.report("first")?.level === ItemReport_Level.APPLIED, `stored: level ${small.report("first")?.level}`);
     },
   },
   {

@@ -10,14 +10,7 @@ import type { Envelope } from "../../../api/gen/conductor/federation/v1alpha1/fe
 import { type Hello, ProtocolError_Code } from "../../../api/gen/conductor/federation/v1alpha1/session_pb.ts";
 import type { Random } from "../../../base/random.ts";
 import { LaneQueue } from "../lane-queue.ts";
-import {
-  FLOORS_VERSION,
-  MAX_REFUSED_KEYS,
-  QUEUED_BYTES,
-  QUEUED_MESSAGES,
-  REPORTS_PER_FRAME,
-  REPORTS_VERSION,
-} from "../limits.ts";
+import { FLOORS_VERSION, MAX_REFUSED_KEYS, REPORTS_PER_FRAME, REPORTS_VERSION } from "../limits.ts";
 import { clip, frameNack, nack } from "../message.ts";
 import type { HubMessage } from "../payload.ts";
 import { payloadBytes } from "../payload-size.ts";
@@ -182,8 +175,8 @@ export class HubLanes {
       if (!pipe.flush(step.out, lane, step.nowMs)) return;
     }
     this.blobs.pump(pipe, step);
-    const { bytes, length } = pipe.queue;
-    if (this.needsResync && bytes < QUEUED_BYTES / 2 && length < QUEUED_MESSAGES / 2) this.#handInRefused(step);
+    // Nothing waits in the queue any more, so there is room for what it refused.
+    if (this.needsResync) this.#handInRefused(step);
   }
 
   /** The stream ended. */

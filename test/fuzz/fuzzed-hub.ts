@@ -49,7 +49,7 @@ export class FuzzedHub {
     for (const effect of ready.afterPersist) this.#effect(effect);
     this.#rules.stepped(this.#session.queuedBytes, this.#session.deadlineMs, this.#nowMs);
     rule(this.#session.waitingFacts <= 2 * 64 + 3, `${this.#session.waitingFacts} facts wait`);
-    rule(this.#session.waitingAudits <= 8, `${this.#session.waitingAudits} audit batches wait`);
+    rule(this.#session.waitingAudits <= 2 * 8, `${this.#session.waitingAudits} audit batches wait`);
     this.#session.view();
   }
 

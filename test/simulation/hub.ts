@@ -89,6 +89,9 @@ export interface SimulatedHub {
 /** Facts a session may have waiting: one per unacknowledged frame, and as many revocations that Hello told of. */
 const MAX_WAITING_FACTS = 2 * WINDOW_FRAMES;
 
+/** Audit batches that may wait: those of the stream, and as many that are being stored for the one before. */
+const MAX_WAITING_AUDITS = 2 * AUDIT_IN_FLIGHT;
+
 /** The simulated hub: one real machine per tenant, a shell around them, stores that survive, and a process that does not. */
 export class Hub implements SimulatedHub {
   readonly #world: World;
@@ -374,7 +377,7 @@ export class Hub implements SimulatedHub {
     const { queuedBytes, waitingFacts, waitingAudits } = session;
     must(queuedBytes <= SESSION_BUDGET_BYTES, `hub: ${queuedBytes} bytes queued and unacknowledged for ${cluster}`);
     must(waitingFacts <= MAX_WAITING_FACTS, `hub: ${waitingFacts} facts of ${cluster} wait to be stored`);
-    must(waitingAudits <= AUDIT_IN_FLIGHT, `hub: ${waitingAudits} audit batches of ${cluster} wait to be stored`);
+    must(waitingAudits <= MAX_WAITING_AUDITS, `hub: ${waitingAudits} audit batches of ${cluster} wait to be stored`);
     must(served.pins.size <= MAX_SERVED_FETCHES, `hub: ${served.pins.size} bodies are pinned for ${cluster}`);
     this.#scheduleTick(cluster, served);
     const { incarnation } = this.#process;

@@ -135,7 +135,7 @@ export const SUCCESSIONS: readonly Scenario[] = [
       small.hub.off.sinkMs = 3_000;
       const first = live(small);
       for (let at = 1; at <= AUDIT_IN_FLIGHT; at++) first.send(batch(at, at));
-      small.runFor(100);
+      small.runFor(3_100); // the first is stored, and the others are on their way into the sink
       const second = live(small);
       for (let at = 1; at <= AUDIT_IN_FLIGHT; at++) second.send(batch(at, at));
       small.runFor(20_000);

@@ -59,7 +59,7 @@ export class AuditIntake {
 
   /** A batch arrived. */
   batch(batch: AuditEventBatch, seq: number, generation: number, step: HubStep): Violation | undefined {
-    const wrong = this.#check(batch);
+    const wrong = this.#check(batch, generation);
     if (wrong !== undefined) return wrong;
     this.#waiting.push({ batch, seq, generation });
     this.#start(step);
@@ -127,7 +127,7 @@ export class AuditIntake {
     return { from, to };
   }
 
-  #check(batch: AuditEventBatch): Violation | undefined {
+  #check(batch: AuditEventBatch, generation: number): Violation | undefined {
     const { events } = batch;
     if (batch.epoch !== this.#epoch || this.#epoch === 0n)
       return violation(
@@ -139,7 +139,8 @@ export class AuditIntake {
         ProtocolError_Code.INVALID,
         `audit batch: 1 to ${AUDIT_BATCH_EVENTS} events, found ${events.length}`,
       );
-    if (this.#waiting.length > AUDIT_IN_FLIGHT)
+    // What is being stored for a former stream is not this one's.
+    if (this.#waiting.filter((waiting) => waiting.generation === generation).length >= AUDIT_IN_FLIGHT)
       return violation(ProtocolError_Code.WINDOW, `at most ${AUDIT_IN_FLIGHT} audit batches in flight`);
     let bytes = 0;
     let previous = 0n;

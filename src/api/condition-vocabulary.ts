@@ -173,6 +173,18 @@ export const CONDITION_VOCABULARY: Readonly<Record<string, Vocabulary>> = {
     AgentConnected: ["StreamActive", "StreamLost", "NeverConnected"],
     AuditWALNearFull: ["SamplingAllows", "RoomEnough"],
     AuditWALFull: ["DroppingAllows", "RoomEnough"],
+    AuditWALUnavailable: [
+      "StoreLocked",
+      "StoreUnwritable",
+      "StoreIoError",
+      "StoreFull",
+      "StoreNewer",
+      "StoreCorrupt",
+      "StoreClosed",
+      "StoreUnavailable",
+      "Opened",
+    ],
+    AuditWALCorrupt: ["Quarantined", "NumberingContinued", "NumberingRestarted", "NothingQuarantined"],
   },
   DriftSignal: {
     TerminalDrift: ["EscalationThresholdReached", "Reset"],

@@ -79,6 +79,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     store,
     cluster: clusterId,
     audit: facts,
+    facts: { auditLog: () => facts.logState() },
     ...(await decisionLog(env)),
     // The embedded cluster issues no tokens.
     ...(env["EMBEDDED_CLUSTER_DIR"] ? {} : { authenticateToken: tokens.authenticate }),

@@ -34,6 +34,14 @@ export function droppedEvent(range: AuditRange, lastHash: Uint8Array, time: stri
   return lossEvent("audit.dropped", range, time, { lastHash: Buffer.from(lastHash).toString("hex") });
 }
 
+/**
+ * An `audit.gap` record for numbers that a damaged store had (R-4.34). Like {@link droppedEvent} it stands in place of the first of them, and
+ * `lastHash` is where the chain goes on.
+ */
+export function corruptEvent(range: AuditRange, lastHash: Uint8Array, time: string): Uint8Array {
+  return lossEvent("audit.gap", range, time, { reason: "corrupt", lastHash: Buffer.from(lastHash).toString("hex") });
+}
+
 function lossEvent(action: string, range: AuditRange, time: string, more: JsonObject): Uint8Array {
   return Buffer.from(
     canonicalJson({

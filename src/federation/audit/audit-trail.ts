@@ -27,6 +27,8 @@ const MAX_TEXT = 1_024;
 export interface AuditTrailOptions {
   /** The log: resolves when an event is durable. */
   readonly lane: { audit(event: JsonObject): Promise<void> };
+  /** Records that may wait now, when fewer than {@link MAX_WAITING_RECORDS}. */
+  readonly maxWaiting?: () => number | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -77,7 +79,7 @@ class QueuedTrail implements RunningAuditTrail {
   }
 
   record(record: AuditRecord): Promise<void> {
-    if (this.#waiting.length >= MAX_WAITING_RECORDS) {
+    if (this.#waiting.length >= (this.#options.maxWaiting?.() ?? MAX_WAITING_RECORDS)) {
       this.#missed.set(record.action, (this.#missed.get(record.action) ?? 0) + 1);
       this.#metrics.count("audit_records_missed_total");
       return Promise.resolve();

@@ -56,14 +56,13 @@ export function* verifyNext(state: ChainState, stored: ChainedEvent): Verifying<
   if (altered) now = withBreak(now, { kind: "altered", from: sequence, to: sequence });
   else if (!follows) now = withBreak(now, { kind: "broken", from: sequence, to: sequence });
   else now = { ...now, verified: now.verified + 1n };
-  const dropped = altered ? undefined : droppedRange(stored);
-  if (dropped === undefined) return { ...now, next: sequence + 1n, previous: hash };
-  // The record stands in place of the first dropped number and hands on the hash of the last.
+  const standing = altered ? undefined : standingRange(stored);
+  if (standing === undefined) return { ...now, next: sequence + 1n, previous: hash };
   return {
     ...now,
-    next: dropped.to + 1n,
-    previous: dropped.lastHash,
-    explained: now.explained + (dropped.to - sequence),
+    next: standing.to + 1n,
+    previous: standing.lastHash,
+    explained: now.explained + (standing.to - sequence),
   };
 }
 
@@ -154,17 +153,17 @@ function withBreak(state: ChainState, found: ChainBreak): ChainState {
   return { ...state, breaks: state.breaks + 1, firstBreak: state.firstBreak ?? found };
 }
 
-const DROPPED = '"audit.dropped"';
+const LAST_HASH = '"lastHash"';
 const HASH = /^[0-9a-f]{64}$/;
 
-function droppedRange({
+/** Of a record in the place of numbers that were dropped, or lost with a damaged store: it hands on the hash of the last. */
+function standingRange({
   sequence,
   event,
 }: ChainedEvent): { readonly to: bigint; readonly lastHash: Uint8Array } | undefined {
   // Reading every event as JSON would cost more than all of its hashing.
-  if (!Buffer.from(event.buffer, event.byteOffset, event.length).includes(DROPPED)) return undefined;
+  if (!Buffer.from(event.buffer, event.byteOffset, event.length).includes(LAST_HASH)) return undefined;
   const fields = parseAuditEvent(event);
-  if (fields["action"] !== "audit.dropped") return undefined;
   const range = closedRange(fields);
   const { lastHash } = fields;
   if (range?.from !== sequence || typeof lastHash !== "string" || !HASH.test(lastHash)) return undefined;

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { rfc3339 } from "../../base/clock.ts";
 import { SeamError } from "../../base/errors.ts";
-import { auditHash, closedRange, droppedEvent, gapEvent, parseAuditEvent } from "../audit/audit-chain.ts";
+import { auditHash, closedRange, corruptEvent, droppedEvent, gapEvent, parseAuditEvent } from "../audit/audit-chain.ts";
 import type { AuditPressure } from "./audit-pressure.ts";
 import type { AuditCursor } from "../session/spoke/record.ts";
 import { type Row, bigintOf, bytesOf, prepareBigint } from "./row.ts";
@@ -28,7 +28,8 @@ const ROW_OVERHEAD_BYTES = 96;
 /** What a row holds. */
 const KEEP = 0;
 const DROPPABLE = 1;
-const DROPPED = 2;
+/** A record in the place of numbers that are gone: dropped at the cap, or lost with a damaged store. */
+export const DROPPED = 2;
 
 /** Where the log stands. */
 interface Head {
@@ -197,6 +198,8 @@ export class AuditLog {
   /**
    * Consecutive events from number `from` on; starts later when `from` is not held. A run ends at a hole and after a record that
    * stands for dropped numbers.
+   *
+   * @throws SeamError `StoreCorrupt` for an event that has not its hash: the disk altered what SQLite cannot tell
    */
   read(epoch: bigint, from: bigint, maxEvents: number, maxBytes: number): readonly HeldAuditEvent[] {
     if (epoch !== this.#head.epoch) return [];
@@ -208,7 +211,9 @@ export class AuditLog {
       const event = bytesOf(row, "event");
       bytes += event.length + ROW_OVERHEAD_BYTES;
       if ((next !== undefined && sequence !== next) || (events.length > 0 && bytes > maxBytes)) break;
-      events.push({ sequence, event, hash: bytesOf(row, "hash"), prevHash: bytesOf(row, "prev_hash") });
+      const held = { sequence, event, hash: bytesOf(row, "hash"), prevHash: bytesOf(row, "prev_hash") };
+      if (!Buffer.from(auditHash(held.prevHash, sequence, event)).equals(held.hash)) throw altered(sequence);
+      events.push(held);
       if (bigintOf(row, "through") !== sequence) break;
       next = sequence + 1n;
     }
@@ -308,13 +313,23 @@ export class AuditLog {
   }
 }
 
+function altered(sequence: bigint): SeamError {
+  return new SeamError({
+    reason: "StoreCorrupt",
+    object: `audit event ${sequence}`,
+    expected: "the hash it was stored with",
+    remedy: "none is needed: it is put aside, and a record says so in its place",
+  });
+}
+
 /** A record of dropped events that speaks for numbers higher by `by`. */
 function movedRange(event: Uint8Array, by: bigint): Uint8Array {
   const record = parseAuditEvent(event);
   const range = closedRange(record);
-  const { time } = record;
+  const { time, action } = record;
   if (range === undefined || typeof time !== "string") return event;
-  return droppedEvent({ from: range.from + by, to: range.to + by }, chainedHash(event), time);
+  const moved = { from: range.from + by, to: range.to + by };
+  return (action === "audit.gap" ? corruptEvent : droppedEvent)(moved, chainedHash(event), time);
 }
 
 /** The hash at which the chain goes on after a record of dropped events. */

@@ -5,6 +5,8 @@ import { MAX_GROUP, type OutboxOutcome, performGroup } from "./group-commit.ts";
 import type { OutboxRequest } from "./outbox-request.ts";
 import { OutboxStore } from "./outbox-store.ts";
 import type { OutboxStoreOptions } from "./outbox-store-options.ts";
+import { type StoreRecovery, finishRecovery, quarantinedStores, recoverStore } from "./recover-store.ts";
+import { isCorrupt } from "./store-error.ts";
 
 /** A request with the number its answer repeats. */
 export interface WorkerRequest {
@@ -12,8 +14,14 @@ export interface WorkerRequest {
   readonly request: OutboxRequest;
 }
 
-/** From the main thread. */
-export type ToOutboxWorker = WorkerRequest | "close";
+/** From the main thread. `recover`: something stored cannot be read; `nowMs` is wall time. */
+export type ToOutboxWorker = WorkerRequest | "close" | { readonly recover: true; readonly nowMs: number };
+
+/** What the thread is started with. */
+export interface OutboxWorkerData extends OutboxStoreOptions {
+  /** Wall time, for what is put aside while opening. */
+  readonly nowMs: number;
+}
 
 /** An error as it crosses threads: a class does not. */
 export interface WireError {
@@ -23,24 +31,26 @@ export interface WireError {
 
 /** To the main thread. */
 export type FromOutboxWorker =
-  | { readonly type: "opened" }
+  | { readonly type: "opened"; readonly recovery: StoreRecovery | undefined; readonly quarantined: readonly string[] }
+  | { readonly type: "recovered"; readonly recovery: StoreRecovery }
   | { readonly type: "openFailed"; readonly error: WireError }
   | { readonly type: "answer"; readonly id: number; readonly value: unknown }
   | { readonly type: "failure"; readonly id: number; readonly error: WireError };
 
-if (parentPort !== null) serve(parentPort, workerData as OutboxStoreOptions);
+if (parentPort !== null) serve(parentPort, workerData as OutboxWorkerData);
 
-function serve(port: NonNullable<typeof parentPort>, options: OutboxStoreOptions): void {
+function serve(port: NonNullable<typeof parentPort>, options: OutboxWorkerData): void {
   const post = (message: FromOutboxWorker): void => port.postMessage(message);
   let store: OutboxStore;
   try {
-    store = OutboxStore.open(options);
+    const { store: opened, recovery } = openOrRecover(options);
+    store = opened;
+    post({ type: "opened", recovery, quarantined: quarantinedStores(options.path) });
   } catch (error) {
     post({ type: "openFailed", error: wireError(error) });
     port.close();
     return;
   }
-  post({ type: "opened" });
 
   let queue: WorkerRequest[] = [];
   let closing = false;
@@ -76,9 +86,30 @@ function serve(port: NonNullable<typeof parentPort>, options: OutboxStoreOptions
   };
   port.on("message", (message: ToOutboxWorker) => {
     if (message === "close") closing = true;
-    else queue.push(message);
+    else if ("recover" in message) {
+      // A failure ends the thread; whoever owns the store opens it again.
+      store.close();
+      const recovery = recoverStore(options, message.nowMs);
+      store = OutboxStore.open(options);
+      post({ type: "recovered", recovery });
+    } else queue.push(message);
     schedule();
   });
+}
+
+/** Opens the store; a damaged one is put aside, and what could be read of its audit log goes on in another (R-4.34). */
+function openOrRecover(options: OutboxWorkerData): {
+  readonly store: OutboxStore;
+  readonly recovery: StoreRecovery | undefined;
+} {
+  finishRecovery(options.path);
+  try {
+    return { store: OutboxStore.open(options), recovery: undefined };
+  } catch (error) {
+    if (!isCorrupt(error)) throw error;
+    const recovery = recoverStore(options, options.nowMs);
+    return { store: OutboxStore.open(options), recovery };
+  }
 }
 
 function wireError(error: unknown): WireError {

@@ -150,11 +150,6 @@ describe("a store that cannot be used", () => {
     expect(await readFile(path)).toEqual(before);
   });
 
-  it("refuses a file that is no database", async () => {
-    await writeFile(join(directory, OUTBOX_FILE), "x".repeat(8192));
-    await expect(opened()).rejects.toMatchObject({ parts: { reason: "StoreCorrupt" } });
-  });
-
   it.skipIf(process.getuid?.() === 0)("names an unwritable directory", async () => {
     await chmod(directory, 0o500);
     await expect(opened()).rejects.toMatchObject({ parts: { reason: "StoreUnwritable" } });

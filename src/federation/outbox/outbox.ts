@@ -15,7 +15,9 @@ import { type PackedBatch, unpackBatch } from "../audit/sink-batch.ts";
 import { type OutboxRequest, movedWith, packAppend } from "./outbox-request.ts";
 import { type AuditAppended, type OutboxStatus, OutboxStore } from "./outbox-store.ts";
 import type { OutboxStoreOptions } from "./outbox-store-options.ts";
-import type { FromOutboxWorker, ToOutboxWorker, WireError } from "./outbox-worker.ts";
+import type { FromOutboxWorker, OutboxWorkerData, ToOutboxWorker, WireError } from "./outbox-worker.ts";
+import type { StoreRecovery } from "./recover-store.ts";
+import { isCorrupt } from "./store-error.ts";
 
 /** The agent's durable store as the rest of the agent sees it. Every promise resolves after the group commit that holds the write. */
 export interface Outbox {
@@ -44,6 +46,10 @@ export interface OutboxOptions extends Omit<OutboxStoreOptions, "path" | "storeI
   readonly directory: string;
   /** Used when the store is created: epoch of the audit numbering; default Unix seconds. */
   readonly auditEpoch?: bigint;
+  /** A damaged store was put aside (R-4.34): while opening, before this resolves, or later. */
+  readonly onRecovered?: (recovery: StoreRecovery) => void;
+  /** Stores that were put aside earlier and are still there, when it was opened. */
+  readonly onQuarantined?: (paths: readonly string[]) => void;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -56,13 +62,13 @@ const MAX_WAITING = 100_000;
 /**
  * Opens the store in a worker thread, so that an fsync never delays a heartbeat.
  *
- * @throws SeamError `StoreNewer`, `StoreLocked`, `StoreUnwritable`, `StoreFull` or `StoreCorrupt`
+ * @throws SeamError `StoreNewer`, `StoreLocked`, `StoreUnwritable`, `StoreFull`, or `StoreCorrupt` when a damaged store cannot be put aside
  */
 export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
-  const { directory, clock, random, auditEpoch, ...rest } = options;
+  const { directory, clock, random, auditEpoch, onRecovered, onQuarantined, ...rest } = options;
   const path = join(directory, OUTBOX_FILE);
   const own = auditEpoch === undefined ? {} : { auditEpoch };
-  const data: OutboxStoreOptions = { ...rest, path, ...identity(clock, random), ...own };
+  const data: OutboxWorkerData = { ...rest, path, ...identity(clock, random), ...own, nowMs: clock.now() };
   const worker = new Worker(new URL(`./outbox-worker${extname(import.meta.url)}`, import.meta.url), {
     workerData: data,
     name: "outbox",
@@ -84,8 +90,15 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
     worker.once("error", reject);
     worker.once("message", (message: FromOutboxWorker) => {
       worker.off("error", reject);
-      if (message.type === "openFailed") reject(revive(message.error));
-      else resolve();
+      if (message.type === "openFailed") {
+        reject(revive(message.error));
+        return;
+      }
+      if (message.type === "opened") {
+        if (message.recovery !== undefined) onRecovered?.(message.recovery);
+        if (message.quarantined.length > 0) onQuarantined?.(message.quarantined);
+      }
+      resolve();
     });
   }).catch(async (error: unknown) => {
     await worker.terminate();
@@ -93,12 +106,27 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
   });
   worker.on("error", fail);
   worker.once("exit", () => fail(undefined));
+  let recovering = false;
   worker.on("message", (message: FromOutboxWorker) => {
+    if (message.type === "recovered") {
+      recovering = false;
+      onRecovered?.(message.recovery);
+      return;
+    }
     if (message.type !== "answer" && message.type !== "failure") return;
     const request = waiting.get(message.id);
     waiting.delete(message.id);
-    if (message.type === "answer") request?.resolve(message.value);
-    else request?.reject(revive(message.error));
+    if (message.type === "answer") {
+      request?.resolve(message.value);
+      return;
+    }
+    const error = revive(message.error);
+    // Before whoever asked: what it asks next is asked of the store that takes this one's place.
+    if (isCorrupt(error) && !recovering) {
+      recovering = true;
+      worker.postMessage({ recover: true, nowMs: clock.now() } satisfies ToOutboxWorker);
+    }
+    request?.reject(error);
   });
 
   const ask = (request: OutboxRequest): Promise<unknown> =>

@@ -52,7 +52,7 @@ function describe(code: number): { reason: string; expected: string; remedy: str
       return {
         reason: "StoreCorrupt",
         expected: "an intact SQLite database",
-        remedy: "move the file away; the agent fetches its desired state again",
+        remedy: "none is needed: it is put aside, and what can be read of its audit log goes on in another",
       };
     default:
       return undefined;
@@ -68,4 +68,9 @@ export function newerSchema(path: string, found: number, known: number): SeamErr
     expected: `at most ${known}, found ${found}: a newer version of this program wrote it`,
     remedy: "run that version, or use another directory",
   });
+}
+
+/** True when something that was stored cannot be read any more. */
+export function isCorrupt(error: unknown): boolean {
+  return error instanceof SeamError && error.reason === "StoreCorrupt";
 }

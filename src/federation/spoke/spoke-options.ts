@@ -20,8 +20,8 @@ export interface SpokeOptions {
   readonly cluster: string;
   /** Version of this build. */
   readonly agentVersion: string;
-  /** Folder of the durable store, or an open store (benches, simulations). */
-  readonly store: { readonly directory: string; readonly auditCapBytes?: number } | { readonly outbox: Outbox };
+  /** Folder of the durable store, or a store that its owner opens. */
+  readonly store: ({ readonly directory: string } | { readonly outbox: Outbox }) & { readonly auditCapBytes?: number };
   /** Keys an index must be signed by. */
   readonly keys: KeyLookup;
   /** Ids for Hello.trusted_key_ids. */

@@ -57,7 +57,7 @@ export async function startSpoke(options: SpokeOptions): Promise<Spoke> {
   const metrics = options.metrics ?? silentMetrics;
   const watch = new AuditPressureWatch({
     outbox: await openStore(options),
-    capBytes: ("outbox" in options.store ? undefined : options.store.auditCapBytes) ?? DEFAULT_AUDIT_CAP.capBytes,
+    capBytes: options.store.auditCapBytes ?? DEFAULT_AUDIT_CAP.capBytes,
     metrics,
     told: (state) => options.events.auditLog?.(state),
   });

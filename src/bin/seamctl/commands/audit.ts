@@ -18,6 +18,7 @@ import { errorMessage } from "../../../base/errors.ts";
 import { isJsonObject } from "../../../base/json.ts";
 import { withAudit } from "../clients.ts";
 import { type CommandContext, type ReadOptions, UsageError, withRead } from "../context.ts";
+import { auditLogCommand } from "./audit-log.ts";
 import { quarantineCommands } from "./audit-quarantine.ts";
 import { ageOf, enumWords, messageJson, timeOf } from "../output.ts";
 import { type Column, renderTable } from "../table.ts";
@@ -131,6 +132,7 @@ export function auditCommands(program: Command, context: CommandContext): void {
   tailCommand(audit, context);
   verifyCommand(audit, context);
   quarantineCommands(audit, context);
+  auditLogCommand(audit, context);
 }
 
 function queryCommand(audit: Command, context: CommandContext): void {

@@ -40,6 +40,7 @@ afterAll(async () => {
   await tenant.close();
 });
 
+const sound = { unavailable: undefined, corrupt: undefined } as const;
 const config = () => tenant.cluster.get(RunnerConfig, { namespace: "ont-system", name: "tenant-1" });
 const said = (type: string) =>
   expect.poll(async () => {
@@ -52,12 +53,18 @@ const told = () =>
 describe("local status", () => {
   it("sets and clears the conditions of the audit log, with what to do, beside those of the channel", async () => {
     status.channel({ connected: false, reason: "HeartbeatMissed" });
-    status.auditLog({ pressure: "nearFull", backlogBytes: 92 * MIB, capBytes: 100 * MIB, dropped: 0 });
+    status.auditLog({
+      ...sound,
+      pressure: { pressure: "nearFull", backlogBytes: 92 * MIB, capBytes: 100 * MIB, dropped: 0 },
+    });
     await said("AuditWALNearFull").toBe("True SamplingAllows");
     await said("AuditWALFull").toBe("False RoomEnough");
     await said("FederationChannelDegraded").toBe("True HeartbeatMissed");
 
-    status.auditLog({ pressure: "full", backlogBytes: 99.6 * MIB, capBytes: 100 * MIB, dropped: 1_234 });
+    status.auditLog({
+      ...sound,
+      pressure: { pressure: "full", backlogBytes: 99.6 * MIB, capBytes: 100 * MIB, dropped: 1_234 },
+    });
     await said("AuditWALFull").toBe("True DroppingAllows");
     const full = findCondition((await config()).status?.conditions, "AuditWALFull");
     expect(full?.message).toBe(
@@ -66,7 +73,10 @@ describe("local status", () => {
     expect(unknownConditions(await config())).toEqual([]);
 
     status.channel({ connected: true, reason: "" });
-    status.auditLog({ pressure: "normal", backlogBytes: 0, capBytes: 100 * MIB, dropped: 1_234 });
+    status.auditLog({
+      ...sound,
+      pressure: { pressure: "normal", backlogBytes: 0, capBytes: 100 * MIB, dropped: 1_234 },
+    });
     await said("AuditWALFull").toBe("False RoomEnough");
     await said("AuditWALNearFull").toBe("False RoomEnough");
     await said("FederationChannelDegraded").toBe("False Recovered");
@@ -77,5 +87,32 @@ describe("local status", () => {
       "FederationChannelDegraded",
       "FederationChannelRecovered",
     ]);
+  });
+
+  it("says when the log cannot be opened, and what is left of a damaged one, until it is open and that is taken away", async () => {
+    const unavailable = {
+      reason: "StoreUnwritable",
+      detail: "/var/lib/wal/outbox.db: a directory this process may write",
+    };
+    const recovery = {
+      quarantined: "/wal/outbox.db.bad-1",
+      numbering: "continued",
+      salvagedEvents: 40,
+      lostEvents: 3,
+    } as const;
+    status.auditLog({ pressure: undefined, unavailable, corrupt: { path: recovery.quarantined, recovery } });
+    await said("AuditWALUnavailable").toBe("True StoreUnwritable");
+    await said("AuditWALCorrupt").toBe("True NumberingContinued");
+    const { status: shown } = await config();
+    expect(unknownConditions(await config())).toEqual([]);
+    expect(findCondition(shown?.conditions, "AuditWALUnavailable")?.message).toBe(
+      "/var/lib/wal/outbox.db: a directory this process may write; at most 1,000 audit events wait in memory, further ones are counted, and the agent does not reach the hub; opening is tried again every 30 s",
+    );
+    expect(findCondition(shown?.conditions, "AuditWALCorrupt")?.message).toBe(
+      "the agent's store was damaged and put aside; 40 audit events were read out of it, 3 are lost and an audit.gap stands in their place; check the disk, keep what you need of /wal/outbox.db.bad-1 and remove it",
+    );
+    status.auditLog({ ...sound, pressure: undefined });
+    await said("AuditWALUnavailable").toBe("False Opened");
+    await said("AuditWALCorrupt").toBe("False NothingQuarantined");
   });
 });

@@ -11,8 +11,8 @@ import type { Random } from "../../../base/random.ts";
 import type { Cluster } from "../../../cluster/cluster.ts";
 import { startEventRecorder } from "../../../controller/events.ts";
 import { applyStatus } from "../../../controller/status.ts";
-import type { AuditLogState } from "../ports.ts";
 import { auditLogConditions } from "./audit-log-conditions.ts";
+import type { AuditLogCondition } from "./audit-log-health.ts";
 
 /** Parts of {@link startLocalStatus}. */
 export interface LocalStatusParts {
@@ -42,7 +42,7 @@ export interface LocalStatus {
   /** Of several states that wait, the newest is written. */
   channel(state: LocalChannel): void;
   /** Likewise. */
-  auditLog(state: AuditLogState): void;
+  auditLog(state: AuditLogCondition): void;
   /** Resolves when nothing is written any more. */
   readonly closed: Promise<void>;
 }
@@ -51,17 +51,27 @@ export interface LocalStatus {
 const RETRY: BackoffPolicy = { baseMs: 1_000, factor: 2, capMs: 60_000 };
 const DEGRADED = "FederationChannelDegraded";
 
+const ROOM = "the hub has stored what waited; every decision of the policy is logged again";
+const RECOVERED: Readonly<Record<string, string>> = {
+  AuditWALNearFull: ROOM,
+  AuditWALFull: ROOM,
+  AuditWALUnavailable:
+    "the audit log is open; what waited in memory is in it, and what found no place is counted there",
+  AuditWALCorrupt: "nothing damaged is left in quarantine",
+};
+
 /** Conditions to be written, and the Event for each that becomes True or no longer is. */
 interface Update {
   readonly conditions: readonly ConditionUpdate[];
   /** Reason of the Event when the condition is not True any more. */
   readonly recovered: string;
-  readonly recoveredText: string;
+  /** Its message, by type of the condition. */
+  readonly recoveredText: Readonly<Record<string, string>>;
 }
 
 /**
- * Writes the conditions `FederationChannelDegraded`, `AuditWALNearFull` and `AuditWALFull` and what the agent can do into the tenant's own
- * copy of its RunnerConfig, with an Event for each transition (R-4.23, R-4.35). The copy comes with the first index; until then, and while
+ * Writes the conditions `FederationChannelDegraded` and `AuditWAL…` and what the agent can do into the tenant's own
+ * copy of its RunnerConfig, with an Event for each transition (R-4.23, R-4.34 to R-4.36). The copy comes with the first index; until then, and while
  * the API server is down, it waits.
  */
 export function startLocalStatus(parts: LocalStatusParts): LocalStatus {
@@ -78,7 +88,8 @@ export function startLocalStatus(parts: LocalStatusParts): LocalStatus {
         for (const { type, status, message = "" } of update.conditions) {
           const was = before.find((condition) => condition.type === type)?.status === "True";
           if (status === "True" && !was) events.record(object, "Warning", type, message);
-          else if (status !== "True" && was) events.record(object, "Normal", update.recovered, update.recoveredText);
+          else if (status !== "True" && was)
+            events.record(object, "Normal", update.recovered, update.recoveredText[type] ?? "");
         }
         failures = 0;
         if (waiting.get(topic) === update) waiting.delete(topic);
@@ -103,14 +114,14 @@ export function startLocalStatus(parts: LocalStatusParts): LocalStatus {
       put("channel", {
         conditions: [condition],
         recovered: "FederationChannelRecovered",
-        recoveredText: "the hub is reached",
+        recoveredText: { [DEGRADED]: "the hub is reached" },
       });
     },
     auditLog(state) {
       put("auditLog", {
         conditions: auditLogConditions(state),
         recovered: "AuditWALRecovered",
-        recoveredText: "the hub has stored what waited; every decision of the policy is logged again",
+        recoveredText: RECOVERED,
       });
     },
     closed: aborted(signal)

@@ -14,6 +14,8 @@ export class HeldBlobs {
   readonly #statements;
   readonly #capBytes: number;
   readonly #object: string;
+  /** Bytes held of each body: most bodies that come are not held yet, and nobody has to ask the database. */
+  readonly #sizes = new Map<string, number>();
   #bytes = 0;
 
   /** @param object what errors call the store */
@@ -21,7 +23,6 @@ export class HeldBlobs {
     this.#capBytes = capBytes;
     this.#object = object;
     this.#statements = {
-      size: prepareBigint(db, "SELECT coalesce(sum(held), 0) AS bytes FROM blobs"),
       all: prepareBigint(db, "SELECT digest, held, total, checked FROM blobs ORDER BY digest"),
       blob: prepareBigint(db, "SELECT held, total, checked FROM blobs WHERE digest = ?"),
       put: db.prepare(
@@ -30,7 +31,7 @@ export class HeldBlobs {
       putChunk: db.prepare("INSERT INTO blob_chunks (digest, start, data) VALUES (?, ?, ?)"),
       chunks: db.prepare("SELECT data FROM blob_chunks WHERE digest = ? ORDER BY start"),
       markChecked: db.prepare("UPDATE blobs SET checked = 1 WHERE digest = ?"),
-      remove: prepareBigint(db, "DELETE FROM blobs WHERE digest = ? RETURNING held"),
+      remove: db.prepare("DELETE FROM blobs WHERE digest = ?"),
       removeChunks: db.prepare("DELETE FROM blob_chunks WHERE digest = ?"),
     };
     this.reload();
@@ -43,7 +44,12 @@ export class HeldBlobs {
 
   /** Measures again after a rollback. */
   reload(): void {
-    this.#bytes = Number(bigintOf(this.#statements.size.get() as Row, "bytes"));
+    this.#sizes.clear();
+    this.#bytes = 0;
+    for (const { digest, held } of this.list()) {
+      this.#sizes.set(digest, held);
+      this.#bytes += held;
+    }
   }
 
   list(): SpokeRecord["blobs"] {
@@ -58,8 +64,7 @@ export class HeldBlobs {
   /** Adds what follows the bytes that are held; at offset 0 the body begins anew. @throws SeamError `StoreFull` above the cap */
   append({ digest, offset, total, data, checked }: SpokeWrite & { readonly type: "AppendBlob" }): void {
     if (offset === 0) this.remove(digest);
-    const row = offset === 0 ? undefined : (this.#statements.blob.get(digest) as Row | undefined);
-    const held = row === undefined ? 0 : Number(bigintOf(row, "held"));
+    const held = this.#sizes.get(digest) ?? 0;
     invariant(offset === held, `blob ${digest}: append at ${offset}, held ${held}`);
     invariant(held + data.length <= total, `blob ${digest}: ${held + data.length} bytes of ${total}`);
     if (this.#bytes + data.length > this.#capBytes)
@@ -71,6 +76,7 @@ export class HeldBlobs {
       });
     if (data.length > 0) this.#statements.putChunk.run(digest, offset, data);
     this.#statements.put.run(digest, held + data.length, total, checked ? 1 : 0);
+    this.#sizes.set(digest, held + data.length);
     this.#bytes += data.length;
   }
 
@@ -80,10 +86,12 @@ export class HeldBlobs {
   }
 
   remove(digest: string): void {
-    const row = this.#statements.remove.get(digest) as Row | undefined;
-    if (row === undefined) return;
+    const held = this.#sizes.get(digest);
+    if (held === undefined) return;
+    this.#statements.remove.run(digest);
     this.#statements.removeChunks.run(digest);
-    this.#bytes -= Number(bigintOf(row, "held"));
+    this.#sizes.delete(digest);
+    this.#bytes -= held;
   }
 
   /** Hashes a wholly held body, chunk by chunk. */

@@ -185,11 +185,24 @@ function chunkOf(digest: Digest, offset: number, total: number): BlobChunk {
   return create(BlobChunkSchema, { digest, offset: BigInt(offset), total: BigInt(total) });
 }
 
-function varints(...values: readonly number[]): Uint8Array {
-  const bytes: number[] = [];
-  for (let rest of values) {
-    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes.push((rest % 0x80) | 0x80);
-    bytes.push(rest);
-  }
-  return Uint8Array.from(bytes);
+/** Two numbers below 2^53 in protobuf's form, one after the other. */
+function varints(first: number, second: number): Uint8Array {
+  const bytes = new Uint8Array(varintLength(first) + varintLength(second));
+  putVarint(bytes, putVarint(bytes, 0, first), second);
+  return bytes;
+}
+
+function varintLength(value: number): number {
+  let length = 1;
+  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) length++;
+  return length;
+}
+
+/** Returns the position behind it. */
+function putVarint(bytes: Uint8Array, at: number, value: number): number {
+  let next = at;
+  let rest = value;
+  for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes[next++] = (rest % 0x80) | 0x80;
+  bytes[next++] = rest;
+  return next;
 }

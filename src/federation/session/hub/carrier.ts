@@ -15,6 +15,7 @@ import {
 import { Liveness } from "../liveness.ts";
 import { type GoodbyeParts, clip, goodbye, heartBeat, protocolError } from "../message.ts";
 import { Pipe } from "../pipe.ts";
+import type { Soonest } from "../soonest.ts";
 import type { StreamEnd } from "../stream-end.ts";
 import { type Violation, violation } from "../violation.ts";
 import { Applicant } from "./applicant.ts";
@@ -220,16 +221,18 @@ export class Carrier {
   }
 
   /** When to look again. */
-  deadlines(): number[] {
-    const deadlines = [this.#applicant?.deadlineMs ?? Infinity];
+  deadlines(soonest: Soonest): void {
+    if (this.#applicant !== undefined) soonest.see(this.#applicant.deadlineMs);
     const pipe = this.#pipe;
     if (pipe !== undefined) {
-      deadlines.push(pipe.deadlineMs, (pipe.sending.oldestMs ?? Infinity) + ACKNOWLEDGEMENT_STALL_MS);
-      if (this.#phase === "opening") deadlines.push(this.#phaseMs + HELLO_DEADLINE_MS);
-      if (this.#phase === "loading") deadlines.push(this.#phaseMs + LOAD_DEADLINE_MS);
+      soonest.see(pipe.deadlineMs);
+      soonest.see((pipe.sending.oldestMs ?? Infinity) + ACKNOWLEDGEMENT_STALL_MS);
+      if (this.#phase === "opening") soonest.see(this.#phaseMs + HELLO_DEADLINE_MS);
+      if (this.#phase === "loading") soonest.see(this.#phaseMs + LOAD_DEADLINE_MS);
     }
-    if (this.#liveness !== undefined) deadlines.push(this.#liveness.nextHeartbeatMs, this.#liveness.silenceEndsMs);
-    return deadlines;
+    if (this.#liveness === undefined) return;
+    soonest.see(this.#liveness.nextHeartbeatMs);
+    soonest.see(this.#liveness.silenceEndsMs);
   }
 
   /** A newer stream wins. */

@@ -14,6 +14,7 @@ import { FLOORS_VERSION, MAX_REFUSED_KEYS, REPORTS_PER_FRAME, REPORTS_VERSION } 
 import { clip, frameNack, nack } from "../message.ts";
 import type { HubMessage } from "../payload.ts";
 import { payloadBytes } from "../payload-size.ts";
+import type { Soonest } from "../soonest.ts";
 import { Tokens } from "../tokens.ts";
 import { type Violation, violation } from "../violation.ts";
 import { AuditIntake } from "./audit-intake.ts";
@@ -188,10 +189,12 @@ export class HubLanes {
   }
 
   /** When to look again. */
-  deadlines(live: boolean): number[] {
-    const deadlines = [this.facts.deadlineMs, this.audit.deadlineMs];
-    if (live) deadlines.push(this.offers.deadlineMs, this.revocations.deadlineMs);
-    return deadlines;
+  deadlines(live: boolean, soonest: Soonest): void {
+    soonest.see(this.facts.deadlineMs);
+    soonest.see(this.audit.deadlineMs);
+    if (!live) return;
+    soonest.see(this.offers.deadlineMs);
+    soonest.see(this.revocations.deadlineMs);
   }
 
   /** Only what was refused: handing in everything would fill the queue with the same news again and again. */

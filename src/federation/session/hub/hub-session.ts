@@ -12,7 +12,7 @@ import { clip, heartBeat } from "../message.ts";
 import type { Payload } from "../payload.ts";
 import { payloadBytes } from "../payload-size.ts";
 import type { Ready } from "../ready.ts";
-import { soonestAfter } from "../soonest.ts";
+import { Soonest } from "../soonest.ts";
 import { type Violation, violation } from "../violation.ts";
 import { Carrier } from "./carrier.ts";
 import { type HubCounters, zeroCounters } from "./counters.ts";
@@ -66,6 +66,7 @@ export class HubSession {
   #heartbeat: HeartBeat | undefined = undefined;
   #connectedAtMs = 0;
   #lastSeenMs = 0;
+  readonly #soonest = new Soonest();
   #deadlineMs = Infinity;
 
   constructor(options: HubSessionOptions) {
@@ -133,8 +134,10 @@ export class HubSession {
     this.#pump(step);
     const { live } = this.#carrier;
     live?.settleAcknowledgement(step.out, nowMs);
-    const deadlines = [...this.#lanes.deadlines(live !== undefined), ...this.#carrier.deadlines()];
-    this.#deadlineMs = soonestAfter(nowMs, deadlines);
+    this.#soonest.begin(nowMs);
+    this.#lanes.deadlines(live !== undefined, this.#soonest);
+    this.#carrier.deadlines(this.#soonest);
+    this.#deadlineMs = this.#soonest.atMs;
     return { atOnce: NOTHING, persist: NOTHING, afterPersist: step.out };
   }
 

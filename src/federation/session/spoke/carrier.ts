@@ -16,6 +16,7 @@ import {
 import { Liveness } from "../liveness.ts";
 import { clip, goodbye, protocolError } from "../message.ts";
 import { Pipe } from "../pipe.ts";
+import type { Soonest } from "../soonest.ts";
 import type { StreamEnd } from "../stream-end.ts";
 import { type Violation, violation } from "../violation.ts";
 import type { SpokeCounters } from "./counters.ts";
@@ -250,13 +251,14 @@ export class Carrier {
   }
 
   /** When to look again. */
-  deadlines(): number[] {
-    const deadlines = [this.#dialAtMs];
-    if (this.#phase === "dialing") deadlines.push(this.#phaseMs + DIAL_DEADLINE_MS);
-    if (this.#phase === "opening") deadlines.push(this.#phaseMs + HELLO_DEADLINE_MS);
-    if (this.#pipe !== undefined) deadlines.push(this.#pipe.deadlineMs);
-    if (this.#liveness !== undefined) deadlines.push(this.#liveness.nextHeartbeatMs, this.#liveness.silenceEndsMs);
-    return deadlines;
+  deadlines(soonest: Soonest): void {
+    soonest.see(this.#dialAtMs);
+    if (this.#phase === "dialing") soonest.see(this.#phaseMs + DIAL_DEADLINE_MS);
+    if (this.#phase === "opening") soonest.see(this.#phaseMs + HELLO_DEADLINE_MS);
+    if (this.#pipe !== undefined) soonest.see(this.#pipe.deadlineMs);
+    if (this.#liveness === undefined) return;
+    soonest.see(this.#liveness.nextHeartbeatMs);
+    soonest.see(this.#liveness.silenceEndsMs);
   }
 
   #lost(code: StreamEnd, detail: string, step: SpokeStep): void {

@@ -6,6 +6,7 @@ import { LaneQueue } from "../lane-queue.ts";
 import { REPORTS_VERSION } from "../limits.ts";
 import { frameNack, nack } from "../message.ts";
 import { payloadBytes } from "../payload-size.ts";
+import type { Soonest } from "../soonest.ts";
 import { Tokens } from "../tokens.ts";
 import { type Violation, violation } from "../violation.ts";
 import { AuditLane } from "./audit-lane.ts";
@@ -179,10 +180,11 @@ export class SpokeLanes {
   }
 
   /** When to look again. */
-  deadlines(live: boolean, step: SpokeStep): number[] {
-    const deadlines = [this.delivery.deadlineMs(step), this.items.deadlineMs, this.requests.deadlineMs];
-    if (live) deadlines.push(this.bodies.deadlineMs);
-    return deadlines;
+  deadlines(live: boolean, step: SpokeStep, soonest: Soonest): void {
+    soonest.see(this.delivery.deadlineMs(step));
+    soonest.see(this.items.deadlineMs);
+    soonest.see(this.requests.deadlineMs);
+    if (live) soonest.see(this.bodies.deadlineMs);
   }
 
   #fill(pipe: SpokePipe, step: SpokeStep): void {

@@ -9,7 +9,7 @@ import { clip, heartBeat } from "../message.ts";
 import type { Payload } from "../payload.ts";
 import { payloadBytes } from "../payload-size.ts";
 import type { Ready } from "../ready.ts";
-import { soonestAfter } from "../soonest.ts";
+import { Soonest } from "../soonest.ts";
 import { type Violation, violation } from "../violation.ts";
 import { Carrier } from "./carrier.ts";
 import { type SpokeCounters, zeroCounters } from "./counters.ts";
@@ -34,6 +34,7 @@ export class SpokeSession {
   readonly #carrier: Carrier;
   readonly #lanes: SpokeLanes;
   #term: bigint;
+  readonly #soonest = new Soonest();
   #deadlineMs = Infinity;
 
   constructor(options: SpokeSessionOptions) {
@@ -92,8 +93,10 @@ export class SpokeSession {
     this.#pump(step);
     const { live } = this.#carrier;
     live?.settleAcknowledgement(step.out, nowMs);
-    const deadlines = [...this.#carrier.deadlines(), ...this.#lanes.deadlines(live !== undefined, step)];
-    this.#deadlineMs = soonestAfter(nowMs, deadlines);
+    this.#soonest.begin(nowMs);
+    this.#carrier.deadlines(this.#soonest);
+    this.#lanes.deadlines(live !== undefined, step, this.#soonest);
+    this.#deadlineMs = this.#soonest.atMs;
     return { atOnce: step.atOnce, persist: step.persist, afterPersist: step.out };
   }
 

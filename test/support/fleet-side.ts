@@ -24,7 +24,12 @@ import type { PermissionClient } from "./permission-contract.ts";
 /** A computed content, as the engine hands it on. */
 export function computedContent(content: SnapshotContent): ComputedContent {
   const { bytes, contentHash } = encodeContent(content);
-  return new ComputedContent(content.targetCluster, contentHash, [Buffer.from(bytes).toString()], content);
+  return new ComputedContent(
+    content.targetCluster,
+    contentHash,
+    { texts: [Buffer.from(bytes).toString()], byteLength: bytes.length },
+    content,
+  );
 }
 
 /** Live permissions that a test sets. */

@@ -69,7 +69,8 @@ export interface StoredContent {
 
 /** Writes content out and cuts it, once for all that is done with it; a large one chunk by chunk, each in a turn of its own. */
 export async function storedContent(computed: ComputedContent): Promise<StoredContent> {
-  const { bytes, cluster, contentHash } = computed;
+  const { cluster, contentHash } = computed;
+  const bytes = await computed.bytesInTurns();
   const chunks: CutChunk[] = [];
   if (bytes.length > MAX_INLINE_CONTENT_BYTES)
     for (const chunk of chunksOf(cluster, hash12(contentHash), bytes, MAX_INLINE_CONTENT_BYTES)) {

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { PermissionSet } from "../../api/kinds/permission-set.ts";
 import type { RBACPolicy } from "../../api/kinds/rbac-policy.ts";
 import type { RBACProfile, RBACProfileSpec } from "../../api/kinds/rbac-profile.ts";
+import { digestOf } from "../../base/digest.ts";
 import { SeededRandom } from "../../base/random.ts";
 import { encodeContent } from "../snapshot/content.ts";
 import { atOnce } from "../../base/next-turn.ts";
@@ -223,5 +224,21 @@ describe("clusterContent", () => {
         .map(({ profile }) => profile);
       expect(build(shuffled).hashes.get("tenant-1")).toBe(contentHash);
     }
+  });
+
+  it.each([
+    ["short", 1],
+    ["that fills the room for encoding", 9_000],
+    ["beyond it", 16_000],
+  ])("has the digest and the length of its bytes with a text %s", async (_, names) => {
+    const resourceNames = Array.from({ length: names }, (__, i) => `größe-字-😀-${i}`);
+    const fleet = memo.ofRules([{ verbs: ["get"], apiGroups: [""], resources: ["pods"], resourceNames }]);
+    const more = memo.ofRules([{ verbs: ["é"], apiGroups: [""], resources: ["pods"], resourceNames }]);
+    const lifetimes = { freshnessWindowSeconds: 300, maxOfflineSeconds: 86_400 };
+    const computed = atOnce(clusterContent("tenant-1", [], { fleet, cluster: more }, lifetimes));
+    expect(digestOf(computed.bytes)).toBe(computed.contentHash);
+    expect(Buffer.from(computed.bytes).toString()).toBe(computed.text);
+    expect(computed.bytes.length).toBe(Buffer.byteLength(computed.text));
+    expect(Buffer.compare(await computed.bytesInTurns(), computed.bytes)).toBe(0);
   });
 });

@@ -28,6 +28,13 @@ const STEP = 256;
 /** Text that is hashed at once: some tenths of a millisecond, too. */
 const FULL_CHARACTERS = 128 * 1024;
 
+/** Fewer are joined: no room is made for a small content. */
+const FEW_CHARACTERS = 16 * 1024;
+/** Room in which texts are encoded, bytes. */
+const ROOM_BYTES = 512 * 1024;
+/** UTF-8 of a UTF-16 code unit has at most three bytes. */
+const MAX_BYTES_PER_UNIT = 3;
+
 const NEXT_SUBJECT = `,${SUBJECT_HEAD}`;
 
 class HeldSubject {
@@ -131,12 +138,14 @@ function take(
   }
 }
 
-/** Texts of a content as they are joined, with the digest of what is there so far. */
+/** Texts of a content as they are pushed, with the digest of what is there so far. */
 class Parts {
   readonly #parts: string[] = [];
   readonly #digest = runningDigest();
   #hashed = 0;
   #waiting = 0;
+  #bytes = 0;
+  #room: Buffer | undefined;
 
   push(part: string): void {
     this.#parts.push(part);
@@ -153,14 +162,37 @@ class Parts {
     const contentHash = this.#digest.end();
     return former?.contentHash === contentHash
       ? former
-      : new ComputedContent(cluster, contentHash, this.#parts.slice(), lifetimes);
+      : new ComputedContent(cluster, contentHash, { texts: this.#parts.slice(), byteLength: this.#bytes }, lifetimes);
   }
 
   /** Takes what was pushed since into the digest. */
   hash(): void {
-    this.#digest.update(this.#parts.slice(this.#hashed).join(""));
+    if (this.#waiting < FEW_CHARACTERS) this.#take(this.#parts.slice(this.#hashed).join(""));
+    else this.#hashWritten();
     this.#hashed = this.#parts.length;
     this.#waiting = 0;
+  }
+
+  /** Written one after the other into one buffer: joined to a text that is then encoded, they take twice as long. */
+  #hashWritten(): void {
+    const room = (this.#room ??= Buffer.allocUnsafeSlow(ROOM_BYTES));
+    let at = 0;
+    for (let i = this.#hashed; i < this.#parts.length; i++) {
+      const part = this.#parts[i] ?? "";
+      const most = part.length * MAX_BYTES_PER_UNIT;
+      if (most > room.length - at) {
+        this.#take(room.subarray(0, at));
+        at = 0;
+      }
+      if (most > room.length) this.#take(part);
+      else at += room.write(part, at, "utf8");
+    }
+    this.#take(room.subarray(0, at));
+  }
+
+  #take(data: Uint8Array | string): void {
+    this.#bytes += typeof data === "string" ? Buffer.byteLength(data) : data.length;
+    this.#digest.update(data);
   }
 }
 

@@ -20,29 +20,32 @@ export const DEFAULT_TENANT_RATES: TenantRateLimits = {
 export class TenantRates {
   readonly #clock: Clock;
   readonly #metrics: Metrics;
-  readonly #requests: TokenBucket;
-  readonly #facts: TokenBucket;
+  readonly #limits: TenantRateLimits;
+  /** Full, and so not there, before the first request and the first fact. */
+  #requests: TokenBucket | undefined = undefined;
+  #facts: TokenBucket | undefined = undefined;
 
   constructor(parts: { readonly clock: Clock; readonly metrics: Metrics; readonly limits: TenantRateLimits }) {
     this.#clock = parts.clock;
     this.#metrics = parts.metrics;
-    const now = parts.clock.monotonic();
-    this.#requests = new TokenBucket(parts.limits.requests, now);
-    this.#facts = new TokenBucket(parts.limits.facts, now);
+    this.#limits = parts.limits;
   }
 
   /** False: the request is refused. */
   admitsRequest(): boolean {
-    if (this.#requests.take(this.#clock.monotonic())) return true;
+    const now = this.#clock.monotonic();
+    this.#requests ??= new TokenBucket(this.#limits.requests, now);
+    if (this.#requests.take(now)) return true;
     this.#metrics.count("federation_refused_total", { reason: "RequestRate" });
     return false;
   }
 
   /** Resolves when the next fact may be stored. */
   async fact(): Promise<void> {
-    if (this.#facts.take(this.#clock.monotonic())) return;
+    const facts = (this.#facts ??= new TokenBucket(this.#limits.facts, this.#clock.monotonic()));
+    if (facts.take(this.#clock.monotonic())) return;
     this.#metrics.count("federation_throttled_total", { reason: "FactRate" });
-    do await this.#clock.sleep(this.#facts.waitMs(this.#clock.monotonic()));
-    while (!this.#facts.take(this.#clock.monotonic()));
+    do await this.#clock.sleep(facts.waitMs(this.#clock.monotonic()));
+    while (!facts.take(this.#clock.monotonic()));
   }
 }

@@ -1,3 +1,4 @@
+import { SparseMap } from "../../base/sparse-map.ts";
 import { LANES, type Lane } from "./lane.ts";
 import { QUEUED_BYTES, QUEUED_MESSAGES } from "./limits.ts";
 import type { Payload } from "./payload.ts";
@@ -18,7 +19,7 @@ export interface QueuedMessage<Tag> {
  * not derived from state wait here; offers, reports, facts and chunks are pulled when there is room.
  */
 export class LaneQueue<Tag> {
-  readonly #lanes: Map<Lane, QueuedMessage<Tag>[]> = new Map();
+  readonly #lanes: SparseMap<Lane, QueuedMessage<Tag>[]> = new SparseMap();
   #bytes = 0;
   #messages = 0;
 

@@ -82,7 +82,9 @@ export class SendWindow<Tag> {
       this.#bytes -= frame.bytes;
       if (frame.tag !== undefined) visit(frame.tag);
     }
-    if (covered > 0) this.#inFlight.splice(0, covered);
+    // An idle stream keeps no room for frames.
+    if (covered === this.#inFlight.length) this.#inFlight.length = 0;
+    else if (covered > 0) this.#inFlight.splice(0, covered);
     return undefined;
   }
 }

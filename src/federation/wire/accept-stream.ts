@@ -3,7 +3,7 @@ import type { GrpcService } from "../../api/grpc/service-implementation.ts";
 import type { Principal } from "../../api/grpc/principal.ts";
 import { FederationService } from "../../api/gen/conductor/federation/v1alpha1/federation_pb.ts";
 import { statusObject, statusOf } from "../../api/grpc/status-error.ts";
-import type { TlsConnection } from "../../trust/tls/tls-listener.ts";
+import type { TlsConnection } from "../../trust/tls/live-connection.ts";
 import type { PipeListener, WirePipe } from "./pipe.ts";
 import { type StreamEndings, StreamPipe } from "./stream-pipe.ts";
 import { STREAM_SERVICE } from "./stream-method.ts";
@@ -42,17 +42,13 @@ export function federationService(options: FederationServiceOptions): GrpcServic
           options.onStream({
             principal,
             peer,
-            accept: (generation, listener) => {
-              const connection = options.connection(peer);
-              const counted: PipeListener = {
-                ...listener,
-                received: (bytes) => {
-                  connection?.received(bytes.length);
-                  listener.received(bytes);
-                },
-              };
-              return new StreamPipe(call, { generation, peer }, serverEndings(call, connection), counted);
-            },
+            accept: (generation, listener) =>
+              new StreamPipe(
+                call,
+                { generation, peer },
+                new ServerEndings(call, connectionOf(options, peer)),
+                listener,
+              ),
           });
         };
         open().catch(refuse);
@@ -61,18 +57,34 @@ export function federationService(options: FederationServiceOptions): GrpcServic
   };
 }
 
-function serverEndings(
-  call: ServerDuplexStream<Uint8Array, Uint8Array>,
-  connection: TlsConnection | undefined,
-): StreamEndings {
-  return {
-    finish: (reason) => {
-      // Trailers tell a plain gRPC client what Goodbye told an agent.
-      call.emit("error", { code: Status.UNAVAILABLE, details: reason.slice(0, 256) });
-    },
-    destroy: () => {
-      connection?.destroy();
-    },
-    onHangUp: (listener) => connection?.onClosed(listener) ?? (() => {}),
-  };
+/** The connection of a peer; one that has just gone is gone. */
+function connectionOf(options: FederationServiceOptions, peer: string): ServerConnection {
+  return options.connection(peer) ?? GONE;
+}
+
+type ServerConnection = Pick<TlsConnection, "destroy" | "received" | "onClosed" | "offClosed">;
+
+const GONE: ServerConnection = { destroy() {}, received() {}, onClosed() {}, offClosed() {} };
+
+class ServerEndings implements StreamEndings {
+  readonly hangUps: ServerConnection;
+  readonly #call: ServerDuplexStream<Uint8Array, Uint8Array>;
+
+  constructor(call: ServerDuplexStream<Uint8Array, Uint8Array>, connection: ServerConnection) {
+    this.#call = call;
+    this.hangUps = connection;
+  }
+
+  finish(reason: string): void {
+    // Trailers tell a plain gRPC client what Goodbye told an agent.
+    this.#call.emit("error", { code: Status.UNAVAILABLE, details: reason.slice(0, 256) });
+  }
+
+  destroy(): void {
+    this.hangUps.destroy();
+  }
+
+  counted(bytes: number): void {
+    this.hangUps.received(bytes);
+  }
 }

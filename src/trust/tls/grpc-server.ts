@@ -13,7 +13,8 @@ import {
   KEEPALIVE_TIMEOUT_MS,
   SESSION_MEMORY_MIB,
 } from "./connection-limits.ts";
-import { type Authentication, type TlsConnection, startTlsListener } from "./tls-listener.ts";
+import type { TlsConnection } from "./live-connection.ts";
+import { type Authentication, startTlsListener } from "./tls-listener.ts";
 import { principalOfToken } from "./bearer-principal.ts";
 import type { TlsSource } from "./tls-material.ts";
 

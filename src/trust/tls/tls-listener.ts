@@ -8,6 +8,7 @@ import type { Log } from "../../base/log.ts";
 import type { Metrics } from "../../base/metrics.ts";
 import { TokenBucket } from "../../base/token-bucket.ts";
 import type { ConnectionLimits } from "./connection-limits.ts";
+import { type TlsConnection, LiveConnection } from "./live-connection.ts";
 import { HandshakeCrowd } from "./handshake-crowd.ts";
 import type { TlsMaterial, TlsSource } from "./tls-material.ts";
 
@@ -15,21 +16,6 @@ import type { TlsMaterial, TlsSource } from "./tls-material.ts";
 export type Authentication =
   | { readonly ok: true; readonly principal: Principal | undefined }
   | { readonly ok: false; readonly reason: string; readonly detail: string };
-
-/** One authenticated connection. */
-export interface TlsConnection {
-  /** `address:port` of the other end: what grpc-js calls the peer. */
-  readonly peer: string;
-  readonly principal: Principal | undefined;
-  /** Destroys the socket at once, never gracefully (lessons §1.6). Why is the caller's to log. */
-  destroy(): void;
-  /** Calls `listener` when the socket is closed. Returns the way to stop. */
-  onClosed(listener: () => void): () => void;
-  /** Says that the peer made a call: ends the first-call deadline. */
-  called(): void;
-  /** Says that a message of so many bytes came: what else a peer sends counts as overhead. */
-  received(bytes: number): void;
-}
 
 /** Options of {@link startTlsListener}. */
 export interface TlsListenerOptions {
@@ -79,8 +65,6 @@ const RECHECK_SLICES = 16;
 const CROWD_TOLD_EVERY_MS = 1_000;
 /** Time over which a flood is told from a burst, milliseconds. */
 const FLOOD_WINDOW_MS = 1_000;
-/** What framing adds to a message on its way, bytes: gRPC prefix, HTTP/2 frames and TLS records of a small one. */
-const MESSAGE_OVERHEAD_BYTES = 96;
 const DEFAULT_PROTOCOLS = ["h2"] as const;
 /** Gauge of open connections. */
 const CONNECTIONS = "tls_connections";
@@ -100,7 +84,8 @@ export async function startTlsListener(options: TlsListenerOptions): Promise<Tls
   const handshaking = new HandshakeCrowd<Socket>(limits.maxHandshakes);
   const live = new Map<string, LiveConnection>();
   /** Connections of each name, oldest first. */
-  const byIdentity = new Map<string, Set<LiveConnection>>();
+  const byIdentity = new Map<string, readonly LiveConnection[]>();
+  const connections = new WeakMap<Socket, LiveConnection>();
   const peers = new WeakMap<object, string>();
 
   const refuse = (socket: Socket, peer: string, reason: string, detail: string): void => {
@@ -149,6 +134,26 @@ export async function startTlsListener(options: TlsListenerOptions): Promise<Tls
     tlsServer.setTicketKeys(ticketKeysOf(next));
   });
 
+  // One function of each for all connections: there are thousands.
+  const failed = function (this: Socket, error: Error): void {
+    log.debug({ peer: peers.get(this) ?? peerOf(this), err: error }, "connection failed");
+  };
+  const closedBeneath = function (this: Socket): void {
+    sockets.delete(this);
+    handshaking.leave(this);
+  };
+  const gone = function (this: Socket): void {
+    const connection = connections.get(this);
+    if (connection === undefined) return;
+    connections.delete(this);
+    const { peer, name } = connection;
+    connection.release();
+    if (live.get(peer) === connection) live.delete(peer);
+    const left = (byIdentity.get(name) ?? []).filter((other) => other !== connection);
+    if (left.length === 0) byIdentity.delete(name);
+    else byIdentity.set(name, left);
+    metrics.gauge(CONNECTIONS, live.size);
+  };
   tlsServer.on("tlsClientError", (error, socket) => {
     // A socket that has ended no longer knows its address; the one beneath it was remembered at accept.
     const beneath = socketBeneath(socket);
@@ -159,20 +164,19 @@ export async function startTlsListener(options: TlsListenerOptions): Promise<Tls
     const peer = peerOf(socket);
     const beneath = socketBeneath(socket);
     if (beneath !== undefined) handshaking.leave(beneath);
-    socket.on("error", (error) => log.debug({ peer, err: error }, "connection failed"));
+    socket.on("error", failed);
     const verdict = admit(socket, options);
     if (!verdict.ok) {
       refuse(socket, peer, verdict.reason, verdict.detail);
       return;
     }
-    const connection = new LiveConnection(socket, peer, verdict.principal, (reason, detail) =>
-      refuse(socket, peer, reason, detail),
-    );
-    const name = verdict.principal?.name ?? "";
-    const own = byIdentity.get(name) ?? new Set<LiveConnection>();
-    byIdentity.set(name, own.add(connection));
+    const connection = new LiveConnection(socket, peer, verdict.principal, refuse);
+    const { name } = connection;
+    const others = byIdentity.get(name);
+    const own = others === undefined ? [connection] : [...others, connection];
+    byIdentity.set(name, own);
     const [oldest] = own;
-    if (name !== "" && own.size > limits.maxConnectionsPerIdentity)
+    if (name !== "" && own.length > limits.maxConnectionsPerIdentity)
       oldest?.destroyFor(
         "ConnectionsPerIdentity",
         `at most ${limits.maxConnectionsPerIdentity} connections of ${name}`,
@@ -180,19 +184,13 @@ export async function startTlsListener(options: TlsListenerOptions): Promise<Tls
     live.set(peer, connection);
     metrics.gauge(CONNECTIONS, live.size);
     connection.expectCallWithin(limits.firstCallMs);
-    socket.once("close", () => {
-      connection.release();
-      if (live.get(peer) === connection) live.delete(peer);
-      own.delete(connection);
-      if (own.size === 0) byIdentity.delete(name);
-      metrics.gauge(CONNECTIONS, live.size);
-    });
+    connections.set(socket, connection);
+    socket.on("close", gone);
     options.onConnection(socket, connection);
   });
 
   const server = createServer({ noDelay: true }, (socket) => {
-    const peer = peerOf(socket);
-    socket.on("error", (error) => log.debug({ peer, err: error }, "connection failed"));
+    socket.on("error", failed);
     if (live.size >= limits.maxConnections) {
       refuseUnheard(socket, "TooManyConnections", `at most ${limits.maxConnections} connections`);
       return;
@@ -207,11 +205,8 @@ export async function startTlsListener(options: TlsListenerOptions): Promise<Tls
       if (superfluous === socket) return;
     }
     sockets.add(socket);
-    peers.set(socket, peer);
-    socket.once("close", () => {
-      sockets.delete(socket);
-      handshaking.leave(socket);
-    });
+    peers.set(socket, peerOf(socket));
+    socket.on("close", closedBeneath);
     tlsServer.emit("connection", socket);
   });
 
@@ -287,78 +282,6 @@ export async function startTlsListener(options: TlsListenerOptions): Promise<Tls
     destroyAll,
     closed,
   };
-}
-
-class LiveConnection implements TlsConnection {
-  readonly peer: string;
-  readonly principal: Principal | undefined;
-  readonly #socket: TLSSocket;
-  readonly #refuse: (reason: string, detail: string) => void;
-  readonly #closedListeners = new Set<() => void>();
-  /** Bytes read from the socket that were no message, at the last look; and bytes of messages since the connection began. */
-  #overhead = 0;
-  #excess = 0;
-  #messages = 0;
-  #timer: NodeJS.Timeout | undefined;
-
-  constructor(
-    socket: TLSSocket,
-    peer: string,
-    principal: Principal | undefined,
-    refuse: (reason: string, detail: string) => void,
-  ) {
-    this.#socket = socket;
-    this.peer = peer;
-    this.principal = principal;
-    this.#refuse = refuse;
-  }
-
-  certificate(): X509Certificate | undefined {
-    return this.#socket.getPeerX509Certificate();
-  }
-
-  expectCallWithin(ms: number): void {
-    this.#timer = setTimeout(() => this.destroyFor("NoCall", `no call within ${ms} ms of the handshake`), ms);
-    this.#timer.unref();
-  }
-
-  called(): void {
-    if (this.#timer === undefined) return;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-  }
-
-  received(bytes: number): void {
-    this.#messages += bytes + MESSAGE_OVERHEAD_BYTES;
-  }
-
-  /** Bytes beyond messages that `allowed` for the time since the last look does not cover, all looks together. */
-  excessAfter(allowed: number): number {
-    const overhead = this.#socket.bytesRead - this.#messages;
-    this.#excess = Math.max(0, this.#excess + overhead - this.#overhead - allowed);
-    this.#overhead = overhead;
-    return this.#excess;
-  }
-
-  onClosed(listener: () => void): () => void {
-    this.#closedListeners.add(listener);
-    return () => this.#closedListeners.delete(listener);
-  }
-
-  destroy(): void {
-    // Its owner logs why; only a refusal is counted as one.
-    this.#socket.destroy();
-  }
-
-  destroyFor(reason: string, detail: string): void {
-    if (!this.#socket.destroyed) this.#refuse(reason, detail);
-  }
-
-  release(): void {
-    this.called();
-    for (const listener of this.#closedListeners) listener();
-    this.#closedListeners.clear();
-  }
 }
 
 /**

@@ -62,7 +62,7 @@ describe("a hub among peers that misbehave", () => {
       "an unknown protocol version",
       (agent) => agent.hello("tenant-1", [7]),
       ProtocolError_Code.VERSION,
-      /contains one of 1, 2, found \[7\]/,
+      /contains one of 1, 2, 3, found \[7\]/,
     ],
     ["Hello twice", async (agent) => helloTwice(agent), ProtocolError_Code.UNEXPECTED, /once/],
     [

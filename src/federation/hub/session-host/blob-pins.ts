@@ -1,3 +1,4 @@
+import { SparseMap } from "../../../base/sparse-map.ts";
 import type { Digest } from "../../../base/digest.ts";
 import type { Pinned } from "../blob-shelf.ts";
 import type { HostScope } from "./host-scope.ts";
@@ -6,7 +7,7 @@ import type { HostScope } from "./host-scope.ts";
 export class BlobPins {
   readonly #scope: HostScope;
   /** Pins whose answer is awaited; false after the machine let them go meanwhile. */
-  readonly #pinning = new Map<number, boolean>();
+  readonly #pinning = new SparseMap<number, boolean>();
 
   constructor(scope: HostScope) {
     this.#scope = scope;

@@ -8,22 +8,25 @@ import { type AuditAppendResult, FactRefused, OwnershipLost, type WriteFence } f
 import type { HostScope } from "./host-scope.ts";
 
 /** Stores what one agent says, as long as this replica owns the session, and tells how it went. */
-export class FactStoring {
+export class FactStoring implements WriteFence {
   readonly #scope: HostScope;
   readonly #lost: (message: string) => void;
-  readonly #fence: WriteFence;
   #term = 0n;
 
   /** @param lost called when a write found another owner of the session that this replica took for its own */
   constructor(scope: HostScope, lost: (message: string) => void) {
     this.#scope = scope;
     this.#lost = lost;
-    this.#fence = { hold: () => scope.shared.options.ownership.hold(scope.cluster, this.#term) };
   }
 
   /** Under which this replica owned the session last. */
   get term(): bigint {
     return this.#term;
+  }
+
+  hold(): Promise<void> {
+    const { cluster, shared } = this.#scope;
+    return shared.options.ownership.hold(cluster, this.#term);
   }
 
   /** The session is this replica's under a new term. */
@@ -36,7 +39,7 @@ export class FactStoring {
     const { facts, revocations, metrics } = shared.options;
     const term = this.#term;
     try {
-      if (fact.kind === "items") await facts.items(cluster, fact.reports, this.#fence);
+      if (fact.kind === "items") await facts.items(cluster, fact.reports, this);
       else if (fact.kind === "state") await this.#storeState(fact.payload);
       else await revocations.acknowledged(cluster, fact.serial, fact);
       return { kind: "stored" };
@@ -92,13 +95,13 @@ export class FactStoring {
     const { facts } = shared.options;
     switch (payload.case) {
       case "packReceiptReport":
-        return facts.packReceipt(cluster, payload.value, this.#fence);
+        return facts.packReceipt(cluster, payload.value, this);
       case "snapshotReceiptReport":
-        return facts.snapshotReceipt(cluster, payload.value, this.#fence);
+        return facts.snapshotReceipt(cluster, payload.value, this);
       case "driftReport":
-        return facts.drift(cluster, payload.value, this.#fence);
+        return facts.drift(cluster, payload.value, this);
       case "capabilityDeclaration":
-        return facts.capability(cluster, payload.value, this.#fence);
+        return facts.capability(cluster, payload.value, this);
     }
   }
 }

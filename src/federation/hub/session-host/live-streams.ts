@@ -13,25 +13,28 @@ interface LiveStream {
 
 /** The streams of one cluster that are not closed yet, by generation: the one that carries the session, and those that linger. */
 export class LiveStreams {
-  readonly #streams = new Map<number, LiveStream>();
+  /** One or two: a list is smaller than a map, and a replica has one for each tenant. */
+  #streams: readonly LiveStream[] = [];
   #storing = 0;
   #last: Principal | undefined;
 
-  add(generation: number, pipe: WirePipe, principal: Principal): void {
+  add(pipe: WirePipe, principal: Principal): void {
     this.#last = principal;
-    this.#streams.set(generation, { pipe, principal, paused: false });
+    const stream: LiveStream = { pipe, principal, paused: false };
+    // A list that is spread gets room for sixteen more.
+    this.#streams = this.#streams.length === 0 ? [stream] : [...this.#streams, stream];
   }
 
   remove(generation: number): void {
-    this.#streams.delete(generation);
+    this.#streams = this.#streams.filter(({ pipe }) => pipe.generation !== generation);
   }
 
   pipe(generation: number): WirePipe | undefined {
-    return this.#streams.get(generation)?.pipe;
+    return this.#streams.find(({ pipe }) => pipe.generation === generation)?.pipe;
   }
 
   get size(): number {
-    return this.#streams.size;
+    return this.#streams.length;
   }
 
   /** Who opened the newest stream, closed or not. */
@@ -41,11 +44,11 @@ export class LiveStreams {
 
   /** Who opened those that are not closed. */
   principals(): readonly Principal[] {
-    return [...this.#streams.values()].map(({ principal }) => principal);
+    return this.#streams.map(({ principal }) => principal);
   }
 
   destroyAll(reason: string): void {
-    for (const { pipe } of this.#streams.values()) pipe.destroy(reason, 0);
+    for (const { pipe } of this.#streams) pipe.destroy(reason, 0);
   }
 
   /** Does work for a fact that came in. While too much of it is under way nothing more is read. */
@@ -59,14 +62,14 @@ export class LiveStreams {
   }
 
   #pause(): void {
-    for (const stream of this.#streams.values()) {
+    for (const stream of this.#streams) {
       if (!stream.paused) stream.pipe.pause();
       stream.paused = true;
     }
   }
 
   #resume(): void {
-    for (const stream of this.#streams.values()) {
+    for (const stream of this.#streams) {
       if (stream.paused) stream.pipe.resume();
       stream.paused = false;
     }

@@ -19,6 +19,7 @@ import { ChannelReporter } from "./channel-reporter.ts";
 import { FactStoring } from "./fact-storing.ts";
 import { FollowedIndex } from "./followed-index.ts";
 import type { HostScope, HubShared } from "./host-scope.ts";
+import { HostedStream, type StreamOwner } from "./hosted-stream.ts";
 import { incomingFrame, sendFrame } from "./frame-traffic.ts";
 import { LiveStreams } from "./live-streams.ts";
 import { loadSession } from "./load-session.ts";
@@ -31,7 +32,7 @@ const RELEASE_SPREAD_MS = 500;
 const REVOKED_RETRY_MS = 30_000;
 
 /** The thin shell around one tenant's session machine: performs its effects and feeds it what happens. */
-export class SessionHost {
+export class SessionHost implements StreamOwner {
   readonly cluster: string;
   readonly #shared: HubShared;
   readonly #scope: HostScope;
@@ -44,7 +45,8 @@ export class SessionHost {
   readonly #storing: FactStoring;
   readonly #channel: ChannelReporter;
   readonly #rates: TenantRates;
-  readonly #events: HubEvent[] = [];
+  /** Events that arose while one was being handled; absent while none did. */
+  #arisen: HubEvent[] | undefined = undefined;
   #stepping = false;
   /** True while a revoked cluster has its grace. */
   #leaving = false;
@@ -81,16 +83,8 @@ export class SessionHost {
   open(stream: IncomingStream): void {
     const generation = ++this.#generation;
     const { peer, principal } = stream;
-    const pipe = stream.accept(generation, {
-      received: (bytes) => this.#received(generation, bytes),
-      drained: () => this.step({ type: "StreamDrained", generation }),
-      closed: (reason) => {
-        this.#streams.remove(generation);
-        this.#log.info({ generation, peer, reason }, "stream closed");
-        this.step({ type: "StreamClosed", generation, reason });
-      },
-    });
-    this.#streams.add(generation, pipe, principal);
+    const pipe = stream.accept(generation, new HostedStream(this, generation, peer));
+    this.#streams.add(pipe, principal);
     this.#log.info({ generation, peer, certificateSerial: principal.certificateSerial }, "stream accepted");
     this.step({ type: "StreamOpened", generation });
   }
@@ -166,17 +160,20 @@ export class SessionHost {
     // A process that was stopped finds out here, before it handles anything that waited for it.
     if (event.type !== "Evict" && !this.#shared.membership.valid())
       this.release("this replica lost its membership", this.#shared.membership.elsewhere(this.cluster));
-    this.#events.push(event);
-    if (this.#stepping) return;
+    if (this.#stepping) {
+      (this.#arisen ??= []).push(event);
+      return;
+    }
     this.#stepping = true;
     let visible = false;
     const { clock } = this.#shared.options;
     try {
-      for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
+      for (let next: HubEvent | undefined = event; next !== undefined; next = this.#arisen?.shift()) {
         visible ||= isVisible(next);
         const { afterPersist } = this.#machine.step(next, clock.monotonic(), clock.now());
         for (const effect of afterPersist) this.#perform(effect);
       }
+      this.#arisen = undefined;
     } finally {
       this.#stepping = false;
     }
@@ -184,7 +181,8 @@ export class SessionHost {
     if (visible) this.#shared.changed(this.cluster);
   }
 
-  #received(generation: number, bytes: Uint8Array): void {
+  /** A message came over one of the streams. */
+  received(generation: number, bytes: Uint8Array): void {
     const event = incomingFrame(this.#scope, generation, bytes);
     this.step(event);
     if (event.type !== "FrameReceived") return;
@@ -192,6 +190,18 @@ export class SessionHost {
     if (payload.case !== "heartBeat" || !payload.value.isAck) return;
     const { roundTripMs } = this.#machine.view();
     if (roundTripMs !== undefined) this.#shared.options.metrics.observe("federation_rtt_seconds", roundTripMs / 1000);
+  }
+
+  /** One of the streams takes frames again. */
+  drained(generation: number): void {
+    this.step({ type: "StreamDrained", generation });
+  }
+
+  /** A stream is over. */
+  closed(generation: number, peer: string, reason: string): void {
+    this.#streams.remove(generation);
+    this.#log.info({ generation, peer, reason }, "stream closed");
+    this.step({ type: "StreamClosed", generation, reason });
   }
 
   #perform(effect: HubEffect): void {

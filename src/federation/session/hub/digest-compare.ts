@@ -1,3 +1,4 @@
+import { SparseMap } from "../../../base/sparse-map.ts";
 import { create } from "@bufbuild/protobuf";
 import {
   type RangeDigestReply,
@@ -42,7 +43,7 @@ export class DigestCompare {
   #acquired = false;
   /** Digest of the index whose ranges are compared. */
   #held = "";
-  readonly #told: Map<string, Uint8Array> = new Map();
+  readonly #told: SparseMap<string, Uint8Array> = new SparseMap();
   #asked: readonly Uint8Array[] = [];
   #askedMs = Infinity;
   #ranges: { readonly digest: string; readonly ranges: RangeDigests } | undefined = undefined;

@@ -1,3 +1,4 @@
+import { SparseMap } from "../../../base/sparse-map.ts";
 import { create } from "@bufbuild/protobuf";
 import {
   type ItemReport,
@@ -58,8 +59,8 @@ export class FactIntake {
   readonly #random: Random;
   readonly #tokens: Tokens;
   readonly #counters: HubCounters;
-  readonly #slots: Map<string, Slot> = new Map();
-  readonly #byToken: Map<number, Slot> = new Map();
+  readonly #slots: SparseMap<string, Slot> = new SparseMap();
+  readonly #byToken: SparseMap<number, Slot> = new SparseMap();
 
   constructor(random: Random, tokens: Tokens, counters: HubCounters) {
     this.#random = random;

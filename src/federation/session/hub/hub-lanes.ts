@@ -38,7 +38,7 @@ export class HubLanes {
   readonly retries: OperatorRetries = new OperatorRetries();
   readonly #counters: HubCounters;
   /** Keys of the news that the queue refused: what is handed in anew when it has room. */
-  readonly #refused: Set<string> = new Set();
+  #refused: Set<string> | undefined = undefined;
   #version = 0;
 
   constructor(random: Random, counters: HubCounters, sizes: OfferSizes) {
@@ -57,7 +57,7 @@ export class HubLanes {
 
   /** True while messages that the queue refused wait to be handed in anew. */
   get needsResync(): boolean {
-    return this.#refused.size > 0;
+    return this.#refused !== undefined;
   }
 
   /** A stream goes live. */
@@ -81,7 +81,7 @@ export class HubLanes {
   /** Everything that another room derives from state is handed in anew. */
   resync(step: HubStep): void {
     step.out.push({ type: "Resync", keys: undefined });
-    this.#refused.clear();
+    this.#refused = undefined;
   }
 
   /** A frame of one of the lanes. */
@@ -149,11 +149,14 @@ export class HubLanes {
   respond(payload: HubMessage, key: string, pipe: HubPipe | undefined): void {
     if (pipe === undefined) return;
     if (pipe.queue.push("command", payload, payloadBytes(payload), key)) {
-      this.#refused.delete(key);
+      this.#refused?.delete(key);
+      if (this.#refused?.size === 0) this.#refused = undefined;
       return;
     }
     this.#counters.messagesRefused++;
-    if (payload.case === "driftUpdate" && this.#refused.size < MAX_REFUSED_KEYS) this.#refused.add(key);
+    if (payload.case !== "driftUpdate") return;
+    this.#refused ??= new Set();
+    if (this.#refused.size < MAX_REFUSED_KEYS) this.#refused.add(key);
   }
 
   /** Stores that failed are tried again. */
@@ -199,8 +202,8 @@ export class HubLanes {
 
   /** Only what was refused: handing in everything would fill the queue with the same news again and again. */
   #handInRefused(step: HubStep): void {
-    step.out.push({ type: "Resync", keys: new Set(this.#refused) });
-    this.#refused.clear();
+    step.out.push({ type: "Resync", keys: this.#refused ?? new Set() });
+    this.#refused = undefined;
   }
 
   /** A revocation whose push was lost is in force with the index that repeats its floor. */

@@ -1,3 +1,4 @@
+import { SparseMap } from "../../../base/sparse-map.ts";
 import type {
   IndexReport,
   ItemReport,
@@ -39,7 +40,7 @@ export class IndexOffers {
   /** The same, when this process still has the document: diffs need it. */
   accepted: DesiredIndex | undefined = undefined;
   refused: RefusedIndex | undefined = undefined;
-  readonly quarantine: Map<string, QuarantinedItem> = new Map();
+  readonly #quarantine: SparseMap<string, QuarantinedItem> = new SparseMap();
   readonly #random: Random;
   readonly #counters: HubCounters;
   readonly #sizes: OfferSizes;
@@ -54,6 +55,11 @@ export class IndexOffers {
     this.#counters = counters;
     this.#sizes = sizes;
     this.#compare = new DigestCompare(counters);
+  }
+
+  /** Items that the agent refused for good, by key. */
+  get quarantine(): ReadonlyMap<string, QuarantinedItem> {
+    return this.#quarantine.entries;
   }
 
   /** It is this agent's turn to compare range digests. */
@@ -83,7 +89,7 @@ export class IndexOffers {
     this.#needsFull = false;
     this.#agentVersion = agentVersion;
     this.#setHeld(held);
-    this.quarantine.clear();
+    this.#quarantine.clear();
     for (const report of levels) this.observe(report);
     if (this.refused !== undefined && this.refused.agentVersion !== agentVersion) this.refused = undefined;
   }
@@ -98,7 +104,7 @@ export class IndexOffers {
   /** Keeps the record of quarantined digests in step with the agent's reports. */
   observe(report: ItemReport): void {
     if (report.nack !== undefined && !report.nack.retryable) {
-      this.quarantine.set(itemKey(report), {
+      this.#quarantine.set(itemKey(report), {
         digest: report.digest,
         version: Number(report.version),
         reason: report.nack.reason,
@@ -106,7 +112,7 @@ export class IndexOffers {
       return;
     }
     // Nearly always nothing is quarantined, and a Hello brings the reports of every item.
-    if (this.quarantine.size > 0) this.quarantine.delete(itemKey(report));
+    if (this.#quarantine.size > 0) this.#quarantine.delete(itemKey(report));
   }
 
   /** A heartbeat says what the agent holds: a silent divergence is found within one interval. */
@@ -221,9 +227,9 @@ export class IndexOffers {
 
   /** What the agent refused of items that its index does not name any more. An index that it has not taken says nothing of them. */
   #forgetUnnamed({ document }: DesiredIndex): void {
-    if (this.quarantine.size === 0) return;
+    if (this.#quarantine.size === 0) return;
     const named = new Set(document.items.map(itemKey));
-    for (const key of this.quarantine.keys()) if (!named.has(key)) this.quarantine.delete(key);
+    for (const key of this.#quarantine.keys()) if (!named.has(key)) this.#quarantine.delete(key);
   }
 
   get #sweepAtMs(): number {

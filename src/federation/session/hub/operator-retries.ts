@@ -1,3 +1,4 @@
+import { SparseMap } from "../../../base/sparse-map.ts";
 import { create } from "@bufbuild/protobuf";
 import {
   type ItemReport,
@@ -25,7 +26,7 @@ interface Pending {
  * known yet. It is over when the agent has it, and when there is nothing left to retry: the content changed, took effect or left.
  */
 export class OperatorRetries {
-  readonly #pending: Map<string, Pending> = new Map();
+  readonly #pending: SparseMap<string, Pending> = new SparseMap();
 
   /** The whole list of orders. Returns true when it has one that was not known. */
   change(orders: readonly RetryOrder[]): boolean {

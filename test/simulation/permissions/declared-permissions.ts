@@ -1,3 +1,4 @@
+import type { IdentityBinding } from "../../../src/api/kinds/identity-binding.ts";
 import type { PermissionRule, PermissionSet } from "../../../src/api/kinds/permission-set.ts";
 import type { RBACPolicy } from "../../../src/api/kinds/rbac-policy.ts";
 import type { RBACProfile } from "../../../src/api/kinds/rbac-profile.ts";
@@ -22,11 +23,22 @@ export function principalOf(cluster: string): string {
   return `alice-${cluster}`;
 }
 
+/** The namespace and the name of the service account that a binding makes the principal of a cluster. */
+const ACCOUNT = { namespace: "apps", name: "robot" };
+/** As Kubernetes names it. */
+export const ACCOUNT_USER = `system:serviceaccount:${ACCOUNT.namespace}:${ACCOUNT.name}`;
+/** Verbs that somebody asks about although they are not granted any more, or are cut off by a ceiling. */
+const MAX_DENIED = 12;
+
 /** What somebody may do with pods on one cluster, said without any rule algebra. */
 export interface Expected {
   /** Verbs with any name. */
   readonly verbs: ReadonlySet<string>;
+  /** Verbs that were granted once, or are and do not stand. */
+  readonly denied: ReadonlySet<string>;
   readonly suspended: boolean;
+  /** A service account is the principal too. */
+  readonly bound: boolean;
 }
 
 /** The declared objects at one moment, with what follows from them. */
@@ -40,6 +52,9 @@ interface Tenant {
   /** By profile: the verb it grants. */
   readonly grants: Map<string, { readonly verb: string; readonly set: PermissionSet; readonly profile: RBACProfile }>;
   suspended: boolean;
+  bound: boolean;
+  /** Every verb that was ever granted, newest last. */
+  readonly granted: string[];
   ceiling: PermissionSet;
   tightened: boolean;
 }
@@ -62,7 +77,15 @@ export class DeclaredPermissions {
       };
       const ceiling = permissionSet(home, PERMISSION_LAYERS.cluster.maximum, EVERYTHING);
       const objects = { cluster, sets: [], policies: [policyOf(home, name)] };
-      this.#tenants.set(name, { objects, grants: new Map(), suspended: false, ceiling, tightened: false });
+      this.#tenants.set(name, {
+        objects,
+        grants: new Map(),
+        granted: [],
+        ceiling,
+        suspended: false,
+        bound: false,
+        tightened: false,
+      });
     }
     this.#current = this.#declare();
   }
@@ -80,6 +103,7 @@ export class DeclaredPermissions {
     const pods: PermissionRule = { apiGroups: [""], resources: ["pods"], verbs: [verb, CEILING_VERB] };
     const named: PermissionRule = { apiGroups: [""], resources: ["secrets"], verbs: ["get"], resourceNames: names };
     const set = permissionSet(home, `set-${profile}`, ...(big ? [pods, named] : [pods]));
+    tenant.granted.push(verb);
     tenant.grants.set(profile, { verb, set, profile: profileOf(cluster, profile, tenant.suspended) });
     this.#current = this.#declare();
   }
@@ -108,6 +132,13 @@ export class DeclaredPermissions {
     this.#current = this.#declare();
   }
 
+  /** A service account becomes the principal of the cluster, or is not any more. */
+  bind(cluster: string): void {
+    const tenant = this.#tenant(cluster);
+    tenant.bound = !tenant.bound;
+    this.#current = this.#declare();
+  }
+
   #tenant(cluster: string): Tenant {
     const tenant = this.#tenants.get(cluster);
     if (tenant === undefined) throw new Error(`no such cluster ${cluster}`);
@@ -122,7 +153,9 @@ export class DeclaredPermissions {
       const given = [...tenant.grants.values()];
       const suspended = tenant.suspended && given.length > 0;
       const verbs = given.flatMap(({ verb }) => (tenant.tightened ? [CEILING_VERB] : [verb, CEILING_VERB]));
-      expected.set(name, { verbs: new Set(suspended ? [] : verbs), suspended });
+      const stands = new Set(suspended ? [] : verbs);
+      const denied = new Set(tenant.granted.slice(-MAX_DENIED).filter((verb) => !stands.has(verb)));
+      expected.set(name, { verbs: stands, denied, suspended, bound: tenant.bound && given.length > 0 });
     }
     return {
       expected,
@@ -132,7 +165,7 @@ export class DeclaredPermissions {
         policies: tenants.flatMap(({ objects }) => objects.policies),
         profiles: grants.map(({ profile }) => profile),
         providers: [],
-        bindings: [],
+        bindings: [...this.#tenants].filter(([, { bound }]) => bound).map(([name]) => bindingOf(name)),
         managementCluster: "management",
       },
     };
@@ -153,6 +186,21 @@ function policyOf(namespace: string, cluster: string): RBACPolicy {
       allowedClusters: [cluster],
       maximumPermissionSetRef: PERMISSION_LAYERS.cluster.maximum,
       enforcementMode: "audit",
+    },
+  };
+}
+
+function bindingOf(cluster: string): IdentityBinding {
+  return {
+    apiVersion: API_VERSION,
+    kind: "IdentityBinding",
+    metadata: { namespace: tenantNamespace(cluster), name: ACCOUNT.name, generation: 1 },
+    spec: {
+      identityType: "serviceAccount",
+      trustMethod: "token",
+      tokenMaxTTLSeconds: 600,
+      principalName: principalOf(cluster),
+      serviceAccountConfig: ACCOUNT,
     },
   };
 }

@@ -158,7 +158,8 @@ export class PermissionPlane implements Plane {
         this.#judge.expected(cluster, last.contentHash),
         this.#declared.current.expected.get(cluster),
       ];
-      const verbs = (of: typeof now): string => `${[...(of?.verbs ?? [])].sort().join(" ")} ${String(of?.suspended)}`;
+      const verbs = (of: typeof now): string =>
+        `${[...(of?.verbs ?? [])].sort().join(" ")} ${String(of?.suspended)} ${String(of?.bound)}`;
       if (verbs(now) !== verbs(meant)) return "what was declared last is not signed";
     }
     if (room.freshness !== "FRESH") return `the snapshot is ${room.freshness}`;
@@ -224,6 +225,9 @@ export class PermissionPlane implements Plane {
         return this.#tell();
       case "suspend":
         this.#declared.suspend(cluster);
+        return this.#tell();
+      case "bind":
+        this.#declared.bind(cluster);
         return this.#tell();
       case "revokeSnapshot":
         if (!action.waits) return this.#revoke(state, action.ahead);

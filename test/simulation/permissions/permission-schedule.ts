@@ -19,6 +19,7 @@ export type PermissionAction =
   | { readonly atMs: number; readonly do: "remove"; readonly agent: number; readonly profile: string }
   | { readonly atMs: number; readonly do: "tighten"; readonly agent: number }
   | { readonly atMs: number; readonly do: "suspend"; readonly agent: number }
+  | { readonly atMs: number; readonly do: "bind"; readonly agent: number }
   | {
       readonly atMs: number;
       readonly do: "revokeSnapshot";
@@ -44,6 +45,7 @@ const WEIGHTS: readonly (readonly [PermissionAction["do"], number])[] = [
   ["remove", 6],
   ["tighten", 2],
   ["suspend", 2],
+  ["bind", 2],
   ["revokeSnapshot", 3],
   ["forge", 7],
   ["rotate", 2],
@@ -108,6 +110,7 @@ function actionOf(
       return { atMs, do: kind, agent, profile };
     case "tighten":
     case "suspend":
+    case "bind":
       return { atMs, do: kind, agent };
     case "revokeSnapshot":
       return { atMs, do: kind, agent, ahead: between(0, 2), waits: chance(0.5) };

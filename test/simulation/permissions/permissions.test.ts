@@ -17,6 +17,8 @@ const MET: readonly string[] = [
   "answers FRESH",
   "answers STALE",
   "answers EXPIRED",
+  "answers suspended",
+  "answers to an account",
   "chunkedSnapshots",
   "snapshots activated",
   "snapshots renewed",

@@ -12,6 +12,7 @@ import { SnapshotHandler } from "../../../src/federation/spoke/items/snapshot/sn
 import { watchSnapshotStore } from "../../../src/federation/spoke/items/snapshot/snapshot-watch.ts";
 import type { ItemNack } from "../../../src/federation/spoke/ports.ts";
 import { SurfaceFacts } from "../../../src/federation/spoke/rbac/surface-facts.ts";
+import type { Decision } from "../../../src/permissions/decision/check.ts";
 import type { PermissionIndex } from "../../../src/permissions/index/permission-index.ts";
 import type { AccessRequest } from "../../../src/permissions/rules/access-request.ts";
 import { DecisionAudit } from "../../../src/permissions/service/decision-audit.ts";
@@ -26,7 +27,7 @@ import type { KeyRing } from "../../../src/trust/keyring/key-ring.ts";
 import type { AgentLife, AgentRoom } from "../plane.ts";
 import { type World, must } from "../world.ts";
 import { apiClient } from "./api-client.ts";
-import { CEILING_VERB, OFFLINE_SECONDS, WINDOW_SECONDS, principalOf } from "./declared-permissions.ts";
+import { ACCOUNT_USER, CEILING_VERB, OFFLINE_SECONDS, WINDOW_SECONDS, principalOf } from "./declared-permissions.ts";
 import { ObjectStore } from "./object-store.ts";
 import { NO_MARKS, type PermissionJudge } from "./permission-judge.ts";
 import { processClock } from "./process-clock.ts";
@@ -207,7 +208,8 @@ export class TenantRoom implements AgentRoom {
       current === undefined || current === this.#seen?.snapshot,
       `${cluster}: what is in force changed and nobody said so`,
     );
-    const answers = (verb: string): boolean => this.#answer(now, verb);
+    const user = principalOf(cluster);
+    const answers = (verb: string, who = user): boolean => this.#answer(now, who, verb).allowed;
     if (current === undefined) {
       must(!answers(CEILING_VERB), `${cluster}: an answer without a snapshot`);
       return;
@@ -232,11 +234,27 @@ export class TenantRoom implements AgentRoom {
         answers(verb) === (decides && expected.verbs.has(verb)),
         `${cluster}: ${statement.version} (${freshness}) answers ${verb} with ${String(answers(verb))}`,
       );
-    must(!answers("never-granted"), `${cluster}: ${statement.version} grants what nobody declared`);
+    for (const verb of ["never-granted", ...expected.denied])
+      must(
+        !answers(verb) && !answers(verb, ACCOUNT_USER),
+        `${cluster}: ${statement.version} grants ${verb}, which does not stand`,
+      );
+    for (const verb of [CEILING_VERB, ...expected.verbs])
+      must(
+        answers(verb, ACCOUNT_USER) === (decides && expected.bound && expected.verbs.has(verb)),
+        `${cluster}: ${statement.version} answers the account that is ${expected.bound ? "" : "not "}bound for ${verb}`,
+      );
+    // Whoever is suspended is told so, and nobody else.
+    const isSuspended = this.#answer(now, user, CEILING_VERB).code === "PRINCIPAL_SUSPENDED";
+    must(
+      isSuspended === (decides && expected.suspended),
+      `${cluster}: ${statement.version} ${isSuspended ? "says" : "does not say"} that ${user} is suspended`,
+    );
+    if (isSuspended) this.#world.coverage.add({ "answers suspended": 1 });
+    if (expected.bound) this.#world.coverage.add({ "answers to an account": 1 });
   }
 
-  #answer({ gate }: Running, verb: string): boolean {
-    const user = principalOf(this.cluster);
+  #answer({ gate }: Running, user: string, verb: string): Decision {
     const about = { user, groups: [] };
     const request: AccessRequest = {
       form: "resource",
@@ -257,7 +275,7 @@ export class TenantRoom implements AgentRoom {
     const context = { signal: new AbortController().signal, principal, peer: "", metadata: new Metadata() };
     const opened = gate.open(context, question, new FieldViolations());
     must(!(opened instanceof Promise), "a question without a requirement waits");
-    return gate.decide(opened, about, request).allowed;
+    return gate.decide(opened, about, request);
   }
 
   async #started(): Promise<Running> {

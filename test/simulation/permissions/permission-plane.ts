@@ -128,6 +128,7 @@ export class PermissionPlane implements Plane {
     for (const signer of this.#signers) signer.settle();
     for (const room of this.#rooms.values()) {
       room.apiFails = false;
+      room.disk.settle();
       this.#trust(room);
     }
   }
@@ -244,6 +245,9 @@ export class PermissionPlane implements Plane {
         world.after(action.forMs, () => this.#trust(room));
         return;
       }
+      case "diskCrash":
+        this.#room(cluster).disk.dieBehind(action.writes, () => this.#fleet.agents[action.agent]?.crash(0));
+        return;
       case "apiFails": {
         const room = this.#room(cluster);
         room.apiFails = true;

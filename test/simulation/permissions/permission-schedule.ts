@@ -33,6 +33,7 @@ export type PermissionAction =
   | { readonly atMs: number; readonly do: "loseKeys"; readonly agent: number; readonly forMs: number }
   | { readonly atMs: number; readonly do: "signerCrash"; readonly signer: number; readonly boundaries: number }
   | { readonly atMs: number; readonly do: "signerFreeze"; readonly signer: number; readonly forMs: number }
+  | { readonly atMs: number; readonly do: "diskCrash"; readonly agent: number; readonly writes: number }
   | { readonly atMs: number; readonly do: "apiFails"; readonly agent: number; readonly forMs: number }
   | { readonly atMs: number; readonly do: "managementFails"; readonly forMs: number }
   | { readonly atMs: number; readonly do: "managementBackup" }
@@ -52,6 +53,7 @@ const WEIGHTS: readonly (readonly [PermissionAction["do"], number])[] = [
   ["loseKeys", 2],
   ["signerCrash", 7],
   ["signerFreeze", 2],
+  ["diskCrash", 5],
   ["apiFails", 2],
   ["managementFails", 2],
 ];
@@ -89,6 +91,13 @@ export function permissionSchedule(seed: number, size: ScheduleSize): Permission
     // A revocation meets what is on its way.
     if (kind === "revokeSnapshot" && chance(0.7))
       actions.push(actionOf("grant", Math.max(0, atMs - between(0, 1_500)), agent, between, chance));
+    // What comes back knows less than the tenants hold, and then other content is declared before anything is signed again.
+    if (kind === "managementRestore" && chance(0.8)) {
+      const backupMs = Math.max(0, atMs - between(8_000, 20_000));
+      actions.push(actionOf("managementBackup", backupMs, agent, between, chance));
+      actions.push(actionOf("grant", backupMs + between(100, 2_000), agent, between, chance));
+      actions.push(actionOf("grant", Math.max(0, atMs - between(0, 100)), agent, between, chance));
+    }
   }
   return actions.sort((a, b) => a.atMs - b.atMs);
 }
@@ -124,6 +133,8 @@ function actionOf(
       return { atMs, do: kind, signer, boundaries: chance(0.2) ? 0 : between(1, 30) };
     case "signerFreeze":
       return { atMs, do: kind, signer, forMs: between(1_000, 15_000) };
+    case "diskCrash":
+      return { atMs, do: kind, agent, writes: between(1, 6) };
     case "apiFails":
       return { atMs, do: kind, agent, forMs: between(1_000, 30_000) };
     case "managementFails":

@@ -23,6 +23,7 @@ export class SimulatedDisk<M> implements DurableDirectory {
   #backup: DiskCopy<M> | undefined = undefined;
   /** Writes so far, for coverage. */
   writes = 0;
+  #dies: { left: number; readonly now: () => void } | undefined = undefined;
 
   constructor(world: World, none: M) {
     this.#world = world;
@@ -36,17 +37,11 @@ export class SimulatedDisk<M> implements DurableDirectory {
 
   write(name: string, data: Uint8Array | string): Promise<void> {
     const bytes = Buffer.from(data);
-    return this.#operation(() => {
-      this.#keep();
-      this.#files.set(name, bytes);
-    });
+    return this.#change(() => this.#files.set(name, bytes));
   }
 
   remove(name: string): Promise<void> {
-    return this.#operation(() => {
-      this.#keep();
-      this.#files.delete(name);
-    });
+    return this.#change(() => this.#files.delete(name));
   }
 
   names(): Promise<readonly string[]> {
@@ -60,6 +55,16 @@ export class SimulatedDisk<M> implements DurableDirectory {
   /** What an onlooker reads without anybody's help. */
   peek(name: string): Uint8Array | undefined {
     return this.#files.get(name);
+  }
+
+  /** The process dies right behind the `writes`-th change from now. */
+  dieBehind(writes: number, now: () => void): void {
+    this.#dies = { left: writes, now };
+  }
+
+  /** No such death is left over. */
+  settle(): void {
+    this.#dies = undefined;
   }
 
   backup(): void {
@@ -98,6 +103,17 @@ export class SimulatedDisk<M> implements DurableDirectory {
     if (this.#undo.length > this.#tearing) this.#undo.shift();
   }
 
+  #change(run: () => unknown): Promise<void> {
+    return this.#operation(() => {
+      this.#keep();
+      run();
+      const dies = this.#dies;
+      if (dies === undefined || --dies.left > 0) return;
+      this.#dies = undefined;
+      dies.now();
+    });
+  }
+
   #operation<T>(run: () => T): Promise<T> {
     const { life } = this;
     const world = this.#world;
@@ -105,7 +121,8 @@ export class SimulatedDisk<M> implements DurableDirectory {
       life?.process.after(world.chance(0.05) ? 80 : world.between(0, 4), () => {
         if (life.boundary()) return;
         const outcome = run();
-        if (life.boundary()) return;
+        // The process may have died of it.
+        if (this.life !== life || life.boundary()) return;
         world.stir();
         resolve(outcome);
       });

@@ -107,6 +107,7 @@ export class TenantRoom implements AgentRoom {
     this.#running = undefined;
     this.#now = undefined;
     this.#seen = undefined;
+    this.disk.life = undefined;
     this.disk.tear();
   }
 

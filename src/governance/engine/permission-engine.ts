@@ -117,7 +117,7 @@ export class PermissionEngine {
       yield* drain(dirty.policies, (node) => this.#judgePolicy(node, listener));
       yield* drain(dirty.bindings, (node) => this.#judgeBinding(node, listener));
       yield* drain(dirty.claims, (node) => this.#judgeClaim(node));
-      yield* drain(dirty.profiles, (node) => this.#judgeProfile(node, listener), PROFILES_PER_STEP);
+      yield* this.#judgeProfiles(dirty.profiles, listener);
       for (const node of dirty.clusters) {
         dirty.clusters.delete(node);
         yield* this.#compute(node, listener);
@@ -240,6 +240,26 @@ export class PermissionEngine {
     node.first = firstClaim(node);
     if (node.first !== before) for (const profile of node.profiles) this.#graph.dirty.profiles.add(profile);
     this.#graph.releaseClaim(node);
+  }
+
+  /** A few in each step; what they declare is trimmed before, in steps of its own where it was not seen under its ceiling yet. */
+  *#judgeProfiles(nodes: Set<ProfileNode>, listener: PermissionListener): Generator<void, void> {
+    let judged = 0;
+    for (const node of nodes) {
+      yield* this.#trim(node);
+      nodes.delete(node);
+      this.#judgeProfile(node, listener);
+      if (++judged % PROFILES_PER_STEP === 0) yield;
+    }
+  }
+
+  *#trim({ object, home, policy }: ProfileNode): Generator<void, void> {
+    const ceiling = policy?.judged?.ceiling;
+    if (object === undefined || ceiling === undefined) return;
+    for (const { permissionSetRef } of object.spec.permissionDeclarations) {
+      const rules = home.sets.get(permissionSetRef)?.judged?.rules;
+      if (rules !== undefined) yield* this.#memo.trim(ceiling, rules);
+    }
   }
 
   #judgeProfile(node: ProfileNode, listener: PermissionListener): void {
@@ -373,12 +393,11 @@ const PROFILES_PER_STEP = 4;
 
 const NO_CEILINGS: ClusterCeilings = { fleet: undefined, cluster: undefined };
 
-function* drain<N>(nodes: Set<N>, judge: (node: N) => void, perStep = 1): Generator<void, void> {
-  let judged = 0;
+function* drain<N>(nodes: Set<N>, judge: (node: N) => void): Generator<void, void> {
   for (const node of nodes) {
     nodes.delete(node);
     judge(node);
-    if (++judged % perStep === 0) yield;
+    yield;
   }
 }
 

@@ -39,12 +39,7 @@ export class RuleMemo {
 
   /** What both allow. @throws RuleBudgetExceeded the same for the same two sets */
   intersection(a: RuleSet, b: RuleSet): SharedRuleSet {
-    const [one, other] = a.id < b.id ? [a.id, b.id] : [b.id, a.id];
-    let found = this.#intersections.get(one, other);
-    if (found === undefined) {
-      found = intersect(a.rules, b.rules);
-      this.#intersections.set(one, other, found, found instanceof RuleBudgetExceeded ? 0 : found.rules.length);
-    }
+    const found = this.#intersection(a, b);
     if (found instanceof RuleBudgetExceeded) throw found;
     return found;
   }
@@ -58,6 +53,36 @@ export class RuleMemo {
     }
     return found;
   }
+
+  /**
+   * Finds out what {@link excess} and {@link intersection} of the two are, so that both are remembered when somebody asks. Of large sets
+   * each takes milliseconds: yields after each that was not remembered.
+   */
+  *trim(ceiling: RuleSet, rules: RuleSet): Generator<void, void> {
+    if (this.#excess.get(ceiling.id, rules.id) === undefined) {
+      this.excess(ceiling, rules);
+      yield;
+    }
+    if (this.#intersections.get(...inOrder(ceiling, rules)) === undefined) {
+      this.#intersection(ceiling, rules);
+      yield;
+    }
+  }
+
+  #intersection(a: RuleSet, b: RuleSet): SharedRuleSet | RuleBudgetExceeded {
+    const [one, other] = inOrder(a, b);
+    let found = this.#intersections.get(one, other);
+    if (found === undefined) {
+      found = intersect(a.rules, b.rules);
+      this.#intersections.set(one, other, found, found instanceof RuleBudgetExceeded ? 0 : found.rules.length);
+    }
+    return found;
+  }
+}
+
+/** What two sets have in common is the same whichever comes first. */
+function inOrder(a: RuleSet, b: RuleSet): readonly [string, string] {
+  return a.id < b.id ? [a.id, b.id] : [b.id, a.id];
 }
 
 /** A memory with an end: too much in it, and it is empty again. */

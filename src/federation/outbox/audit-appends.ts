@@ -2,8 +2,8 @@ import { SeamError } from "../../base/errors.ts";
 import type { NewAuditEvent } from "./outbox-request.ts";
 import type { AuditAppend, AuditAppended } from "./outbox-store.ts";
 
-/** Most events of one request: bounds the time to its answer. */
-export const MAX_APPEND_EVENTS = 1_024;
+/** Most events of one request: bounds the time to its answer, and how long the event loop is held. */
+export const MAX_APPEND_EVENTS = 256;
 /** Most bytes of one request, unless one event is larger. */
 const MAX_APPEND_BYTES = 1024 * 1024;
 /** Requests under way at once: one is being made durable while the next is on its way. */
@@ -17,7 +17,7 @@ interface Waiting extends NewAuditEvent {
 }
 
 /**
- * Gathers audit events into requests: a message to the store's thread and an answer cost more than storing an event. The first leaves in
+ * Gathers audit events into requests: a turn of the store and an answer cost more than storing an event. The first leaves in
  * the turn in which it came; what comes while requests are under way shares the next.
  */
 export class AuditAppends {

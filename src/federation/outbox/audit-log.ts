@@ -20,8 +20,8 @@ export const DEFAULT_AUDIT_CAP: AuditCap = { capBytes: 100 * 1024 * 1024, reserv
 export const NEAR_FULL = 0.9;
 /** Share of the cap below which the log counts as normal again. */
 export const NORMAL_AGAIN = 0.8;
-/** Share of the cap that one round of dropping frees, so that dropping is rare. */
-const DROP_ROUND = 0.01;
+/** Share of the cap that one round of dropping frees, so that dropping is rare; and a few milliseconds. */
+const DROP_ROUND = 0.0025;
 /** Cost of a row beside its event, bytes. */
 const ROW_OVERHEAD_BYTES = 96;
 
@@ -107,6 +107,11 @@ export class AuditLog {
       last: head.last,
       backlogBytes: BigInt(this.#bytes),
     };
+  }
+
+  /** Of all held events. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   get pressure(): AuditPressure {
@@ -220,11 +225,15 @@ export class AuditLog {
     return events;
   }
 
-  /** Reads position and sizes again after a rollback. */
-  reload(): void {
+  /**
+   * Reads the position again after a rollback.
+   *
+   * @param bytes what {@link bytes} was before: measuring a full log takes a tenth of a second
+   */
+  reload(bytes: number): void {
     this.#head = this.#readHead();
     this.#moved = false;
-    this.#bytes = this.#measure();
+    this.#bytes = bytes;
   }
 
   #insert(event: Uint8Array, kind: number): bigint {

@@ -6,7 +6,6 @@ import { performGroup } from "./group-commit.ts";
 import { factOutbox } from "./fact-outbox.ts";
 import { type Outbox, memoryOutbox } from "./outbox.ts";
 import { OutboxStore } from "./outbox-store.ts";
-import { packAppend } from "./outbox-request.ts";
 
 const CAP_BYTES = 200_000;
 
@@ -62,7 +61,7 @@ describe("audit events on their way into a log that nobody takes from", () => {
       auditCap: { capBytes: 1_000, reserveBytes: 200 },
     });
     const event = Buffer.from(JSON.stringify({ text: "x".repeat(300) }));
-    const events = packAppend(Array.from({ length: 5 }, (_, i) => ({ event, droppable: i === 4 })));
+    const events = Array.from({ length: 5 }, (_, i) => ({ event, droppable: i === 4 }));
     const [outcome] = performGroup(store, [{ op: "appendAudit", events, nowMs: 0 }]);
     expect(outcome).toMatchObject({
       ok: true,

@@ -1,6 +1,5 @@
 import { assertNever } from "../../base/assert.ts";
-import { packBatch } from "../audit/sink-batch.ts";
-import { type OutboxRequest, isRepeatable, isWrite, unpackAppend } from "./outbox-request.ts";
+import { type OutboxRequest, isWrite } from "./outbox-request.ts";
 import type { OutboxStore } from "./outbox-store.ts";
 
 /** How a request ended. */
@@ -8,8 +7,8 @@ export type OutboxOutcome =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly error: unknown };
 
-/** Most requests in one group: bounds the time to the first answer. */
-export const MAX_GROUP = 256;
+/** Most requests in one group: bounds the time to the first answer, and how long the event loop is held. */
+export const MAX_GROUP = 64;
 
 /**
  * Performs requests in their order, all writes of the group in one transaction (R-4.32). A member that is refused undoes only itself;
@@ -22,7 +21,7 @@ export function performGroup(store: OutboxStore, requests: readonly OutboxReques
   const transactional = requests.some(isWrite);
   let groupFailure: unknown;
   try {
-    if (transactional) store.begin(requests.every((request) => !isWrite(request) || isRepeatable(request)));
+    if (transactional) store.begin();
   } catch (error) {
     groupFailure = error;
   }
@@ -57,7 +56,7 @@ export function performGroup(store: OutboxStore, requests: readonly OutboxReques
 function performAlone(store: OutboxStore, request: OutboxRequest): OutboxOutcome {
   try {
     if (!isWrite(request)) return { ok: true, value: perform(store, request) };
-    store.begin(isRepeatable(request));
+    store.begin();
     const value = perform(store, request);
     store.commit();
     return { ok: true, value };
@@ -75,16 +74,13 @@ function perform(store: OutboxStore, request: OutboxRequest): unknown {
     case "putFact":
       return store.putFact(request.key, request.kind, request.payload);
     case "appendAudit":
-      return store.appendAudit(unpackAppend(request.events), request.nowMs);
+      return store.appendAudit(request.events, request.nowMs);
     case "record":
       return store.record();
     case "loadFacts":
       return store.loadFacts(request.keys);
     case "loadAudit":
-      return packBatch({
-        epoch: request.epoch,
-        events: store.loadAudit(request.epoch, request.from, request.maxEvents, request.maxBytes),
-      });
+      return store.loadAudit(request.epoch, request.from, request.maxEvents, request.maxBytes);
     case "checkBlob":
       return store.checkBlob(request.digest);
     case "readBlob":

@@ -10,48 +10,11 @@ export interface NewAuditEvent {
   readonly droppable: boolean;
 }
 
-/** Audit events as they cross to the store's thread: their buffers are moved. */
-export interface PackedAppend {
-  readonly lengths: Uint32Array<ArrayBuffer>;
-  /** 1 for what may be dropped. */
-  readonly droppable: Uint8Array<ArrayBuffer>;
-  readonly bytes: Uint8Array<ArrayBuffer>;
-}
-
-/** Packs events; {@link unpackAppend} undoes it. */
-export function packAppend(events: readonly NewAuditEvent[]): PackedAppend {
-  const lengths = Uint32Array.from(events, ({ event }) => event.length);
-  const bytes = new Uint8Array(lengths.reduce((sum, length) => sum + length, 0));
-  let at = 0;
-  for (const { event } of events) {
-    bytes.set(event, at);
-    at += event.length;
-  }
-  return { lengths, droppable: Uint8Array.from(events, ({ droppable }) => (droppable ? 1 : 0)), bytes };
-}
-
-/** The events that were packed: views of one buffer. */
-export function unpackAppend({ lengths, droppable, bytes }: PackedAppend): readonly NewAuditEvent[] {
-  let at = 0;
-  return Array.from(lengths, (length, i) => {
-    const event = bytes.subarray(at, at + length);
-    at += length;
-    return { event, droppable: droppable[i] === 1 };
-  });
-}
-
-/** Buffers of a request that are moved to the store's thread. */
-export function movedWith(request: OutboxRequest): readonly ArrayBuffer[] {
-  if (request.op !== "appendAudit") return [];
-  const { lengths, droppable, bytes } = request.events;
-  return [lengths.buffer, droppable.buffer, bytes.buffer];
-}
-
-/** What the worker is asked. Writes of one turn are one group: one fsync answers them all. */
+/** What the store is asked. Writes of one turn are one group: one fsync answers them all. */
 export type OutboxRequest =
   | { readonly op: "apply"; readonly writes: readonly SpokeWrite[]; readonly nowMs: number }
   | { readonly op: "putFact"; readonly key: string; readonly kind: StatePayload["case"]; readonly payload: Uint8Array }
-  | { readonly op: "appendAudit"; readonly events: PackedAppend; readonly nowMs: number }
+  | { readonly op: "appendAudit"; readonly events: readonly NewAuditEvent[]; readonly nowMs: number }
   | { readonly op: "record" }
   | { readonly op: "loadFacts"; readonly keys: readonly string[] }
   | {

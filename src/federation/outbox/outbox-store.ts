@@ -15,6 +15,7 @@ import { openDatabase } from "./open-database.ts";
 import type { NewAuditEvent } from "./outbox-request.ts";
 import type { OutboxStoreOptions } from "./outbox-store-options.ts";
 import { storeError } from "./store-error.ts";
+import { WriteAheadDisk, type WriteAheadOptions } from "./write-ahead-disk.ts";
 
 /** Where the audit log stands after an append. */
 export interface AuditAppended extends AuditCursor {
@@ -40,8 +41,8 @@ export interface OutboxStatus {
 }
 
 /**
- * The agent's durable store: synchronous, over one SQLite database (WAL, FULL sync, exclusive lock). It runs in a worker thread;
- * `begin` and `commit` belong to whoever groups writes.
+ * The agent's durable store: synchronous, over one SQLite database (WAL, FULL sync, exclusive lock). `begin` and `commit` belong to whoever
+ * groups writes.
  */
 export class OutboxStore {
   readonly #db: DatabaseSync;
@@ -51,8 +52,8 @@ export class OutboxStore {
   readonly #facts: HeldFacts;
   readonly #audit: AuditLog;
   readonly #statements;
-  /** True while the database does not wait for the disk. */
-  #relaxed = false;
+  /** Of the audit log when the group began. */
+  #auditBytes = 0;
 
   private constructor(db: DatabaseSync, options: OutboxStoreOptions) {
     this.#db = db;
@@ -86,18 +87,12 @@ export class OutboxStore {
     }
   }
 
-  /** @param repeatable true when a crash may undo the transaction: it is committed without an fsync */
-  begin(repeatable = false): void {
-    this.#guard(() => {
-      if (repeatable !== this.#relaxed) {
-        this.#db.exec(repeatable ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL");
-        this.#relaxed = repeatable;
-      }
-      this.#statements.begin.run();
-    });
+  begin(): void {
+    this.#guard(() => this.#statements.begin.run());
+    this.#auditBytes = this.#audit.bytes;
   }
 
-  /** Durable when it returns. On failure nothing of the group is kept. */
+  /** Durable when it returns, or once the disk of {@link waitElsewhere} says so. On failure nothing of the group is kept. */
   commit(): void {
     this.#guard(() => this.#statements.commit.run());
   }
@@ -109,13 +104,14 @@ export class OutboxStore {
    */
   member<T>(work: () => T): T {
     this.#statements.savepoint.run();
+    const auditBytes = this.#audit.bytes;
     try {
       const result = work();
       this.#statements.release.run();
       return result;
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec("ROLLBACK TO member; RELEASE member");
-      this.#reload();
+      this.#reload(auditBytes);
       throw error;
     }
   }
@@ -128,7 +124,7 @@ export class OutboxStore {
   rollback(): void {
     // A failed COMMIT or a full disk may have ended the transaction already.
     if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
-    this.#reload();
+    this.#reload(this.#auditBytes);
   }
 
   /** Applies the writes of one Ready, in order. */
@@ -217,9 +213,9 @@ export class OutboxStore {
     };
   }
 
-  /** How the database waits for the disk (PRAGMA synchronous): 2 is FULL, 1 NORMAL. */
-  get synchronous(): unknown {
-    return this.#db.prepare("PRAGMA synchronous").get()?.["synchronous"];
+  /** From now on commits do not wait for the disk; whoever tells of one waits for the answer. It also closes the store. */
+  waitElsewhere(options?: WriteAheadOptions): WriteAheadDisk {
+    return this.#guard(() => WriteAheadDisk.take(this.#db, this.#path, options));
   }
 
   close(): void {
@@ -283,9 +279,9 @@ export class OutboxStore {
   }
 
   /** What is kept in memory of the database, after some of it was undone. */
-  #reload(): void {
+  #reload(auditBytes: number): void {
     this.#blobs.reload();
-    this.#audit.reload();
+    this.#audit.reload(auditBytes);
   }
 
   #guard<T>(work: () => T): T {

@@ -8,9 +8,6 @@ import { digestOf } from "../../base/digest.ts";
 import { SeededRandom } from "../../base/random.ts";
 import type { IndexItem } from "../index/index-document.ts";
 import type { ItemRecord } from "../session/spoke/record.ts";
-import { performGroup } from "./group-commit.ts";
-import { OutboxStore } from "./outbox-store.ts";
-import { packAppend } from "./outbox-request.ts";
 import { factOutbox } from "./fact-outbox.ts";
 import { loadedFact } from "./load-facts.ts";
 import { OUTBOX_FILE, type Outbox, type OutboxOptions, openOutbox } from "./outbox.ts";
@@ -107,6 +104,21 @@ describe("openOutbox", () => {
     expect((await outbox.record()).term).toBe(0n);
     await outbox.apply([{ type: "PutTerm", term: 1n }]);
     expect((await outbox.record()).term).toBe(1n);
+  });
+
+  it("counts what an undone write has added to the audit log as if it had never been", async () => {
+    const outbox = await opened({ auditEpoch: 1n });
+    await outbox.appendAudit(Buffer.from("{}"), false);
+    const before = await outbox.auditCursor();
+    await expect(
+      outbox.apply([
+        { type: "AppendAuditGap", epoch: 1n, from: 1n, to: 1n },
+        { type: "AppendBlob", digest, offset: 4, total: 9, data: body, checked: false },
+      ]),
+    ).rejects.toThrow(/append at 4, held 0/);
+    expect(await outbox.auditCursor()).toEqual(before);
+    await closed(outbox);
+    expect(await (await opened()).auditCursor()).toEqual(before);
   });
 
   it("removes bodies at open that neither index nor item names", async () => {
@@ -253,30 +265,5 @@ describe("facts", () => {
       reportVersion: 5n,
     });
     expect((await outbox.record()).facts).toMatchObject([{ key: "a", reportVersion: 5n }, { key: "b" }]);
-  });
-
-  it("waits for the disk for everything but acknowledgements, which the hub says again", () => {
-    const path = join(directory, "relaxed.db");
-    const store = OutboxStore.open({ path, storeId: "s", auditEpoch: 1n });
-    const event = Buffer.from("{}");
-    const append = { op: "appendAudit", events: packAppend([{ event, droppable: false }]), nowMs: 0 } as const;
-    const acknowledge = {
-      op: "apply",
-      writes: [{ type: "AcknowledgeAudit", epoch: 1n, through: 1n }],
-      nowMs: 0,
-    } as const;
-    const level = (): unknown => store.synchronous;
-    performGroup(store, [append]);
-    expect(level()).toBe(2);
-    performGroup(store, [acknowledge]);
-    expect(level()).toBe(1);
-    performGroup(store, [acknowledge, append]);
-    expect(level()).toBe(2);
-    performGroup(store, [acknowledge, { op: "auditCursor" }]);
-    expect(level()).toBe(1);
-    performGroup(store, [{ op: "putFact", key: "k", kind: "driftReport", payload: event }]);
-    expect(level()).toBe(2);
-    expect(store.auditCursor()).toMatchObject({ ackedThrough: 1n, last: 2n });
-    store.close();
   });
 });

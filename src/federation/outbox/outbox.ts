@@ -1,8 +1,6 @@
-import { extname, join } from "node:path";
-import { Worker } from "node:worker_threads";
+import { join } from "node:path";
 import type { Clock } from "../../base/clock.ts";
 import type { Digest } from "../../base/digest.ts";
-import { SeamError } from "../../base/errors.ts";
 import { uuidV4 } from "../../base/ids.ts";
 import type { Random } from "../../base/random.ts";
 import type { PendingFact } from "../session/spoke/events.ts";
@@ -11,13 +9,12 @@ import { AuditAppends } from "./audit-appends.ts";
 import type { HeldAuditEvent } from "./audit-log.ts";
 import { type OutboxOutcome, performGroup } from "./group-commit.ts";
 import type { HeldFact } from "./held-facts.ts";
-import { type PackedBatch, unpackBatch } from "../audit/sink-batch.ts";
-import { type OutboxRequest, movedWith, packAppend } from "./outbox-request.ts";
+import type { OutboxRequest } from "./outbox-request.ts";
 import { type AuditAppended, type OutboxStatus, OutboxStore } from "./outbox-store.ts";
 import type { OutboxStoreOptions } from "./outbox-store-options.ts";
-import type { FromOutboxWorker, OutboxWorkerData, ToOutboxWorker, WireError } from "./outbox-worker.ts";
-import type { StoreRecovery } from "./recover-store.ts";
-import { isCorrupt } from "./store-error.ts";
+import { openOrRecover } from "./open-or-recover.ts";
+import { type StoreRecovery, quarantinedStores, recoverStore } from "./recover-store.ts";
+import { type OpenedStore, StoreQueue } from "./store-queue.ts";
 
 /** The agent's durable store as the rest of the agent sees it. Every promise resolves after the group commit that holds the write. */
 export interface Outbox {
@@ -36,7 +33,7 @@ export interface Outbox {
   readBlob(digest: string): Promise<Uint8Array | undefined>;
   auditCursor(): Promise<AuditCursor>;
   status(): Promise<OutboxStatus>;
-  /** Commits what was asked before, releases the lock and the thread. */
+  /** Commits what was asked before and releases the lock. */
   close(): Promise<void>;
 }
 
@@ -56,11 +53,9 @@ export interface OutboxOptions extends Omit<OutboxStoreOptions, "path" | "storeI
 
 /** Name of the database inside the store's folder. */
 export const OUTBOX_FILE = "outbox.db";
-/** Most requests that may wait for the worker. */
-const MAX_WAITING = 100_000;
 
 /**
- * Opens the store in a worker thread, so that an fsync never delays a heartbeat.
+ * Opens the store. It works on this thread and waits for the disk off it, so that an fsync never delays a heartbeat.
  *
  * @throws SeamError `StoreNewer`, `StoreLocked`, `StoreUnwritable`, `StoreFull`, or `StoreCorrupt` when a damaged store cannot be put aside
  */
@@ -68,94 +63,32 @@ export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
   const { directory, clock, random, auditEpoch, onRecovered, onQuarantined, ...rest } = options;
   const path = join(directory, OUTBOX_FILE);
   const own = auditEpoch === undefined ? {} : { auditEpoch };
-  const data: OutboxWorkerData = { ...rest, path, ...identity(clock, random), ...own, nowMs: clock.now() };
-  const worker = new Worker(new URL(`./outbox-worker${extname(import.meta.url)}`, import.meta.url), {
-    workerData: data,
-    name: "outbox",
-  });
-  const waiting = new Map<number, { resolve(value: unknown): void; reject(error: unknown): void }>();
-  let nextId = 1;
-  let ended: SeamError | undefined;
-  const exited = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
-  const fail = (cause: unknown): void => {
-    ended = new SeamError(
-      { reason: "StoreClosed", object: path, expected: "an open store", remedy: "restart the agent" },
-      { cause },
-    );
-    for (const { reject } of waiting.values()) reject(ended);
-    waiting.clear();
+  const data: OutboxStoreOptions = { ...rest, path, ...identity(clock, random), ...own };
+  const opened = (recovery: StoreRecovery | undefined, store: OutboxStore): OpenedStore => {
+    if (recovery !== undefined) onRecovered?.(recovery);
+    return { store, disk: store.waitElsewhere() };
   };
-
-  await new Promise<void>((resolve, reject) => {
-    worker.once("error", reject);
-    worker.once("message", (message: FromOutboxWorker) => {
-      worker.off("error", reject);
-      if (message.type === "openFailed") {
-        reject(revive(message.error));
-        return;
-      }
-      if (message.type === "opened") {
-        if (message.recovery !== undefined) onRecovered?.(message.recovery);
-        if (message.quarantined.length > 0) onQuarantined?.(message.quarantined);
-      }
-      resolve();
-    });
-  }).catch(async (error: unknown) => {
-    await worker.terminate();
-    throw error;
-  });
-  worker.on("error", fail);
-  worker.once("exit", () => fail(undefined));
-  let recovering = false;
-  worker.on("message", (message: FromOutboxWorker) => {
-    if (message.type === "recovered") {
-      recovering = false;
-      onRecovered?.(message.recovery);
-      return;
-    }
-    if (message.type !== "answer" && message.type !== "failure") return;
-    const request = waiting.get(message.id);
-    waiting.delete(message.id);
-    if (message.type === "answer") {
-      request?.resolve(message.value);
-      return;
-    }
-    const error = revive(message.error);
-    // Before whoever asked: what it asks next is asked of the store that takes this one's place.
-    if (isCorrupt(error) && !recovering) {
-      recovering = true;
-      worker.postMessage({ recover: true, nowMs: clock.now() } satisfies ToOutboxWorker);
-    }
-    request?.reject(error);
-  });
-
-  const ask = (request: OutboxRequest): Promise<unknown> =>
-    new Promise((resolve, reject) => {
-      if (ended !== undefined) {
-        reject(ended);
-        return;
-      }
-      if (waiting.size >= MAX_WAITING) {
-        reject(
-          new SeamError({
-            reason: "StoreOverloaded",
-            object: path,
-            expected: `at most ${MAX_WAITING} writes waiting for the disk`,
-          }),
-        );
-        return;
-      }
-      const id = nextId++;
-      waiting.set(id, { resolve, reject });
-      worker.postMessage({ id, request } satisfies ToOutboxWorker, [...movedWith(request)]);
-    });
-  return outboxOver(path, ask, clock, async () => {
-    if (ended === undefined) worker.postMessage("close" satisfies ToOutboxWorker);
-    await exited;
-  });
+  const queue = new StoreQueue(
+    {
+      open: () => {
+        const { recovery, store } = openOrRecover(data, clock.now());
+        return opened(recovery, store);
+      },
+      recover: () => opened(recoverStore(data, clock.now()), OutboxStore.open(data)),
+    },
+    path,
+  );
+  const quarantined = quarantinedStores(path);
+  if (quarantined.length > 0) onQuarantined?.(quarantined);
+  return outboxOver(
+    path,
+    (request) => queue.ask(request),
+    clock,
+    () => queue.close(),
+  );
 }
 
-/** An outbox in this thread over `:memory:`; for simulations and benches of a thousand agents in one process. Loses all at close. */
+/** An outbox over `:memory:`; for simulations and benches of a thousand agents in one process. Loses all at close. */
 export function memoryOutbox(clock: Clock, random: Random, caps: Pick<OutboxStoreOptions, "auditCap"> = {}): Outbox {
   const store = OutboxStore.open({ path: ":memory:", ...caps, ...identity(clock, random) });
   const ask = async (request: OutboxRequest): Promise<unknown> => {
@@ -176,22 +109,16 @@ function outboxOver(
   clock: Clock,
   close: () => Promise<void>,
 ): Outbox {
-  // The worker answers each request with the type its operation returns (group-commit.ts).
+  // Each request is answered with the type its operation returns (group-commit.ts).
   const call = async <T>(request: OutboxRequest): Promise<T> => (await ask(request)) as T;
-  const appends = new AuditAppends(
-    (events) => call({ op: "appendAudit", events: packAppend(events), nowMs: clock.now() }),
-    path,
-  );
+  const appends = new AuditAppends((events) => call({ op: "appendAudit", events, nowMs: clock.now() }), path);
   return {
     apply: (writes) => call({ op: "apply", writes, nowMs: clock.now() }),
     putFact: (fact) => call({ op: "putFact", key: fact.key, kind: fact.kind, payload: fact.payload }),
     appendAudit: (event, droppable) => appends.append(event, droppable),
     record: () => call({ op: "record" }),
     loadFacts: (keys) => call({ op: "loadFacts", keys }),
-    async loadAudit(epoch, from, maxEvents, maxBytes) {
-      const packed = await call<PackedBatch>({ op: "loadAudit", epoch, from, maxEvents, maxBytes });
-      return unpackBatch(packed).events;
-    },
+    loadAudit: (epoch, from, maxEvents, maxBytes) => call({ op: "loadAudit", epoch, from, maxEvents, maxBytes }),
     checkBlob: (digest) => call({ op: "checkBlob", digest }),
     readBlob: (digest) => call({ op: "readBlob", digest }),
     auditCursor: () => call({ op: "auditCursor" }),
@@ -201,8 +128,4 @@ function outboxOver(
       await close();
     },
   };
-}
-
-function revive(error: WireError): Error {
-  return error.parts === undefined ? new Error(error.message) : new SeamError(error.parts);
 }

@@ -10,6 +10,7 @@ import { openAuditSink } from "../federation/audit/open-audit-sink.ts";
 import { stagingSink } from "../federation/audit/staging/staging-sink.ts";
 import { startDesiredStates } from "../federation/hub/desired-states/desired-states.ts";
 import { hubDrift } from "../federation/hub/drift/hub-drift.ts";
+import { watchSilentChannels } from "../federation/hub/mirror/silent-channels.ts";
 import { createHubFactStore } from "../federation/hub/mirror/hub-fact-store.ts";
 import { balanceLoad } from "../federation/hub/membership/balance-load.ts";
 import { replicaOf } from "../federation/hub/membership/replica-record.ts";
@@ -155,6 +156,11 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
 
   closing.add(startAuditRetention({ sink: audit, retentionDays, trail, clock, random, log, signal: working }).closed);
 
+  const carrierOf = (tenant: string) => {
+    const owner = ownership.owner(tenant);
+    return owner === undefined ? undefined : { ...owner, holder: replicaOf(owner.holder) };
+  };
+
   const serving = closing.stage("hub");
   const federation = listenAddress(env, "FEDERATION_PORT", ":9443");
   const hub = await startHub({
@@ -190,6 +196,19 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
   later.view = hub.view;
   ownership.onLost((tenant, newOwner) => hub.release(tenant, replicas.byIdentity(newOwner)?.endpoint ?? ""));
   closing.add(balanceLoad({ ...parts, hub, replicas, signal: serving }));
+  closing.add(
+    watchSilentChannels({
+      ...parts,
+      replica,
+      clusters: () => directory.clusters(),
+      carries: (tenant) => hub.view.agent(tenant)?.connected === true,
+      owner: (tenant) => carrierOf(tenant),
+      alive: (name) => replicas.alive().some((each) => each.replica === name),
+      leads: () => later.election !== undefined && isFenced(later.election),
+      lost: (tenant, term, detail) => facts.channelLost(tenant, term, detail),
+      signal: serving,
+    }),
+  );
   drift.subscribe((tenant, { key, message }) => hub.send(tenant, key, message));
 
   const settings = permissionSettings(env, clusterId);
@@ -265,10 +284,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     ownCluster: clusterId,
     permissions: permissions.methods,
     readiness: [auditSinkReadiness(audit, clock)],
-    owner: (tenant) => {
-      const owner = ownership.owner(tenant);
-      return owner === undefined ? undefined : { ...owner, holder: replicaOf(owner.holder) };
-    },
+    owner: carrierOf,
     ...(peers === undefined ? {} : { peers }),
     replicaAlive: (name) => replicas.alive().some((each) => each.replica === name),
     metrics,

@@ -37,7 +37,7 @@ export function agentRow(sources: FleetSources, levels: ItemLevels, cluster: str
     connected,
     sessionId: (elsewhere === undefined ? view?.sessionId : recorded?.sessionId) ?? "",
     replica: elsewhere?.holder ?? (view === undefined ? (recorded?.replica ?? "") : sources.view.replica),
-    term: elsewhere?.term ?? view?.term ?? 0n,
+    term: elsewhere?.term ?? (view?.term || BigInt(recorded?.term ?? 0)),
     agentVersion: view?.agentVersion || (recorded?.agentVersion ?? ""),
     agentLeader: recorded?.tenantAgent?.leader ?? "",
     protocolVersion: view?.protocolVersion || (recorded?.protocolVersion ?? 0),
@@ -117,7 +117,11 @@ function degradedReason(
   if (view !== undefined && view.degradedReason !== "") return view.degradedReason;
   if (connected) return view?.refusedIndex === undefined ? "" : refusalText(view.refusedIndex);
   const condition = findCondition(runnerConfig?.status?.conditions, "FederationChannelDegraded");
-  return condition?.status === "True" ? condition.reason : "NeverConnected";
+  if (condition?.status === "True")
+    return condition.message === "" ? condition.reason : `${condition.reason}: ${condition.message}`;
+  return runnerConfig?.status?.federation?.lastSeen === undefined
+    ? "NeverConnected"
+    : "Disconnected: not back since this replica started";
 }
 
 /** A refusal of a whole index, for people. */

@@ -77,7 +77,7 @@ function snapshotText(agent: Agent): string {
 }
 
 function noteText(agent: Agent): string {
-  if (!agent.connected) return agent.lastDisconnect;
+  if (!agent.connected) return agent.lastDisconnect || agent.degradedReason;
   if (agent.needsResync) return "resync due";
   return agent.degradedReason;
 }

@@ -78,6 +78,16 @@ export class AgentStatus {
     ]);
   }
 
+  /** Stores that the channel of a session is down of which nobody could say so; a later session, or a word on this one, stands. */
+  async lost(cluster: string, term: bigint, detail: string): Promise<void> {
+    await this.#board(cluster, NO_FENCE, ({ status }) => {
+      const { federation } = status ?? {};
+      if (federation?.connected !== true || (federation.term ?? 0) > Number(term)) return undefined;
+      const conditions = channelConditions({ connected: false, reason: "Disconnected", detail });
+      return { federation: { ...federation, connected: false }, conditions };
+    });
+  }
+
   /** False when the cluster has no RunnerConfig. */
   #board(
     cluster: string,

@@ -119,7 +119,9 @@ function news(before: ClusterAgent | undefined, agent: ClusterAgent, term: bigin
 }
 
 /** Conditions of a RunnerConfig that say how the channel is (R-4.22, resources-seam §6.2). Pure. */
-export function channelConditions(state: ChannelState): readonly ConditionUpdate[] {
+export function channelConditions(
+  state: Pick<ChannelState, "connected" | "reason" | "detail">,
+): readonly ConditionUpdate[] {
   return [
     {
       type: "FederationChannelDegraded",
@@ -131,7 +133,7 @@ export function channelConditions(state: ChannelState): readonly ConditionUpdate
   ];
 }
 
-function agentConnected(state: ChannelState): ConditionUpdate {
+function agentConnected(state: Pick<ChannelState, "connected" | "reason" | "detail">): ConditionUpdate {
   const type = "AgentConnected";
   if (state.connected) return { type, status: "True", reason: "StreamActive" };
   return state.reason === "NeverConnected"

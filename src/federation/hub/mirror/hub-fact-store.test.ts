@@ -436,6 +436,23 @@ describe("the tenant's RunnerConfig (R-4.22, R-10.3)", () => {
     expect((await runnerConfig()).status?.federation?.connected).toBe(false);
   });
 
+  it("is corrected when the replica that carried it could not say that it is down, unless there is a later session", async () => {
+    const live = { connected: true, reason: "Recovered", detail: "", replica: "hub-2" } as const;
+    await store.channel(TENANT, { ...live, sessionId: "s8", term: 8n });
+    await store.channelLost(TENANT, 7n, "not back since replica hub-2 is gone");
+    expect((await runnerConfig()).status?.federation?.connected).toBe(true);
+    await store.channelLost(TENANT, 8n, "not back since replica hub-2 is gone");
+    const { status } = await runnerConfig();
+    expect(status?.federation).toMatchObject({ connected: false, sessionId: "s8", term: 8, replica: "hub-2" });
+    expect(findCondition(status?.conditions, "FederationChannelDegraded")).toMatchObject({
+      status: "True",
+      reason: "Disconnected",
+      message: "not back since replica hub-2 is gone",
+    });
+    expect(findCondition(status?.conditions, "AgentConnected")).toMatchObject({ status: "False" });
+    await store.channelLost("tenant-9", 1n, "a tenant without RunnerConfig has nowhere to say it");
+  });
+
   it("refuses a declaration that has nowhere to stand, and shrugs at a channel that has not", async () => {
     await expect(store.capability("tenant-9", declaration)).rejects.toMatchObject({ reason: "RUNNER_CONFIG_MISSING" });
     await store.channel("tenant-9", {

@@ -33,6 +33,8 @@ export interface HubFactStoreOptions {
 export interface HubFactStore extends FactStore {
   /** Writes a transition of a tenant's channel to its RunnerConfig. Transitions only; resolves when durable. */
   channel(cluster: string, state: ChannelState): Promise<void>;
+  /** Writes that the channel of a session is down of which nobody could say so, unless more is known since. */
+  channelLost(cluster: string, term: bigint, detail: string): Promise<void>;
   /** Forgets what was said of items that left the tenant's index, unless more was said since. */
   forgetItems(cluster: string, items: readonly ForgottenLevel[]): Promise<void>;
 }
@@ -65,6 +67,7 @@ export function createHubFactStore(options: HubFactStoreOptions): HubFactStore {
     itemLevels: (id) => levels.read(id),
     forgetItems: (id, gone) => levels.forget(id, gone),
     channel: (id, state) => agents.channel(id, state),
+    channelLost: (id, term, detail) => agents.lost(id, term, detail),
   };
 }
 

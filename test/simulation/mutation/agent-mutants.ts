@@ -70,7 +70,7 @@ export const AGENT_MUTANTS: readonly Mutant[] = [
     file: "src/federation/session/spoke/item-work.ts",
     find: "if (step.nowMs < work.retryAtMs) {",
     put: "if (step.nowMs < 0) {",
-    caughtBy: { worlds: "one hub" },
+    caughtBy: { scenario: "a refusal that may pass" },
   },
   {
     name: "the outcome of a superseded handler counts",
@@ -91,14 +91,14 @@ export const AGENT_MUTANTS: readonly Mutant[] = [
     file: "src/federation/session/spoke/item-work.ts",
     find: 'if (!work.orphan || work.token !== 0 || work.record.level !== "healthy") return;',
     put: "if (!work.orphan || work.token !== 0) return;",
-    caughtBy: { worlds: "one hub" },
+    caughtBy: { scenario: "a tombstone that leaves the index before" },
   },
   {
     name: "a retry of other content lifts a quarantine",
     file: "src/federation/session/spoke/item-work.ts",
     find: 'if (retry.digest !== "" && retry.digest !== work.record.item.digest) return;',
     put: "",
-    caughtBy: { scenario: "a retry of one digest" },
+    caughtBy: { test: "src/federation/session/spoke/spoke-session.test.ts" },
   },
   {
     name: "an order of retry is carried out twice",

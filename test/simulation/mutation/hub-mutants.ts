@@ -175,7 +175,7 @@ export const HUB_MUTANTS: readonly Mutant[] = [
     file: "src/federation/session/hub/index-offers.ts",
     find: "        if (report.digest !== offered.digest) return undefined;\n        this.#outstanding = undefined;\n        this.#needsFull = false;",
     put: "        this.#outstanding = undefined;\n        this.#needsFull = false;",
-    caughtBy: { worlds: "one hub" },
+    caughtBy: { scenario: "a report about another index" },
   },
   {
     name: "a revocation that failed is not pushed again",
@@ -211,20 +211,6 @@ export const HUB_MUTANTS: readonly Mutant[] = [
     find: "if (this.#replaced.includes(instanceId)) this.#seenMs = wallMs;",
     put: "if (this.#current !== '') this.#seenMs = wallMs;",
     caughtBy: { worlds: "one hub" },
-  },
-  {
-    name: "an order of retry is sent on every stream",
-    file: "src/federation/session/hub/operator-retries.ts",
-    find: "if (pending.sent || pending.settled) continue;",
-    put: "if (pending.sent) continue;",
-    caughtBy: { worlds: "one hub" },
-  },
-  {
-    name: "an order of retry for other content is sent",
-    file: "src/federation/session/hub/operator-retries.ts",
-    find: "} else if (quarantine.get(key)?.digest === digest) {",
-    put: "} else if (quarantine.has(key) || digest === '') {",
-    caughtBy: { test: "src/federation/session/hub/hub-session.test.ts" },
   },
   {
     name: "a body that was asked for twice begins where it was",

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs, promisify } from "node:util";
+import { parseArgs, promisify, stripVTControlCharacters } from "node:util";
 import type { Mutant } from "./mutant.ts";
 import { MUTANTS } from "./mutants.ts";
 
@@ -122,7 +122,7 @@ async function saidBy(copy: string, args: readonly string[]): Promise<string | u
     if (killed === true) throw new Error(`it hangs: ${args.join(" ")}`, { cause: error });
     // A mutant that does not even load was noticed by nobody.
     if (stdout === "") throw new Error(`nothing ran: ${stderr.slice(0, 2_000)}`, { cause: error });
-    const lines = stdout.trim().split("\n");
+    const lines = stripVTControlCharacters(stdout).trim().split("\n");
     const failed = program === FIRST_FAILURE ? lines[0] : lines.find((line) => line.includes("FAIL "));
     if (failed === undefined) throw new Error(`no test ran: ${stdout.slice(0, 2_000)}`, { cause: error });
     return failed.slice(0, 200);

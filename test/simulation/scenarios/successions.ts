@@ -17,7 +17,12 @@ import {
 } from "../../../src/api/gen/conductor/federation/v1alpha1/session_pb.ts";
 import { digestOf } from "../../../src/base/digest.ts";
 import { RANGES, RANGE_DIGEST_BYTES } from "../../../src/federation/index/range-digest.ts";
-import { AUDIT_IN_FLIGHT, CHUNK_BYTES, COMPARE_DEADLINE_MS } from "../../../src/federation/session/limits.ts";
+import {
+  AUDIT_IN_FLIGHT,
+  CHUNK_BYTES,
+  COMPARE_DEADLINE_MS,
+  OFFER_SWEEP_MS,
+} from "../../../src/federation/session/limits.ts";
 import type { Payload } from "../../../src/federation/session/payload.ts";
 import { must } from "../world.ts";
 import { HandPeer } from "./hand-peer.ts";
@@ -230,6 +235,23 @@ export const SUCCESSIONS: readonly Scenario[] = [
       report(IndexReport_Outcome.ACCEPTED);
       small.runFor(20_000);
       must(forms().split(" ").length === 2, `offered as ${forms()}`);
+    },
+  },
+  {
+    name: "a report about another index than was offered settles nothing",
+    run(begin) {
+      const small = begin({ boots: false });
+      const peer = live(small);
+      small.until("the offer", 5_000, () => peer.count("indexOffer") === 1);
+      peer.ack = 2n;
+      for (const outcome of [IndexReport_Outcome.ACCEPTED, IndexReport_Outcome.REFUSED]) {
+        const value = create(IndexReportSchema, { epoch: 1n, sequence: 9n, digest: UNKNOWN, outcome });
+        peer.send({ case: "indexReport", value });
+      }
+      small.runFor(1_000);
+      const { held, refused } = small.session.view();
+      must(held === undefined && refused === undefined, `held ${held?.digest}, refused ${refused?.digest}`);
+      small.until("it is offered again", OFFER_SWEEP_MS + 5_000, () => peer.count("indexOffer") === 2);
     },
   },
   {

@@ -5,7 +5,7 @@ import { wireLevel } from "../../src/federation/session/spoke/item-reports.ts";
 import type { ItemRecord } from "../../src/federation/session/spoke/record.ts";
 import type { Agent } from "./agent.ts";
 import type { DesiredState } from "./desired-state.ts";
-import type { SimulatedHub } from "./hub.ts";
+import type { SimulatedHub } from "./simulated-hub.ts";
 import { type HubStore, REFUSED_FACT } from "./hub-store.ts";
 
 /** What is still missing until one agent and the hub agree about everything; empty when nothing is. */

@@ -4,7 +4,7 @@ import type { HandlerPhase } from "../../src/federation/session/spoke/effects.ts
 import type { ItemNack } from "../../src/federation/spoke/ports.ts";
 import type { Agent } from "./agent.ts";
 import type { BlobWorld, DesiredState } from "./desired-state.ts";
-import type { SimulatedHub } from "./hub.ts";
+import type { SimulatedHub } from "./simulated-hub.ts";
 import type { Process } from "./process.ts";
 import type { World } from "./world.ts";
 

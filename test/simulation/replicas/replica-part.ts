@@ -3,7 +3,7 @@ import { MEMBERSHIP_TIMES } from "../../../src/federation/hub/membership/members
 import { rendezvousOrder } from "../../../src/federation/hub/membership/rendezvous-order.ts";
 import { replicaOf } from "../../../src/federation/hub/membership/replica-record.ts";
 import { nextOwnership } from "../../../src/federation/hub/ownership/next-ownership.ts";
-import type { HubPart } from "../hub.ts";
+import type { HubPart } from "../simulated-hub.ts";
 import type { HubStore } from "../hub-store.ts";
 import type { Process } from "../process.ts";
 import type { World } from "../world.ts";

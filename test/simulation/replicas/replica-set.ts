@@ -3,7 +3,8 @@ import type { IndexRevocation } from "../../../src/federation/index/index-docume
 import type { HubSession } from "../../../src/federation/session/hub/hub-session.ts";
 import type { SpokeWrite } from "../../../src/federation/session/spoke/record.ts";
 import type { DesiredState } from "../desired-state.ts";
-import { Hub, type SimulatedHub } from "../hub.ts";
+import { Hub } from "../hub.ts";
+import type { SimulatedHub } from "../simulated-hub.ts";
 import type { HubStore } from "../hub-store.ts";
 import type { Link, LinkEnd } from "../link.ts";
 import { START_WALL_MS, SimulationFailure, type World, must } from "../world.ts";

@@ -13,6 +13,11 @@ export function sha256Hex(data: Uint8Array | string): string {
   return hash("sha256", data, "hex");
 }
 
+/** SHA-256 of `data` as 32 characters, each a byte: for what is compared and sorted by it and never shown. */
+export function sha256Bytes(data: Uint8Array | string): string {
+  return hash("sha256", data, "binary");
+}
+
 /** Digest of `data` in the OCI form. */
 export function digestOf(data: Uint8Array | string): Digest {
   return `sha256:${sha256Hex(data)}`;

@@ -1,4 +1,4 @@
-import { sha256Hex } from "../../base/digest.ts";
+import { sha256Bytes } from "../../base/digest.ts";
 import { type IndexDocument, type IndexItem, itemKey } from "./index-document.ts";
 import { compareText } from "./index-order.ts";
 
@@ -9,11 +9,8 @@ export const RANGE_DIGEST_BYTES = 8;
 /** Longest path of a range, bytes: 65,536 ranges are more than three for every item an index may have. */
 export const MAX_PATH_BYTES = 2;
 
-/** Hex digits of a byte. */
-const HEX = 2;
-
 interface Placed {
-  /** SHA-256 of `kind/name`, hex: its order is that of the bytes. */
+  /** SHA-256 of `kind/name`, a character for each byte: its order is that of the bytes. */
   readonly hash: string;
   readonly item: IndexItem;
 }
@@ -26,22 +23,35 @@ export class RangeDigests {
   readonly #placed: readonly Placed[];
 
   constructor(document: IndexDocument) {
-    this.#placed = document.items
-      .map((item) => ({ hash: sha256Hex(itemKey(item)), item }))
-      .sort((a, b) => compareText(a.hash, b.hash));
+    // Hashes spread evenly: sorting the few of each first byte is half the work of sorting all.
+    const ranges: Placed[][] = [];
+    for (const item of document.items) {
+      const hash = sha256Bytes(itemKey(item));
+      const first = hash.charCodeAt(0);
+      const range = ranges[first];
+      if (range === undefined) ranges[first] = [{ hash, item }];
+      else range.push({ hash, item });
+    }
+    const placed: Placed[] = [];
+    for (const range of ranges) {
+      if (range === undefined) continue; // a hole
+      range.sort((a, b) => compareText(a.hash, b.hash));
+      placed.push(...range);
+    }
+    this.#placed = placed;
   }
 
   /** Digests of the 256 ranges within the range at `path`, one after the other: RangeDigestReply.digests. */
   digests(path: Uint8Array): Uint8Array {
     const digests = Buffer.alloc(RANGES * RANGE_DIGEST_BYTES);
-    const depth = path.length * HEX;
+    const depth = path.length;
     const placed = this.#slice(path);
     for (let first = 0; first < placed.length;) {
       const range = byteAt(placed[first], depth);
       let lines = "";
       let next = first;
       for (; next < placed.length && byteAt(placed[next], depth) === range; next++) lines += lineOf(placed[next]);
-      digests.write(sha256Hex(lines).slice(0, RANGE_DIGEST_BYTES * HEX), range * RANGE_DIGEST_BYTES, "hex");
+      digests.write(sha256Bytes(lines).slice(0, RANGE_DIGEST_BYTES), range * RANGE_DIGEST_BYTES, "binary");
       first = next;
     }
     return digests;
@@ -54,7 +64,7 @@ export class RangeDigests {
 
   #slice(path: Uint8Array): readonly Placed[] {
     if (path.length === 0) return this.#placed;
-    const head = Buffer.from(path).toString("hex");
+    const head = Buffer.from(path).toString("binary");
     return this.#placed.slice(this.#lowest(head, 0), this.#lowest(head, 1));
   }
 
@@ -83,7 +93,7 @@ export function differingRanges(left: Uint8Array, right: Uint8Array): number[] {
 }
 
 function byteAt(placed: Placed | undefined, at: number): number {
-  return placed === undefined ? 0 : Number.parseInt(placed.hash.slice(at, at + HEX), 16);
+  return placed === undefined ? 0 : placed.hash.charCodeAt(at);
 }
 
 function lineOf(placed: Placed | undefined): string {

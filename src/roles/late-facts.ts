@@ -1,6 +1,6 @@
 import type { JsonObject } from "../base/json.ts";
 import { WaitingEvents } from "../federation/outbox/waiting-events.ts";
-import type { DecisionLogState } from "../permissions/service/status-answer.ts";
+import type { DecisionLogState, ReplicaState } from "../permissions/service/status-answer.ts";
 import type { FactOutbox } from "../federation/spoke/ports.ts";
 
 /**
@@ -15,6 +15,9 @@ export class LateFacts implements FactOutbox {
 
   /** How the log stands that they go to, once somebody knows. */
   logState: () => DecisionLogState | undefined = () => undefined;
+
+  /** Which replica this is, likewise. */
+  replicaState: () => ReplicaState | undefined = () => undefined;
 
   /** Audit events that wait in memory. */
   get waiting(): number {

@@ -14,6 +14,7 @@ import { watchedTls } from "./watched-tls.ts";
 import { createPrometheusMetrics } from "../ops/metrics/prometheus-metrics.ts";
 import type { SnapshotStore } from "../permissions/store/snapshot-store.ts";
 import type { KeyRingDirectory } from "../trust/keyring/key-ring-directory.ts";
+import { isFollower } from "./tenant-replica.ts";
 import { type TenantLeader, leadTenant } from "./tenant-leader.ts";
 
 /** What already answers questions, and what the rest of a tenant builds on. */
@@ -65,9 +66,14 @@ export async function startTenantAgent(options: TenantAgentOptions, closing: Clo
   closing.add(ops.closed);
 
   const agent = closing.stage("agent");
-  leader = await leadTenant({ ...options, cluster, simulatedNodes, metrics, signal: agent });
+  const parts = { ...options, cluster, simulatedNodes, metrics, signal: agent };
+  if (isFollower(env)) {
+    const { followTenant } = await import("./tenant-follower.ts");
+    leader = await followTenant(parts);
+  } else leader = await leadTenant(parts);
   closing.add(leader.closed);
   facts.logState = () => leader?.auditLog();
+  facts.replicaState = () => leader?.replica();
   log.info({ webhook: webhook?.port, http: ops.httpPort }, "tenant is up");
 }
 

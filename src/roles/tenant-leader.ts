@@ -33,10 +33,11 @@ import { SurfaceFacts } from "../federation/spoke/rbac/surface-facts.ts";
 import { startTenantRbac } from "../federation/spoke/rbac/tenant-rbac.ts";
 import { startPackDrift } from "../federation/spoke/drift/pack-drift.ts";
 import type { SpokeEvents } from "../federation/spoke/ports.ts";
+import { FollowerDirectory } from "../federation/spoke/replicas/follower-directory.ts";
 import { startTenantRevocations } from "../federation/spoke/revocations/tenant-revocations.ts";
 import { type Spoke, startSpoke } from "../federation/spoke/start-spoke.ts";
 import { openOciLayout } from "../packs/store/oci-layout.ts";
-import type { DecisionLogState } from "../permissions/service/status-answer.ts";
+import type { DecisionLogState, ReplicaState } from "../permissions/service/status-answer.ts";
 import type { SnapshotStore } from "../permissions/store/snapshot-store.ts";
 import { FloorFile } from "../trust/floors/floor-file.ts";
 import type { KeyRingDirectory } from "../trust/keyring/key-ring-directory.ts";
@@ -65,6 +66,8 @@ export interface TenantLeader {
   /** Why it is not ready; undefined when it is. */
   readiness(): string | undefined;
   auditLog(): DecisionLogState;
+  /** Which of the tenant's replicas it is. */
+  replica(): ReplicaState;
   /** Resolves when everything is released. */
   readonly closed: Promise<void>;
 }
@@ -152,6 +155,7 @@ export async function leadTenant(options: TenantLeaderOptions): Promise<TenantLe
   return {
     readiness: () => auditLogReadiness(state.health.state(), spoke),
     auditLog: () => state.health.state(),
+    replica: () => ({ name: leaderOf(options), leads: true, leader: leaderOf(options) }),
     // A store that no spoke took over is closed here.
     closed: closing.closeOn(signal, log).then(() => state.outbox.close()),
   };
@@ -187,7 +191,11 @@ async function composeAgent(
     log,
   };
   const packHandler = new PackHandler(packs);
-  const snapshots = { clusterId, cluster, store, facts, trail, surface: new SurfaceFacts(), clock, log };
+  const followers = new FollowerDirectory({ clusterId, cluster, clock, random, log, signal: agent });
+  closing.add(followers.closed);
+  const surface = new SurfaceFacts();
+  const replica = leaderOf(options);
+  const snapshots = { clusterId, cluster, store, facts, trail, surface, replica, followers, clock, log };
   const snapshotHandler = new SnapshotHandler(snapshots);
   const rbac = startTenantRbac({ ...snapshots, materialise: materialises(options), random, signal: agent });
   closing.add(rbac.closed);
@@ -239,17 +247,29 @@ async function composeAgent(
     signal: agent,
   });
   facts.open(spoke.outbox);
+  const handedOver = (): boolean => followers.known > 0;
   if (spills(options))
     closing.add(
-      startAuditSpill({ clusterId, cluster, outbox: spoke.auditLog, facts, clock, random, log, metrics, signal: agent })
-        .closed,
+      startAuditSpill({
+        clusterId,
+        cluster,
+        outbox: spoke.auditLog,
+        facts,
+        handedOver,
+        clock,
+        random,
+        log,
+        metrics,
+        signal: agent,
+      }).closed,
     );
   closing.add(spoke.closed);
   await declare(facts, options, simulatedNodes);
   return spoke;
 }
 
-function storeDirectoryOf({ env }: AgentOptions): string {
+/** Folder of the agent's store. */
+export function storeDirectoryOf({ env }: AgentOptions): string {
   return env["WAL_PATH"] || "/var/lib/conductor/federation-wal";
 }
 
@@ -291,7 +311,8 @@ function spills({ env }: AgentOptions): boolean {
   });
 }
 
-function auditCap(options: AgentOptions): { readonly auditCapBytes?: number } {
+/** Cap of the audit log, when one is set. @throws SeamError `EnvironmentInvalid` */
+export function auditCap(options: AgentOptions): { readonly auditCapBytes?: number } {
   const text = options.env["WAL_MAX_BYTES"];
   if (!text) return {};
   const auditCapBytes = Number(text);
@@ -315,7 +336,8 @@ async function declare(facts: LateFacts, options: AgentOptions, simulatedNodes: 
   });
 }
 
-function leaderOf({ env }: AgentOptions): string {
+/** Name of this process. */
+export function leaderOf({ env }: AgentOptions): string {
   return env["POD_NAME"] ?? hostname();
 }
 

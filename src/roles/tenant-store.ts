@@ -12,6 +12,8 @@ import type { LateFacts } from "./late-facts.ts";
 export interface TenantStoreOptions {
   readonly directory: string;
   readonly auditCapBytes?: number;
+  /** Epoch of a new log's numbering; default: the time. */
+  readonly auditEpoch?: bigint;
   /** Waits for the store, bounded while it cannot be opened. */
   readonly facts: LateFacts;
   readonly told: AuditLogHealthParts["told"];
@@ -40,6 +42,7 @@ export function openTenantStore(options: TenantStoreOptions): TenantStore {
   const outbox = new ReopeningOutbox({
     directory,
     ...(auditCapBytes === undefined ? {} : { auditCap: { ...DEFAULT_AUDIT_CAP, capBytes: auditCapBytes } }),
+    ...(options.auditEpoch === undefined ? {} : { auditEpoch: options.auditEpoch }),
     onRecovered: (recovery) => {
       log.error({ ...recovery }, "the agent's store was damaged: it was put aside, and another one goes on");
       health.recovered(recovery);

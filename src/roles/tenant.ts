@@ -12,6 +12,7 @@ import { RoleViolation, listenAddress, required } from "./environment.ts";
 import { LateFacts } from "./late-facts.ts";
 import { LateMetrics } from "./late-metrics.ts";
 import { LateTokens } from "./late-tokens.ts";
+import { MIRROR_AWAITED, isFollower } from "./tenant-replica.ts";
 import { watchedTls } from "./watched-tls.ts";
 
 /**
@@ -60,6 +61,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     signal: data,
   });
   closing.add(store.closed);
+  if (isFollower(env)) store.withhold(MIRROR_AWAITED);
   keysChanged = () => {
     store
       .reverify()
@@ -79,7 +81,7 @@ async function compose(clusterId: string, options: AgentOptions, closing: Closin
     store,
     cluster: clusterId,
     audit: facts,
-    facts: { auditLog: () => facts.logState() },
+    facts: { auditLog: () => facts.logState(), replica: () => facts.replicaState() },
     ...(await decisionLog(env)),
     // The embedded cluster issues no tokens.
     ...(env["EMBEDDED_CLUSTER_DIR"] ? {} : { authenticateToken: tokens.authenticate }),

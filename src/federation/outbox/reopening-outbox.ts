@@ -110,10 +110,10 @@ export class ReopeningOutbox implements Outbox {
   }
 
   async #untilOpen(): Promise<void> {
-    const { signal, log, open = openOutbox, told: _, ...store } = this.#options;
+    const { signal, log, open = openOutbox } = this.#options;
     while (!this.#closed && !signal.aborted) {
       try {
-        const outbox = await open(store);
+        const outbox = await open(this.#options);
         this.#outbox = outbox;
         this.#waiting.flush(outbox);
         this.#tell(undefined);

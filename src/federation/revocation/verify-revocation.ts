@@ -16,6 +16,14 @@ export type RevocationVerdict =
  */
 export function verifyRevocation(push: RevocationPush, cluster: string, keys: KeyLookup): RevocationVerdict {
   const { envelope, serial } = push;
+  const verdict = verifySignedRevocation(envelope, cluster, keys);
+  if (verdict.ok && BigInt(verdict.revocation.serial) !== serial)
+    return refused("WRONG_SERIAL", `serial ${verdict.revocation.serial} was signed, ${serial} was sent`);
+  return verdict;
+}
+
+/** {@link verifyRevocation} of an envelope that did not come in a frame: one replica hands it to another. */
+export function verifySignedRevocation(envelope: Uint8Array, cluster: string, keys: KeyLookup): RevocationVerdict {
   const signed = envelope.length > MAX_REVOCATION_BYTES ? undefined : decodeEnvelope(envelope);
   if (signed === undefined) return refused("MALFORMED", "the revocation carries no signed envelope");
   const verdict = verifyEnvelope(signed, PAYLOAD_TYPES.revocation, keys);
@@ -24,8 +32,6 @@ export function verifyRevocation(push: RevocationPush, cluster: string, keys: Ke
   if (revocation === undefined) return refused("MALFORMED", "the signed body is not a revocation this agent knows");
   if (revocation.cluster !== cluster)
     return refused("WRONG_CLUSTER", `it is for ${revocation.cluster}, this cluster is ${cluster}`);
-  if (BigInt(revocation.serial) !== serial)
-    return refused("WRONG_SERIAL", `serial ${revocation.serial} was signed, ${serial} was sent`);
   return { ok: true, revocation };
 }
 

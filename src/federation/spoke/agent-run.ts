@@ -370,7 +370,9 @@ export class AgentRun {
     let outcome: { readonly applied: boolean; readonly detail: string };
     try {
       const verdict = verifyRevocation(push, cluster, keys);
-      outcome = verdict.ok ? await events.revoke(verdict.revocation) : { applied: false, detail: verdict.detail };
+      outcome = verdict.ok
+        ? await events.revoke(verdict.revocation, push.envelope)
+        : { applied: false, detail: verdict.detail };
       const fields = { revocation: push.revocationId, serial: String(push.serial), ...outcome };
       this.#log[outcome.applied ? "info" : "warn"](fields, "revocation");
     } catch (error) {

@@ -80,8 +80,11 @@ export interface AuditLogState {
 export interface SpokeEvents {
   /** The hub's view of a drift signal. */
   driftUpdate(update: DriftUpdate): void;
-  /** A verified revocation: drop what it names from every local cache, durably, then resolve; the acknowledgement leaves after that. */
-  revoke(revocation: RevocationBody): Promise<{ readonly applied: boolean; readonly detail: string }>;
+  /** A verified revocation with its signed envelope: drop what it names from every local cache, durably, then resolve; the acknowledgement leaves after that. */
+  revoke(
+    revocation: RevocationBody,
+    envelope: Uint8Array,
+  ): Promise<{ readonly applied: boolean; readonly detail: string }>;
   /** Floors of the index in force: as {@link revoke}, for all of them; raising one again does nothing. A rejection is tried again. */
   enforceFloors(floors: readonly IndexRevocation[]): Promise<void>;
   /** The audit log came under another pressure, or lost allows; told at start as well. */

@@ -15,6 +15,7 @@ import type { SnapshotStatement } from "../snapshot/statement.ts";
 import { type VerifiedStatement, verifyStatement } from "../snapshot/verify-statement.ts";
 import type { ActiveSnapshot, SnapshotRejection, SnapshotState, SnapshotStoreEvent } from "./active-snapshot.ts";
 import { freshnessAt, untilNextState } from "./freshness.ts";
+import type { Refusal } from "./snapshot-reader.ts";
 import { SnapshotFiles } from "./snapshot-files.ts";
 
 /** Options of {@link openSnapshotStore}. */
@@ -81,6 +82,10 @@ export interface SnapshotStore {
    * no longer trusted stops deciding (a compromised key); what could not be verified at the start is tried again.
    */
   reverify(): Promise<void>;
+  /** Why nothing is answered whatever is held; see {@link withhold}. */
+  readonly refusal: Refusal | undefined;
+  /** Answers nothing until it is called with undefined: what is held may be less than what this replica has to know first. */
+  withhold(refusal: Refusal | undefined): void;
   /** Calls `listener` after every change. Listeners must not throw. Returns the way to stop. */
   subscribe(listener: (event: SnapshotStoreEvent) => void): () => void;
   /** Resolves after the signal aborted and no timer or worker is left. */
@@ -117,6 +122,7 @@ class DurableSnapshotStore implements SnapshotStore {
   readonly closed: Promise<void>;
   current: ActiveSnapshot | undefined;
   previous: ActiveSnapshot | undefined;
+  refusal: Refusal | undefined;
   readonly #options: SnapshotStoreOptions;
   readonly #log: Log;
   readonly #floors: FloorFile;
@@ -159,6 +165,10 @@ class DurableSnapshotStore implements SnapshotStore {
       degraded: this.#degraded,
       lastRejection: this.#lastRejection,
     };
+  }
+
+  withhold(refusal: Refusal | undefined): void {
+    this.refusal = refusal;
   }
 
   subscribe(listener: (event: SnapshotStoreEvent) => void): () => void {

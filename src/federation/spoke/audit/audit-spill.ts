@@ -35,6 +35,8 @@ export interface AuditSpillParts {
   readonly random: Random;
   readonly log: Log;
   readonly metrics?: Metrics;
+  /** True while other replicas hand their events over: what lies there is looked at every time. Default: never. */
+  readonly handedOver?: () => boolean;
   /** Default {@link MAX_SPILL_OBJECTS}. */
   readonly maxObjects?: number;
   readonly signal: AbortSignal;
@@ -88,7 +90,7 @@ class Spill {
 
   async look(): Promise<void> {
     const { outbox, clock, log } = this.#parts;
-    if (!this.#found) await this.#takeOver();
+    if (!this.#found || this.#parts.handedOver?.() === true) await this.#takeOver();
     const { epoch, ackedThrough, last } = await outbox.auditCursor();
     this.#age.note(clock.monotonic(), last);
     await this.#removeThrough(ackedThrough);
@@ -183,7 +185,7 @@ class Spill {
       else {
         await this.#adopt(spilled.epoch, spilled.events);
         await this.#delete(name);
-        log.warn({ configMap: name, events: spilled.events.length }, "audit events of a lost store were taken over");
+        log.warn({ configMap: name, events: spilled.events.length }, "audit events of another store were taken over");
       }
     }
     this.#standing = standing.sort((a, b) => (a.first < b.first ? -1 : 1));

@@ -22,6 +22,9 @@ const packRevocation = (name: string, minSerial: number): RevocationBody => ({
   effectiveUnixMs: 0,
 });
 
+/** There are no other replicas to hand it to. */
+const NO_ENVELOPE = new Uint8Array();
+
 describe("revocations on a tenant", () => {
   let tenant: TestTenantCluster;
   let rig: TenantPacksRig;
@@ -61,7 +64,7 @@ describe("revocations on a tenant", () => {
   it("has dropped the held pack and refuses its serials before it answers; workloads stay; the receipt follows", async () => {
     const name = await delivered();
     const revocations = start();
-    expect(await revocations.revoke(packRevocation(name, 3))).toEqual({ applied: true, detail: "" });
+    expect(await revocations.revoke(packRevocation(name, 3), NO_ENVELOPE)).toEqual({ applied: true, detail: "" });
     expect(rig.trail.of("revocation.applied").at(-1)).toMatchObject({
       kind: "PackInstalled",
       resource: name,
@@ -80,7 +83,7 @@ describe("revocations on a tenant", () => {
 
   it("corrects nothing from a revoked pack, and says why", async () => {
     const name = await delivered();
-    await start().revoke(packRevocation(name, 2));
+    await start().revoke(packRevocation(name, 2), NO_ENVELOPE);
     expect(await rig.packs.apply(rig.context(await rig.pack(name, 1, config(name, "good"))))).toMatchObject({
       nack: { reason: "REVOKED", retryable: false, detail: expect.stringContaining("below the revocation floor 2") },
     });
@@ -98,7 +101,7 @@ describe("revocations on a tenant", () => {
       await new Promise((resolve) => stopped.addEventListener("abort", resolve, { once: true }));
       over = true;
     });
-    await start().revoke(packRevocation(name, 2));
+    await start().revoke(packRevocation(name, 2), NO_ENVELOPE);
     expect(over).toBe(true);
     await attempt;
   });
@@ -106,7 +109,7 @@ describe("revocations on a tenant", () => {
   it("keeps a newer accepted version when only the applied one is revoked", async () => {
     const name = await delivered();
     expect(await rig.packs.verify(rig.context(await rig.pack(name, 4, config(name, "newer"))))).toEqual({ ok: true });
-    await start().revoke(packRevocation(name, 4));
+    await start().revoke(packRevocation(name, 4), NO_ENVELOPE);
     expect((await rig.parts.held.load(name, "accepted"))?.manifest.serial).toBe(4);
     expect(await rig.parts.held.load(name, "applied")).toBeUndefined();
   });
@@ -135,7 +138,7 @@ describe("revocations on a tenant", () => {
 
   it("drops the snapshot of a cluster that is revoked as a whole", async () => {
     snapshotFloors.length = 0;
-    await start().revoke({ ...packRevocation("east", 0), target: "Cluster", minSequence: 7 });
+    await start().revoke({ ...packRevocation("east", 0), target: "Cluster", minSequence: 7 }, NO_ENVELOPE);
     expect(snapshotFloors).toEqual([7]);
   });
 });

@@ -15,7 +15,7 @@ export interface TenantRevocationParts {
   readonly packs: TenantPackParts;
   /** Raises the floor of the permission snapshot; what is held under it stops deciding before this resolves. */
   readonly snapshots: {
-    revoke(minSequence: number): Promise<{ readonly applied: boolean; readonly detail: string }>;
+    revoke(minSequence: number, envelope?: Uint8Array): Promise<{ readonly applied: boolean; readonly detail: string }>;
   };
   /** The cluster's audit log. */
   readonly trail: AuditTrail;
@@ -44,7 +44,7 @@ export function startTenantRevocations(parts: TenantRevocationParts): TenantRevo
     await revokePack(packs, name, floor);
     receipts.mark(name);
   };
-  const putInForce = async ({ target, name, minSerial, minSequence }: RevocationBody) => {
+  const putInForce = async ({ target, name, minSerial, minSequence }: RevocationBody, envelope: Uint8Array) => {
     switch (target) {
       case "PackInstalled":
         await revokeInstalled(name, minSerial);
@@ -52,13 +52,13 @@ export function startTenantRevocations(parts: TenantRevocationParts): TenantRevo
       case "PermissionSnapshot":
       case "Cluster":
         // A cluster that is cut off answers no more questions; a later snapshot would have to come over a stream it does not get.
-        return snapshots.revoke(minSequence);
+        return snapshots.revoke(minSequence, envelope);
     }
   };
   return {
     closed: receipts.closed,
-    async revoke(revocation: RevocationBody) {
-      const outcome = await putInForce(revocation);
+    async revoke(revocation: RevocationBody, envelope: Uint8Array) {
+      const outcome = await putInForce(revocation, envelope);
       const { cluster, target, name, namespace, serial, revocationId, reason } = revocation;
       await trail.record({
         action: "revocation.applied",

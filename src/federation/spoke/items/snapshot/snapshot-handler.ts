@@ -55,7 +55,10 @@ export class SnapshotHandler implements ItemHandler {
     const active = await this.#activated(prepared.offer);
     if (active instanceof SnapshotRefused) return this.#refuse(active);
     context.waitingFor("receipt and mirror on the tenant cluster");
-    await mirrorSnapshot(this.#parts, active, context.body);
+    await mirrorSnapshot(this.#parts, active, context.body, {
+      changed: prepared.offer.kind === "activation",
+      readContent: () => contentOf(context),
+    });
     await acknowledge(this.#parts);
     this.#prepared = undefined;
     const { version, sequence } = active.statement;
@@ -90,13 +93,23 @@ export class SnapshotHandler implements ItemHandler {
   }
 
   /** Raises the revocation floor; what is held under it stops deciding before this resolves. */
-  async revoke(minSequence: number): Promise<{ readonly applied: boolean; readonly detail: string }> {
-    const { dropped } = await this.#parts.store.revokeBelow(minSequence);
+  async revoke(
+    minSequence: number,
+    envelope?: Uint8Array,
+  ): Promise<{ readonly applied: boolean; readonly detail: string }> {
+    const { store, followers } = this.#parts;
+    const { dropped } = await store.revokeBelow(minSequence);
     if (dropped) {
       await this.#tell();
       await this.#audit("snapshot.revoked", { details: { sequence: minSequence } });
     }
-    return { applied: true, detail: dropped ? "" : "nothing below the floor was held; the floor is stored" };
+    // Floors of the index come without an envelope of their own: the other replicas hear of them by the next statement.
+    const reached =
+      envelope === undefined || followers === undefined
+        ? { all: true, detail: "" }
+        : await followers.revoke(envelope, minSequence);
+    const own = dropped ? "" : "nothing below the floor was held; the floor is stored";
+    return { applied: reached.all, detail: [own, reached.detail].filter((text) => text !== "").join("; ") };
   }
 
   async #refuse(refused: SnapshotRefused): Promise<ItemOutcome> {

@@ -4,6 +4,7 @@ import type { Log } from "../../../../base/log.ts";
 import type { Cluster } from "../../../../cluster/cluster.ts";
 import type { SnapshotStore } from "../../../../permissions/store/snapshot-store.ts";
 import type { FactOutbox } from "../../ports.ts";
+import type { FollowerDirectory } from "../../replicas/follower-directory.ts";
 import type { SurfaceFacts } from "../../rbac/surface-facts.ts";
 
 /** What the handler of permission snapshots works with. */
@@ -18,6 +19,10 @@ export interface SnapshotParts {
   readonly trail: AuditTrail;
   /** What is known of the cluster's own RBAC; told with every report. */
   readonly surface: SurfaceFacts;
+  /** Name of this replica, in the mirror. */
+  readonly replica?: string;
+  /** The replicas that follow; absent: there are none. */
+  readonly followers?: Pick<FollowerDirectory, "revoke">;
   readonly clock: Clock;
   readonly log: Log;
 }

@@ -111,6 +111,8 @@ export class ReopeningOutbox implements Outbox {
 
   async #untilOpen(): Promise<void> {
     const { signal, log, open = openOutbox } = this.#options;
+    // Whoever made this has it before it is told anything.
+    await Promise.resolve();
     while (!this.#closed && !signal.aborted) {
       try {
         const outbox = await open(this.#options);

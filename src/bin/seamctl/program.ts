@@ -17,6 +17,7 @@ import { receiptsCommand } from "./commands/receipts.ts";
 import { revokeCommands } from "./commands/revoke.ts";
 import { simulateCommand } from "./commands/simulate.ts";
 import { snapshotCommands } from "./commands/snapshot.ts";
+import { topCommand } from "./commands/top.ts";
 import { tourCommand } from "./commands/tour.ts";
 import { upCommand } from "./commands/up.ts";
 import { type CommandContext, UsageError } from "./context.ts";
@@ -42,6 +43,7 @@ export function createProgram(context: CommandContext, version: string): Command
 Examples:
   seamctl up                          a whole mesh on this machine; go on in a second terminal
   seamctl agents                      who is connected, and how far each has come
+  seamctl top                         the fleet at a glance, those in trouble first
   seamctl explain tenant-1 hello      everything about one item on one agent
   seamctl can-i get pods -n hello --as system:serviceaccount:hello:hello --explain
   seamctl help explain                flags and examples of one command
@@ -53,6 +55,7 @@ Exit codes: 0 yes or ok, 1 no or failed, 2 usage.`,
     .exitOverride();
   upCommand(program, context);
   agentsCommand(program, context);
+  topCommand(program, context);
   receiptsCommand(program, context);
   driftCommand(program, context);
   revokeCommands(program, context);

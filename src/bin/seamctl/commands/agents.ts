@@ -76,7 +76,8 @@ function snapshotText(agent: Agent): string {
   return snapshot.acknowledgedVersion === snapshot.expectedVersion ? snapshot.syncStatus || "-" : "behind";
 }
 
-function noteText(agent: Agent): string {
+/** What a person should know of an agent now; empty when there is nothing. */
+export function noteText(agent: Agent): string {
   if (!agent.connected) return agent.lastDisconnect || agent.degradedReason;
   if (agent.needsResync) return "resync due";
   return agent.degradedReason;

@@ -145,7 +145,7 @@ export const HUB_MUTANTS: readonly Mutant[] = [
   {
     name: "news that the queue refused are forgotten",
     file: "src/federation/session/hub/hub-lanes.ts",
-    find: 'if (payload.case === "driftUpdate" && this.#refused.size < MAX_REFUSED_KEYS) this.#refused.add(key);',
+    find: "if (this.#refused.size < MAX_REFUSED_KEYS) this.#refused.add(key);",
     put: "",
     caughtBy: { scenario: "news that did not fit" },
   },

@@ -174,4 +174,25 @@ export const PERMISSION_MUTANTS: readonly Mutant[] = [
     put: "",
     caughtBy: { worlds: "permissions" },
   },
+  {
+    name: "an identity that is bound is nobody",
+    file: "src/permissions/builder/bound-subjects.ts",
+    find: 'return [{ kind: "ServiceAccount", namespace, name }];',
+    put: 'return [{ kind: "ServiceAccount" as const, namespace, name }].slice(1);',
+    caughtBy: { worlds: "permissions" },
+  },
+  {
+    name: "what a cluster grants beyond its snapshot is not told",
+    file: "src/permissions/surface/compare-surface.ts",
+    find: "if (!grant.bootstrap) excess.add(",
+    put: "if (grant.bootstrap) excess.add(",
+    caughtBy: { worlds: "permissions" },
+  },
+  {
+    name: "what a cluster lacks of its snapshot is not told",
+    file: "src/permissions/surface/compare-surface.ts",
+    find: "const lacking = expected.flatMap(",
+    put: "const lacking = expected.slice(0, 0).flatMap(",
+    caughtBy: { worlds: "permissions" },
+  },
 ];

@@ -39,6 +39,10 @@ export interface Expected {
   readonly suspended: boolean;
   /** A service account is the principal too. */
   readonly bound: boolean;
+  /** Somebody has a profile: what the cluster's own RBAC grants the principal is compared with it. */
+  readonly governed: boolean;
+  /** More is granted than verbs with pods. */
+  readonly more: boolean;
 }
 
 /** The declared objects at one moment, with what follows from them. */
@@ -50,7 +54,10 @@ export interface Declared {
 interface Tenant {
   readonly objects: Pick<PermissionWorld, "sets" | "policies"> & { readonly cluster: TalosCluster };
   /** By profile: the verb it grants. */
-  readonly grants: Map<string, { readonly verb: string; readonly set: PermissionSet; readonly profile: RBACProfile }>;
+  readonly grants: Map<
+    string,
+    { readonly verb: string; readonly big: boolean; readonly set: PermissionSet; readonly profile: RBACProfile }
+  >;
   suspended: boolean;
   bound: boolean;
   /** Every verb that was ever granted, newest last. */
@@ -104,7 +111,7 @@ export class DeclaredPermissions {
     const named: PermissionRule = { apiGroups: [""], resources: ["secrets"], verbs: ["get"], resourceNames: names };
     const set = permissionSet(home, `set-${profile}`, ...(big ? [pods, named] : [pods]));
     tenant.granted.push(verb);
-    tenant.grants.set(profile, { verb, set, profile: profileOf(cluster, profile, tenant.suspended) });
+    tenant.grants.set(profile, { verb, big, set, profile: profileOf(cluster, profile, tenant.suspended) });
     this.#current = this.#declare();
   }
 
@@ -155,7 +162,10 @@ export class DeclaredPermissions {
       const verbs = given.flatMap(({ verb }) => (tenant.tightened ? [CEILING_VERB] : [verb, CEILING_VERB]));
       const stands = new Set(suspended ? [] : verbs);
       const denied = new Set(tenant.granted.slice(-MAX_DENIED).filter((verb) => !stands.has(verb)));
-      expected.set(name, { verbs: stands, denied, suspended, bound: tenant.bound && given.length > 0 });
+      const governed = given.length > 0;
+      const bound = tenant.bound && governed;
+      const more = given.some(({ big }) => big);
+      expected.set(name, { verbs: stands, denied, suspended, bound, governed, more });
     }
     return {
       expected,

@@ -168,7 +168,14 @@ export class PermissionPlane implements Plane {
     const object = this.#store.get(PermissionSnapshot, { namespace: NAMESPACES.seam, name: snapshotName(cluster) });
     if (object.status?.lastAckedVersion !== last.version)
       return "the hub has no acknowledgement of what was signed last";
-    return object.status.drift === true ? "drift" : "";
+    if (object.status.drift === true) return "drift";
+    const drift = room.surface.drift(this.#judge.inForce(cluster, last, last.contentHash, room.disk.marks));
+    const { excessTotal = 0, missingTotal = 0 } = object.status;
+    if (excessTotal > 0 !== drift.excess) return `${excessTotal} rights beyond the snapshot are told`;
+    if (missingTotal > 0 !== drift.missing) return `${missingTotal} missing rights are told`;
+    this.#fleet.world.coverage.add({ "surface beyond": Number(drift.excess), "surface short": Number(drift.missing) });
+    this.#fleet.world.coverage.add({ "surface as declared": Number(!drift.excess && !drift.missing) });
+    return "";
   }
 
   #room(cluster: string): TenantRoom {
@@ -230,6 +237,12 @@ export class PermissionPlane implements Plane {
       case "bind":
         this.#declared.bind(cluster);
         return this.#tell();
+      case "surface": {
+        const { verbs } = this.#declared.current.expected.get(cluster) ?? { verbs: new Set<string>() };
+        const own = action.verbs === "none" ? [] : [...verbs];
+        this.#room(cluster).surface.verbs = action.verbs === "beyond" ? [...own, "delete"] : own;
+        return;
+      }
       case "revokeSnapshot":
         if (!action.waits) return this.#revoke(state, action.ahead);
         this.#room(cluster).onVerified = () => {

@@ -22,6 +22,12 @@ export type PermissionAction =
   | { readonly atMs: number; readonly do: "bind"; readonly agent: number }
   | {
       readonly atMs: number;
+      readonly do: "surface";
+      readonly agent: number;
+      readonly verbs: "as declared" | "beyond" | "none";
+    }
+  | {
+      readonly atMs: number;
       readonly do: "revokeSnapshot";
       readonly agent: number;
       readonly ahead: number;
@@ -47,6 +53,7 @@ const WEIGHTS: readonly (readonly [PermissionAction["do"], number])[] = [
   ["tighten", 2],
   ["suspend", 2],
   ["bind", 2],
+  ["surface", 3],
   ["revokeSnapshot", 3],
   ["forge", 7],
   ["rotate", 2],
@@ -133,6 +140,8 @@ function actionOf(
       return { atMs, do: kind, signer, boundaries: chance(0.2) ? 0 : between(1, 30) };
     case "signerFreeze":
       return { atMs, do: kind, signer, forMs: between(1_000, 15_000) };
+    case "surface":
+      return { atMs, do: kind, agent, verbs: (["as declared", "beyond", "none"] as const)[between(0, 2)] ?? "none" };
     case "diskCrash":
       return { atMs, do: kind, agent, writes: between(1, 6) };
     case "apiFails":

@@ -8,6 +8,7 @@ import { silentMetrics } from "../../../src/base/metrics.ts";
 import { SeededRandom } from "../../../src/base/random.ts";
 import type { IndexItem } from "../../../src/federation/index/index-document.ts";
 import type { HandlerPhase } from "../../../src/federation/session/spoke/effects.ts";
+import { acknowledge } from "../../../src/federation/spoke/items/snapshot/snapshot-receipt.ts";
 import { SnapshotHandler } from "../../../src/federation/spoke/items/snapshot/snapshot-handler.ts";
 import { watchSnapshotStore } from "../../../src/federation/spoke/items/snapshot/snapshot-watch.ts";
 import type { ItemNack } from "../../../src/federation/spoke/ports.ts";
@@ -31,9 +32,13 @@ import { ACCOUNT_USER, CEILING_VERB, OFFLINE_SECONDS, WINDOW_SECONDS, principalO
 import { ObjectStore } from "./object-store.ts";
 import { NO_MARKS, type PermissionJudge } from "./permission-judge.ts";
 import { processClock } from "./process-clock.ts";
+import { TenantSurface } from "./tenant-surface.ts";
 import { SimulatedDisk } from "./simulated-disk.ts";
 
 const LIMITS = { freshnessWindowSeconds: WINDOW_SECONDS, maxOfflineSeconds: OFFLINE_SECONDS };
+
+/** How often the tenant's own RBAC is looked at, milliseconds. */
+const SURFACE_LOOK_MS = 4_000;
 
 /** One life of the room's process. */
 interface Running {
@@ -67,6 +72,8 @@ export class TenantRoom implements AgentRoom {
   /** Trusted keys, as they are mounted. */
   readonly #keys: KeyRing;
   readonly #api = new ObjectStore();
+  /** What stands on the cluster beside what the plane says. */
+  readonly surface: TenantSurface;
   /** While true, the tenant's API server answers now and then only. */
   apiFails = false;
   /** Called when an offer has verified and is not in force yet. */
@@ -85,6 +92,7 @@ export class TenantRoom implements AgentRoom {
     this.#world = world;
     this.#askedFloor = askedFloor;
     this.cluster = cluster;
+    this.surface = new TenantSurface(cluster);
     this.#judge = judge;
     this.#keys = keys;
     this.disk = new SimulatedDisk(world, NO_MARKS);
@@ -328,8 +336,23 @@ export class TenantRoom implements AgentRoom {
       gate: new QuestionGate({ ...parts, store, audit, metrics: silentMetrics }),
     };
     if (this.#life === life) this.#now = running;
+    this.#lookAtSurface(life, snapshotParts);
     world.stir();
     return running;
+  }
+
+  /** As the loop over a tenant's RBAC does: what differs is told once, in the next receipt. */
+  #lookAtSurface(life: AgentLife, parts: Parameters<typeof acknowledge>[0]): void {
+    const { store, surface } = parts;
+    life.process.after(SURFACE_LOOK_MS, () => {
+      const { current } = store;
+      if (current !== undefined && this.surface.look(surface, current.index.content, life.wallMs())) {
+        this.#world.stir();
+        // What could not be told is told with the next receipt.
+        acknowledge(parts).catch((error: unknown) => this.#world.trace(this.cluster, () => errorMessage(error)));
+      }
+      this.#lookAtSurface(life, parts);
+    });
   }
 
   #look(snapshot: ActiveSnapshot, ageMs: number): void {

@@ -75,9 +75,14 @@ const bytes = new Map<string, number>();
 const add = (counts: Map<string, number>, key: string, by: number): void => {
   counts.set(key, (counts.get(key) ?? 0) + by);
 };
+/** When each revocation left, `performance.now()`. */
+const pushedMs: number[] = [];
 const metrics: Metrics = {
   count(name, labels, by = 1) {
-    if (name === "federation_messages_total") add(frames, `${labels?.["dir"]}:${labels?.["type"]}`, by);
+    if (name === "federation_messages_total") {
+      add(frames, `${labels?.["dir"]}:${labels?.["type"]}`, by);
+      if (labels?.["type"] === "revocationPush") pushedMs.push(performance.now());
+    }
     if (name === "federation_bytes_total") add(bytes, labels?.["dir"] ?? "", by);
   },
   gauge: () => {},
@@ -159,11 +164,11 @@ serve(async (command: Command): Promise<Answer> => {
     }
     case "revoke": {
       const started = performance.now();
-      let effective: Promise<readonly number[]> = Promise.resolve([]);
+      let revoked: Promise<readonly (readonly number[])[]> = Promise.resolve([]);
       await storm(command, (round) => {
-        if (round === Math.floor(command.changes / 2)) effective = revokeEverywhere();
+        if (round === Math.floor(command.changes / 2)) revoked = revokeEverywhere();
       });
-      return { elapsedMs: performance.now() - started, latenciesMs: [await effective] };
+      return { elapsedMs: performance.now() - started, latenciesMs: await revoked };
     }
     case "traffic":
       return { traffic: traffic() };
@@ -315,11 +320,12 @@ async function storm(
   facts.clock.take(keys);
 }
 
-/** From the order to each agent's word that it is in effect, milliseconds; numbering and signing included. */
-async function revokeEverywhere(): Promise<readonly number[]> {
+/** From the order to each agent's word that it is in effect, and until each has left the hub, milliseconds; numbering and signing included. */
+async function revokeEverywhere(): Promise<readonly (readonly number[])[]> {
   const outbox = revocations ?? fail();
   const orderedMs = performance.now();
   const latencies: number[] = [];
+  pushedMs.length = 0;
   outbox.onAcknowledged = () => latencies.push(performance.now() - orderedMs);
   for (const [at, cluster] of clusters.entries()) {
     outbox.revokePack(cluster, CHANGING, 1);
@@ -327,7 +333,7 @@ async function revokeEverywhere(): Promise<readonly number[]> {
     if (at % REVOKED_AT_ONCE === REVOKED_AT_ONCE - 1) await new Promise((resolve) => setImmediate(resolve));
   }
   await until(() => latencies.length === clusters.length);
-  return latencies;
+  return [latencies, pushedMs.map((atMs) => atMs - orderedMs)];
 }
 
 /** @param orderedMs when the change was ordered that this commit is part of */

@@ -66,7 +66,7 @@ export type Command =
   | { readonly type: "pace"; readonly pace: Pace }
   /** `changes` changes to each cluster as fast as they can be signed; answered when all have applied the last. */
   | { readonly type: "storm"; readonly clusters: readonly string[]; readonly changes: number; readonly bytes: number }
-  /** A storm as above, and in the middle of it one revocation for every cluster; answered when all are in effect and all applied. */
+  /** A storm as above, and in the middle of it one revocation for every cluster; answered when all are in effect and all applied: until each is in effect, and until each has left. */
   | {
       readonly type: "revoke";
       readonly clusters: readonly string[];

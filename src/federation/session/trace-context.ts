@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { digestOf } from "../../base/digest.ts";
 import type { Log } from "../../base/log.ts";
 import type { FrameBody } from "./frame.ts";
 import type { Payload, PayloadCase } from "./payload.ts";
@@ -87,5 +87,5 @@ function ofDigest(digest: string): string {
 }
 
 function ofName(name: string): string {
-  return name === "" ? "" : ofDigest(`sha256:${createHash("sha256").update(name).digest("hex")}`);
+  return name === "" ? "" : ofDigest(digestOf(name));
 }

@@ -1,5 +1,6 @@
 import type { ConfigMapObject } from "../../../api/builtin.ts";
 import { LABELS, NAMESPACES } from "../../../api/names.ts";
+import { readNumberedEvents } from "../numbered-events.ts";
 import type { SinkBatch, SinkEvent } from "../sink-batch.ts";
 
 /** Label of staged batches, so that one list finds them all. */
@@ -61,28 +62,15 @@ export function stagedObject(cluster: string, { epoch, events }: SinkBatch): Con
 }
 
 /** Reads an object; undefined when it is not what a hub wrote. */
-export function readStaged({ metadata, data }: ConfigMapObject): StagedBatch | undefined {
-  const cluster = metadata.labels?.[LABELS.cluster] ?? "";
-  const { epoch = "", events = "" } = data ?? {};
-  let list: unknown;
-  try {
-    list = JSON.parse(events);
-  } catch {
-    return undefined; // somebody wrote something else there: the caller says so and leaves it
-  }
-  if (cluster === "" || !NUMBER.test(epoch) || !Array.isArray(list)) return undefined;
-  const read: SinkEvent[] = [];
-  for (const entry of list as readonly unknown[]) {
-    if (typeof entry !== "object" || entry === null) return undefined;
-    const { sequence, event, hash, prevHash } = entry as Readonly<Record<string, unknown>>;
-    if (typeof sequence !== "string" || !NUMBER.test(sequence)) return undefined;
-    if (typeof event !== "string" || typeof hash !== "string" || typeof prevHash !== "string") return undefined;
-    read.push({ sequence: BigInt(sequence), event: bytes(event), hash: bytes(hash), prevHash: bytes(prevHash) });
-  }
-  return { cluster, epoch: BigInt(epoch), events: read };
+export function readStaged(object: ConfigMapObject): StagedBatch | undefined {
+  const cluster = object.metadata.labels?.[LABELS.cluster] ?? "";
+  const read = readNumberedEvents(object, ({ event, hash, prevHash }) =>
+    typeof event === "string" && typeof hash === "string" && typeof prevHash === "string"
+      ? { event: bytes(event), hash: bytes(hash), prevHash: bytes(prevHash) }
+      : undefined,
+  );
+  return cluster === "" || read === undefined ? undefined : { cluster, ...read };
 }
-
-const NUMBER = /^[0-9]{1,19}$/;
 
 function base64(value: Uint8Array): string {
   return Buffer.from(value).toString("base64");

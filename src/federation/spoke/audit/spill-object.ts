@@ -1,9 +1,9 @@
 import type { ConfigMapObject } from "../../../api/builtin.ts";
 import { LABELS, NAMESPACES } from "../../../api/names.ts";
-import type { JsonObject } from "../../../base/json.ts";
-import { isJsonObject } from "../../../base/json.ts";
+import { type JsonObject, isJsonObject } from "../../../base/json.ts";
 import type { HeldAuditEvent } from "../../outbox/audit-log.ts";
 import { parseAuditEvent } from "../../audit/audit-chain.ts";
+import { type NumberedEvents, readNumberedEvents } from "../../audit/numbered-events.ts";
 
 /** Label of spilled events, so that one list finds them all. */
 export const SPILL_LABEL = "seam.ontai.dev/audit-spill";
@@ -13,11 +13,7 @@ export const MAX_SPILL_BYTES = 256 * 1024;
 const EVENT_OVERHEAD_BYTES = 40;
 
 /** Consecutive events of one numbering as they lie in a ConfigMap. */
-export interface SpilledEvents {
-  readonly epoch: bigint;
-  /** At least one, consecutive. */
-  readonly events: readonly { readonly sequence: bigint; readonly event: JsonObject }[];
-}
+export type SpilledEvents = NumberedEvents<{ readonly event: JsonObject }>;
 
 /** `conductor-audit-spill-{epoch}-{first number}`: an epoch is one store, so no other store gives this name. */
 export function spillName(epoch: bigint, first: bigint): string {
@@ -52,23 +48,6 @@ export function spillObject(clusterId: string, epoch: bigint, events: readonly H
 }
 
 /** Reads an object; undefined when it is not what an agent wrote. */
-export function readSpill({ data }: ConfigMapObject): SpilledEvents | undefined {
-  const { epoch = "", events = "" } = data ?? {};
-  let list: unknown;
-  try {
-    list = JSON.parse(events);
-  } catch {
-    return undefined; // somebody wrote something else there: the caller says so and leaves it
-  }
-  if (!NUMBER.test(epoch) || !Array.isArray(list) || list.length === 0) return undefined;
-  const read: { sequence: bigint; event: JsonObject }[] = [];
-  for (const entry of list as readonly unknown[]) {
-    if (typeof entry !== "object" || entry === null) return undefined;
-    const { sequence, event } = entry as Readonly<Record<string, unknown>>;
-    if (typeof sequence !== "string" || !NUMBER.test(sequence) || !isJsonObject(event)) return undefined;
-    read.push({ sequence: BigInt(sequence), event });
-  }
-  return { epoch: BigInt(epoch), events: read };
+export function readSpill(object: ConfigMapObject): SpilledEvents | undefined {
+  return readNumberedEvents(object, ({ event }) => (isJsonObject(event) ? { event } : undefined));
 }
-
-const NUMBER = /^[0-9]{1,16}$/;

@@ -8,6 +8,7 @@ import type { IndexRevocation } from "../index/index-document.ts";
 import { auditBatch, loadedFact } from "../outbox/load-facts.ts";
 import type { Outbox } from "../outbox/outbox.ts";
 import { verifyRevocation } from "../revocation/verify-revocation.ts";
+import { PAYLOAD_TYPES, encodeEnvelope } from "../../trust/dsse.ts";
 import { type FrameBodies, encodeFrame } from "../session/encode-frame.ts";
 import { type Frame, payloadCase } from "../session/frame.ts";
 import type { ResponsePayload } from "../session/payload.ts";
@@ -382,10 +383,18 @@ export class AgentRun {
     this.step({ type: "RevokeDone", serial: push.serial, ...outcome });
   }
 
+  /** The index in force, as it was signed. */
+  async #signedIndex(): Promise<Uint8Array> {
+    const { index } = await this.#outbox.record();
+    if (index === undefined) throw new Error("no index is held");
+    const { body, signatures } = index;
+    return encodeEnvelope({ payloadType: PAYLOAD_TYPES.index, body, signatures });
+  }
+
   async #enforce(token: number, floors: readonly IndexRevocation[]): Promise<void> {
     let ok = true;
     try {
-      await this.#options.events.enforceFloors(floors);
+      await this.#options.events.enforceFloors(floors, () => this.#signedIndex());
     } catch (error) {
       ok = false;
       this.#log.error({ err: error }, "revocation floors of the index could not be put in force; tried again");

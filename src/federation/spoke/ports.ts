@@ -85,8 +85,8 @@ export interface SpokeEvents {
     revocation: RevocationBody,
     envelope: Uint8Array,
   ): Promise<{ readonly applied: boolean; readonly detail: string }>;
-  /** Floors of the index in force: as {@link revoke}, for all of them; raising one again does nothing. A rejection is tried again. */
-  enforceFloors(floors: readonly IndexRevocation[]): Promise<void>;
+  /** Floors of the index in force: as {@link revoke}, for all of them; raising one again does nothing. A rejection is tried again. `signedIndex` is their proof: its envelope, JSON form. */
+  enforceFloors(floors: readonly IndexRevocation[], signedIndex: () => Promise<Uint8Array>): Promise<void>;
   /** The audit log came under another pressure, or lost allows; told at start as well. */
   auditLog?(state: AuditLogState): void;
   /** An index was refused: it is not trusted, or not understood. */

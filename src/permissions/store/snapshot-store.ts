@@ -72,9 +72,10 @@ export interface SnapshotStore {
    * Persists a prepared offer and swaps it in, after another look at it: a revocation, another key ring or another clock may have come in
    * between. Durable when it resolves.
    *
+   * @param secondHand true for what lay somewhere before it came here: its age counts from when it was issued, as after a restart
    * @throws SnapshotRefused as {@link prepare}; Error for an offer that this store did not prepare
    */
-  activate(prepared: PreparedSnapshot): Promise<ActiveSnapshot>;
+  activate(prepared: PreparedSnapshot, secondHand?: boolean): Promise<ActiveSnapshot>;
   /** Raises the revocation floor, durably; what is held under it stops deciding. Resolves with whether something was held. */
   revokeBelow(minSequence: number): Promise<{ readonly dropped: boolean }>;
   /**
@@ -264,7 +265,7 @@ class DurableSnapshotStore implements SnapshotStore {
     return { kind: "activation", statement, keyId, envelope, index, content };
   }
 
-  activate(offer: PreparedSnapshot): Promise<ActiveSnapshot> {
+  activate(offer: PreparedSnapshot, secondHand = false): Promise<ActiveSnapshot> {
     return this.#inTurn(async () => {
       if (!isPrepared(offer) || !this.#prepared.has(offer))
         throw new Error("this offer was not prepared by this store");
@@ -282,13 +283,14 @@ class DurableSnapshotStore implements SnapshotStore {
       }
       await this.#files.save(offer.envelope, statement.contentHash, offer.content);
       const { clock } = this.#options;
+      const ageMs = secondHand ? Math.max(0, clock.now() - statement.issuedAtMs) : 0;
       const current: ActiveSnapshot = {
         statement,
         index,
         keyId,
         consistencyToken: consistencyToken(statement, statement.contentHash),
-        verifiedMonotonicMs: clock.monotonic(),
-        verifiedAtMs: clock.now(),
+        verifiedMonotonicMs: clock.monotonic() - ageMs,
+        verifiedAtMs: clock.now() - ageMs,
       };
       this.current = current;
       this.#revoked = false;

@@ -11,6 +11,7 @@ import { systemRandom } from "../../../src/base/random.ts";
 import { parseAuditEvent } from "../../../src/federation/audit/audit-chain.ts";
 import { factOutbox } from "../../../src/federation/outbox/fact-outbox.ts";
 import { openOutbox } from "../../../src/federation/outbox/outbox.ts";
+import { encodeIndex } from "../../../src/federation/index/encode-index.ts";
 import { encodeRevocation } from "../../../src/federation/revocation/revocation-body.ts";
 import { startAuditHandover } from "../../../src/federation/spoke/audit/audit-handover.ts";
 import { startAuditSpill } from "../../../src/federation/spoke/audit/audit-spill.ts";
@@ -203,7 +204,9 @@ describe("a replica that follows the mirror", () => {
   it("has a revocation before the agent says that it is in force, and answers again by a snapshot above it", async () => {
     await expect.poll(() => followers.known, PATIENT).toBe(1);
     const floor = sequence + 1;
-    const outcome = await handler.revoke(floor, revocation(floor));
+    const outcome = await handler.revoke(floor, () =>
+      Promise.resolve({ kind: "revocation", envelope: revocation(floor) }),
+    );
     // At this very moment, not some time after it.
     expect([other.current, other.state().freshness, other.floor.minimumSequence]).toEqual([
       undefined,
@@ -222,6 +225,27 @@ describe("a replica that follows the mirror", () => {
     await joined.closed;
   });
 
+  it("takes the signed index as the proof of a floor whose own message was lost", async () => {
+    const floor = sequence + 1;
+    const body = encodeIndex({
+      _type: "FederationIndex/v1",
+      cluster: "tenant-1",
+      epoch: 1_700_000_000,
+      sequence: 5,
+      issuedAt: "2026-01-01T00:00:00Z",
+      expiresAt: "2026-01-02T00:00:00Z",
+      keyId: key.signer.keyId,
+      items: [],
+      revocations: [{ target: "PermissionSnapshot", name: "snapshot-tenant-1", floor, serial: 2 }],
+    });
+    const envelope = encodeEnvelope(signEnvelope(PAYLOAD_TYPES.index, body, key.signer));
+    const outcome = await handler.revoke(floor, () => Promise.resolve({ kind: "index", envelope }));
+    expect([other.state().freshness, other.floor.minimumSequence]).toEqual(["REVOKED", floor]);
+    expect(outcome.applied).toBe(true);
+    await deliver(contractContent(SUBJECTS));
+    await same();
+  });
+
   it("believes no revocation that nobody signed", async () => {
     const far = sequence + 1_000;
     await tenant.cluster.patch(
@@ -230,7 +254,7 @@ describe("a replica that follows the mirror", () => {
       {
         type: "merge",
         body: {
-          binaryData: { "permission-snapshot": Buffer.from(revocation(far, testKey().signer)).toString("base64") },
+          binaryData: { envelope: Buffer.from(revocation(far, testKey().signer)).toString("base64") },
         },
       },
     );
@@ -249,7 +273,9 @@ describe("a replica that follows the mirror", () => {
     );
     await expect.poll(() => followers.known, PATIENT).toBe(2);
     const floor = sequence + 1;
-    const outcome = await handler.revoke(floor, revocation(floor));
+    const outcome = await handler.revoke(floor, () =>
+      Promise.resolve({ kind: "revocation", envelope: revocation(floor) }),
+    );
     expect(outcome).toEqual({
       applied: false,
       detail: "in force on this replica and on 1 that follow; not confirmed by follower-stuck",
@@ -260,7 +286,7 @@ describe("a replica that follows the mirror", () => {
   });
 
   it("is stale and expires as the agent does when nothing is renewed, and serves what it holds after a restart", async () => {
-    const short = { ...contractContent(SUBJECTS), freshnessWindowSeconds: 1, maxOfflineSeconds: 3 };
+    const short = { ...contractContent(SUBJECTS), freshnessWindowSeconds: 1, maxOfflineSeconds: 12 };
     await deliver(contractContent(SUBJECTS.slice(1)));
     await same();
     follower.end.abort();
@@ -273,7 +299,14 @@ describe("a replica that follows the mirror", () => {
     await deliver(short);
     await same();
     await expect.poll(() => other.state().freshness, PATIENT).toBe("STALE");
-    await expect.poll(() => other.state().freshness, PATIENT).toBe("EXPIRED");
+    // Who comes later counts from when it was issued, not from when it came.
+    const late = await open("latecomer");
+    const joined = follow("follower-latecomer", late);
+    await expect.poll(() => inForce(late), PATIENT).toBe(inForce(own));
+    expect(late.state().ageMs).toBeGreaterThan(1_000);
+    joined.end.abort();
+    await joined.closed;
+    await expect.poll(() => other.state().freshness, { timeout: 28_000, interval: 100 }).toBe("EXPIRED");
     await deliver(contractContent(SUBJECTS));
     await same();
   });

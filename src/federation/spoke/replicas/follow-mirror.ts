@@ -12,7 +12,7 @@ import type { SnapshotStore } from "../../../permissions/store/snapshot-store.ts
 import type { KeyLookup } from "../../../trust/dsse.ts";
 import { ENVELOPE_ANNOTATION, MIRRORED, mirroredBy, mirroredContent } from "../items/snapshot/snapshot-mirror.ts";
 import { FOLLOWER_RENEW_MS, followerLease, followerLeaseName } from "./follower-lease.ts";
-import { REVOCATIONS_TYPE, noticedRevocation } from "./revocation-notice.ts";
+import { REVOCATIONS_TYPE, noticedFloor } from "./revocation-notice.ts";
 
 /** Name under which followers write their Leases. */
 const FIELD_MANAGER = "conductor-follower";
@@ -129,9 +129,9 @@ class MirrorFollower implements FollowedMirror {
     try {
       // First: what is revoked must not be taken in, nor answered from while the rest is read.
       for (const object of this.#revocations.list()) {
-        const revocation = noticedRevocation(object, clusterId, keys);
-        if (revocation === undefined) log.warn({ configMap: object.metadata.name }, "is no signed revocation; ignored");
-        else if (revocation.minSequence > store.floor.minimumSequence) await store.revokeBelow(revocation.minSequence);
+        const floor = noticedFloor(object, clusterId, keys);
+        if (floor === undefined) log.warn({ configMap: object.metadata.name }, "proves no revocation; ignored");
+        else if (floor > store.floor.minimumSequence) await store.revokeBelow(floor);
       }
       await this.#takeIn();
     } catch (error) {
@@ -147,7 +147,8 @@ class MirrorFollower implements FollowedMirror {
     const envelope = mirror?.metadata.annotations?.[ENVELOPE_ANNOTATION];
     if (mirror === undefined || envelope === undefined || envelope === this.#accepted) return;
     const offer = await store.prepare(Buffer.from(envelope), () => mirroredContent(cluster, mirror));
-    await store.activate(offer);
+    // However long it lay in the mirror counts: nobody renewed it since.
+    await store.activate(offer, true);
     this.#accepted = envelope;
   }
 

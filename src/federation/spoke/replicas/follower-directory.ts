@@ -8,7 +8,7 @@ import type { Cluster } from "../../../cluster/cluster.ts";
 import { type Informer, startInformer } from "../../../controller/cache/informer.ts";
 import type { LeaseObject } from "../../../api/builtin.ts";
 import { FOLLOWER_DURATION_MS, FOLLOWER_LABEL, followerWord } from "./follower-lease.ts";
-import { noticeRevocation } from "./revocation-notice.ts";
+import { type FloorNotice, noticeFloor } from "./revocation-notice.ts";
 
 /** Longest that a revocation waits for the replicas that follow, milliseconds. */
 export const CONFIRM_MS = 5_000;
@@ -69,16 +69,16 @@ export class FollowerDirectory {
   }
 
   /**
-   * Brings a signed revocation to every replica that follows, and waits until each that is heard of has raised its floor durably. Answers
+   * Brings the proof of a floor to every replica that follows, and waits until each that is heard of has raised its floor durably. Answers
    * how far it reached: an acknowledgement must not say more than that.
    */
-  async revoke(envelope: Uint8Array, minSequence: number): Promise<Reached> {
+  async revoke(notice: () => Promise<FloorNotice>, minSequence: number): Promise<Reached> {
     const { cluster, clock, signal, log } = this.#parts;
     const deadline = clock.monotonic() + CONFIRM_MS;
     try {
       await this.#within(this.#leases.synced, deadline);
       if (this.known === 0 && this.#leases.hasSynced) return { all: true, detail: "" };
-      await noticeRevocation(cluster, envelope);
+      if (this.#live().some(({ floor }) => floor < minSequence)) await noticeFloor(cluster, await notice());
     } catch (error) {
       log.warn({ error: errorMessage(error) }, "a revocation could not be told to the other replicas");
       return {

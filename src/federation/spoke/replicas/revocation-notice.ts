@@ -1,19 +1,43 @@
 import { ConfigMap, type ConfigMapObject } from "../../../api/builtin.ts";
 import { FIELD_MANAGERS, LABELS, NAMESPACES } from "../../../api/names.ts";
 import type { Cluster } from "../../../cluster/cluster.ts";
-import type { KeyLookup } from "../../../trust/dsse.ts";
-import type { RevocationBody } from "../../revocation/revocation-body.ts";
+import { SeamError } from "../../../base/errors.ts";
+import { type KeyLookup, PAYLOAD_TYPES, decodeEnvelope, verifyEnvelope } from "../../../trust/dsse.ts";
+import { parseIndex } from "../../index/parse-index.ts";
 import { verifySignedRevocation } from "../../revocation/verify-revocation.ts";
 
-/** ConfigMap with the newest signed revocation of the permission snapshot, for the replicas that hold no stream (R-4.51). */
-export const REVOCATIONS_NAME = "conductor-revocations";
-/** Value of the snapshot-type label of {@link REVOCATIONS_NAME}: one watch finds it. */
+/** Value of the snapshot-type label of notices: one watch finds them. */
 export const REVOCATIONS_TYPE = "revocations";
-const KEY = "permission-snapshot";
+/** Largest envelope that fits an object, bytes; base64 and the rest of the object come on top. */
+const MAX_NOTICE_BYTES = 700 * 1024;
+const KEY = "envelope";
 
-/** Writes a signed revocation down, durably. @throws ApiStatusError when the API server does not take it */
-export async function noticeRevocation(cluster: Cluster, envelope: Uint8Array): Promise<void> {
-  const key = { namespace: NAMESPACES.ont, name: REVOCATIONS_NAME };
+/** What proves a floor of the permission snapshot: a signed revocation, or a signed index that names it. */
+export interface FloorNotice {
+  readonly kind: "revocation" | "index";
+  /** Signed envelope, JSON form. */
+  readonly envelope: Uint8Array;
+}
+
+const NAMES: Readonly<Record<FloorNotice["kind"], string>> = {
+  revocation: "conductor-revocations",
+  index: "conductor-revocations-index",
+};
+
+/**
+ * Writes a proof down for the replicas that hold no stream (R-4.51), durably.
+ *
+ * @throws SeamError `NoticeTooLarge`; ApiStatusError when the API server does not take it
+ */
+export async function noticeFloor(cluster: Cluster, { kind, envelope }: FloorNotice): Promise<void> {
+  const key = { namespace: NAMESPACES.ont, name: NAMES[kind] };
+  if (envelope.length > MAX_NOTICE_BYTES)
+    throw new SeamError({
+      reason: "NoticeTooLarge",
+      object: `ConfigMap ${key.name}`,
+      expected: `at most ${MAX_NOTICE_BYTES} bytes, found ${envelope.length}`,
+      remedy: "none is needed: followers hear of the floor with the next snapshot",
+    });
   await cluster.patch(
     ConfigMap,
     key,
@@ -30,14 +54,30 @@ export async function noticeRevocation(cluster: Cluster, envelope: Uint8Array): 
   );
 }
 
-/** The revocation that stands in an object; undefined for anything that no trusted key signed for this cluster. */
-export function noticedRevocation(
+/** The floor that an object proves; undefined for anything that no trusted key signed for this cluster. */
+export function noticedFloor(
   { metadata, binaryData }: ConfigMapObject,
   clusterId: string,
   keys: KeyLookup,
-): RevocationBody | undefined {
+): number | undefined {
   const encoded = binaryData?.[KEY];
-  if (metadata.name !== REVOCATIONS_NAME || encoded === undefined) return undefined;
-  const verdict = verifySignedRevocation(Buffer.from(encoded, "base64"), clusterId, keys);
-  return verdict.ok ? verdict.revocation : undefined;
+  if (encoded === undefined) return undefined;
+  const envelope = Buffer.from(encoded, "base64");
+  switch (metadata.name) {
+    case NAMES.revocation: {
+      const verdict = verifySignedRevocation(envelope, clusterId, keys);
+      return verdict.ok && verdict.revocation.target !== "PackInstalled" ? verdict.revocation.minSequence : undefined;
+    }
+    case NAMES.index: {
+      const signed = decodeEnvelope(envelope);
+      if (signed === undefined || !verifyEnvelope(signed, PAYLOAD_TYPES.index, keys).ok) return undefined;
+      // Floors only rise: an older index proves no more than an older floor.
+      const parsed = parseIndex(signed.body);
+      if (!parsed.ok || parsed.document.cluster !== clusterId) return undefined;
+      const floors = parsed.document.revocations.filter(({ target }) => target !== "PackInstalled");
+      return Math.max(0, ...floors.map(({ floor }) => floor));
+    }
+    default:
+      return undefined;
+  }
 }

@@ -121,8 +121,8 @@ describe("revocations on a tenant", () => {
       { target: "PermissionSnapshot", name: "snapshot-east", floor: 9, serial: 2 },
     ] as const;
     const revocations = start();
-    await revocations.enforceFloors(floors);
-    await revocations.enforceFloors(floors);
+    await revocations.enforceFloors(floors, () => Promise.resolve(NO_ENVELOPE));
+    await revocations.enforceFloors(floors, () => Promise.resolve(NO_ENVELOPE));
     expect(snapshotFloors).toEqual([9, 9]);
     const again = await rig.restarted(tenant);
     expect(await again.deliver(await again.pack(name, 1, config(name, "good")))).toBe("verify REVOKED");

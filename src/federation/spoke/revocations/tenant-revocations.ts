@@ -5,17 +5,24 @@ import type { IndexRevocation } from "../../index/index-document.ts";
 import type { RevocationBody } from "../../revocation/revocation-body.ts";
 import { markRevoked, revokePack } from "../items/pack/revoke-pack.ts";
 import { type TenantPackParts, packOfFloor } from "../items/pack/tenant-pack-parts.ts";
+import type { FloorNotice } from "../replicas/revocation-notice.ts";
 import type { SpokeEvents } from "../ports.ts";
 
 /** Backoff between attempts to write a receipt. */
 const RECEIPT_RETRY: BackoffPolicy = { baseMs: 500, factor: 2, capMs: 60_000 };
+
+/** Longest that replicas that are heard of and do not confirm hold an index back, milliseconds. */
+const FOLLOWERS_HOLD_MS = 60_000;
 
 /** What puts revocations in force on a tenant. */
 export interface TenantRevocationParts {
   readonly packs: TenantPackParts;
   /** Raises the floor of the permission snapshot; what is held under it stops deciding before this resolves. */
   readonly snapshots: {
-    revoke(minSequence: number, envelope?: Uint8Array): Promise<{ readonly applied: boolean; readonly detail: string }>;
+    revoke(
+      minSequence: number,
+      notice?: () => Promise<FloorNotice>,
+    ): Promise<{ readonly applied: boolean; readonly detail: string }>;
   };
   /** The cluster's audit log. */
   readonly trail: AuditTrail;
@@ -52,8 +59,22 @@ export function startTenantRevocations(parts: TenantRevocationParts): TenantRevo
       case "PermissionSnapshot":
       case "Cluster":
         // A cluster that is cut off answers no more questions; a later snapshot would have to come over a stream it does not get.
-        return snapshots.revoke(minSequence, envelope);
+        return snapshots.revoke(minSequence, () => Promise.resolve({ kind: "revocation", envelope }));
     }
+  };
+  /** When a floor was first found not to be confirmed by every replica; bounded by one. */
+  let waited: { readonly floor: number; readonly sinceMs: number } | undefined;
+  /** An accepted index proves that its floors hold, on the replicas that follow, too: it waits for them, but not for ever. */
+  const raiseSnapshotFloor = async (floor: number, signedIndex: () => Promise<Uint8Array>): Promise<void> => {
+    const { clock, log } = packs;
+    const { applied, detail } = await snapshots.revoke(floor, async () => ({
+      kind: "index",
+      envelope: await signedIndex(),
+    }));
+    if (applied) return;
+    if (waited?.floor !== floor) waited = { floor, sinceMs: clock.monotonic() };
+    if (clock.monotonic() - waited.sinceMs < FOLLOWERS_HOLD_MS) throw new Error(detail);
+    log.error({ floor, detail }, "replicas that follow do not confirm a revocation; the index goes on without them");
   };
   return {
     closed: receipts.closed,
@@ -72,10 +93,10 @@ export function startTenantRevocations(parts: TenantRevocationParts): TenantRevo
       });
       return outcome;
     },
-    async enforceFloors(floors: readonly IndexRevocation[]) {
+    async enforceFloors(floors: readonly IndexRevocation[], signedIndex: () => Promise<Uint8Array>) {
       await Promise.all(
         floors.map(({ target, name, floor }) =>
-          target === "PackInstalled" ? revokeInstalled(name, floor) : snapshots.revoke(floor),
+          target === "PackInstalled" ? revokeInstalled(name, floor) : raiseSnapshotFloor(floor, signedIndex),
         ),
       );
     },

@@ -7,6 +7,7 @@ import { SnapshotRefused } from "../../../../permissions/snapshot/snapshot-failu
 import type { ActiveSnapshot } from "../../../../permissions/store/active-snapshot.ts";
 import type { PreparedSnapshot } from "../../../../permissions/store/snapshot-store.ts";
 import type { ItemContext, ItemHandler, ItemOutcome } from "../../ports.ts";
+import type { FloorNotice } from "../../replicas/revocation-notice.ts";
 import { mirrorSnapshot } from "./snapshot-mirror.ts";
 import { snapshotNack } from "./snapshot-nack.ts";
 import type { SnapshotParts } from "./snapshot-parts.ts";
@@ -95,7 +96,7 @@ export class SnapshotHandler implements ItemHandler {
   /** Raises the revocation floor (R-4.51, R-4.52); what is held under it stops deciding before this resolves. */
   async revoke(
     minSequence: number,
-    envelope?: Uint8Array,
+    notice?: () => Promise<FloorNotice>,
   ): Promise<{ readonly applied: boolean; readonly detail: string }> {
     const { store, followers } = this.#parts;
     const { dropped } = await store.revokeBelow(minSequence);
@@ -103,11 +104,10 @@ export class SnapshotHandler implements ItemHandler {
       await this.#tell();
       await this.#audit("snapshot.revoked", { details: { sequence: minSequence } });
     }
-    // Floors of the index come without an envelope of their own: the other replicas hear of them by the next statement.
     const reached =
-      envelope === undefined || followers === undefined
+      notice === undefined || followers === undefined
         ? { all: true, detail: "" }
-        : await followers.revoke(envelope, minSequence);
+        : await followers.revoke(notice, minSequence);
     const own = dropped ? "" : "nothing below the floor was held; the floor is stored";
     return { applied: reached.all, detail: [own, reached.detail].filter((text) => text !== "").join("; ") };
   }

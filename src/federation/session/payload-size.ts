@@ -5,7 +5,7 @@ import type { Payload } from "./payload.ts";
 export const SMALL_BYTES = 160;
 
 /** Fixed fields and tags of one item report, its digest among them, bytes. */
-const REPORT_BYTES = 128;
+export const REPORT_BYTES = 128;
 
 /**
  * What a message counts in the byte budget: an upper estimate that costs nothing. Bodies come with their exact size

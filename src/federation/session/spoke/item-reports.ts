@@ -12,7 +12,7 @@ import { type IndexDocument, itemKey } from "../../index/index-document.ts";
 import { type InventoryEntry, inventoryDigest } from "../../index/inventory-digest.ts";
 import { ITEM_REPORT_DELAY_MS, REPORTS_FRAME_BYTES, REPORTS_PER_FRAME } from "../limits.ts";
 import { nackMessage } from "../message.ts";
-import { SMALL_BYTES, indexReportBytes, payloadBytes, reportBytes } from "../payload-size.ts";
+import { REPORT_BYTES, SMALL_BYTES, indexReportBytes, payloadBytes, reportBytes } from "../payload-size.ts";
 import type { Payload } from "../payload.ts";
 import type { ItemLevel, ItemRecord } from "./record.ts";
 import type { SentReport, SpokePipe, SpokeStep } from "./step.ts";
@@ -144,6 +144,8 @@ export class ItemReports {
     while (dirty.size > 0) {
       const index = this.#batched ? waiting.waitingReport : undefined;
       const room = pipe.blocked ? 0 : pipe.sending.room(lane);
+      // What is more than the room that is left waits for an acknowledgement: it leaves in whole frames, not in crumbs.
+      if (this.#batched && room < REPORTS_FRAME_BYTES && dirty.size * REPORT_BYTES > room) return false;
       const batch = this.#batch(dirty, index, Math.min(room, REPORTS_FRAME_BYTES), step);
       if (batch === undefined) return dirty.size === 0;
       const { payload, reports } = batch;

@@ -81,8 +81,8 @@ function perform(store: OutboxStore, request: OutboxRequest): unknown {
       return store.loadFacts(request.keys);
     case "loadAudit":
       return store.loadAudit(request.epoch, request.from, request.maxEvents, request.maxBytes);
-    case "checkBlob":
-      return store.checkBlob(request.digest);
+    case "readChunks":
+      return store.readChunks(request.digest, request.from, request.most);
     case "readBlob":
       return store.readBlob(request.digest);
     case "auditCursor":

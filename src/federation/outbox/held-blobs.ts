@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
 import { invariant } from "../../base/assert.ts";
 import type { Digest } from "../../base/digest.ts";
@@ -30,6 +29,7 @@ export class HeldBlobs {
       ),
       putChunk: db.prepare("INSERT INTO blob_chunks (digest, start, data) VALUES (?, ?, ?)"),
       chunks: db.prepare("SELECT data FROM blob_chunks WHERE digest = ? ORDER BY start"),
+      chunksFrom: db.prepare("SELECT data FROM blob_chunks WHERE digest = ? AND start >= ? ORDER BY start LIMIT ?"),
       markChecked: db.prepare("UPDATE blobs SET checked = 1 WHERE digest = ?"),
       remove: db.prepare("DELETE FROM blobs WHERE digest = ?"),
       removeChunks: db.prepare("DELETE FROM blob_chunks WHERE digest = ?"),
@@ -94,11 +94,9 @@ export class HeldBlobs {
     this.#bytes -= held;
   }
 
-  /** Hashes a wholly held body, chunk by chunk. */
-  check(digest: Digest): boolean {
-    const hash = createHash("sha256");
-    for (const row of this.#statements.chunks.iterate(digest)) hash.update(bytesOf(row as Row, "data"));
-    return `sha256:${hash.digest("hex")}` === digest;
+  /** At most so many of a body's chunks, the first that begins at `from`; none when nothing is held from there on. */
+  chunks(digest: Digest, from: number, most: number): readonly Uint8Array[] {
+    return (this.#statements.chunksFrom.all(digest, from, most) as Row[]).map((row) => bytesOf(row, "data"));
   }
 
   /** A checked body; undefined when it is not held. */

@@ -24,7 +24,7 @@ export type OutboxRequest =
       readonly maxEvents: number;
       readonly maxBytes: number;
     }
-  | { readonly op: "checkBlob"; readonly digest: Digest }
+  | { readonly op: "readChunks"; readonly digest: Digest; readonly from: number; readonly most: number }
   | { readonly op: "readBlob"; readonly digest: string }
   | { readonly op: "auditCursor" }
   | { readonly op: "status" };

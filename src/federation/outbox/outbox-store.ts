@@ -178,9 +178,9 @@ export class OutboxStore {
     return this.#audit.read(epoch, from, maxEvents, maxBytes);
   }
 
-  /** Hashes a wholly held body, chunk by chunk. */
-  checkBlob(digest: Digest): boolean {
-    return this.#blobs.check(digest);
+  /** At most so many of a body's chunks, the first that begins at `from`. */
+  readChunks(digest: Digest, from: number, most: number): readonly Uint8Array[] {
+    return this.#blobs.chunks(digest, from, most);
   }
 
   /** A checked body; undefined when it is not held. */

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { nextTurn } from "../../base/next-turn.ts";
 import { digestOf } from "../../base/digest.ts";
 import { SeededRandom } from "../../base/random.ts";
 import { CHAIN_START, auditHash } from "../audit/audit-chain.ts";
@@ -186,11 +187,11 @@ describe("the disk", () => {
     const order: string[] = [];
     const first = queue.ask({ op: "apply", writes: [{ type: "PutTerm", term: 1n }], nowMs: 0 });
     const done = first.then(() => order.push("write"));
-    const read = new Promise((resolve) => setImmediate(resolve)).then(async () => {
+    const read = nextTurn().then(async () => {
       await queue.ask({ op: "record" });
       order.push("read");
     });
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    for (let turn = 0; turn < 20; turn++) await nextTurn();
     expect(order).toEqual([]);
     gate.resolve();
     await Promise.all([done, read]);

@@ -1,4 +1,5 @@
 import { SeamError } from "../../base/errors.ts";
+import { nextTurn } from "../../base/next-turn.ts";
 import { type OutboxOutcome, MAX_GROUP, performGroup } from "./group-commit.ts";
 import { type OutboxRequest, isRepeatable, isWrite } from "./outbox-request.ts";
 import type { OutboxStore } from "./outbox-store.ts";
@@ -72,7 +73,7 @@ export class StoreQueue {
   async #run(): Promise<void> {
     while (this.#waiting.length > 0) {
       // A turn later: every request of this turn joins the group.
-      await new Promise((resolve) => setImmediate(resolve));
+      await nextTurn();
       const group = this.#waiting.slice(0, MAX_GROUP);
       this.#waiting = this.#waiting.slice(MAX_GROUP);
       try {

@@ -12,7 +12,7 @@ import {
 import { findCondition } from "../../api/conditions.ts";
 import type { PermissionSnapshot } from "../../api/kinds/permission-snapshot.ts";
 import type { FederationStatus, RunnerConfig } from "../../api/kinds/runner-config.ts";
-import { NAMESPACES, snapshotName } from "../../api/names.ts";
+import { NAMESPACES, SECRET_NAMES, snapshotName } from "../../api/names.ts";
 import type { AgentView, IndexPositionView, RefusedIndexView } from "../../federation/hub/hub-view.ts";
 import type { DesiredIndex } from "../../federation/hub/ports.ts";
 import { agentRevision } from "./agent-revision.ts";
@@ -126,7 +126,14 @@ function degradedReason(
 
 /** A refusal of a whole index, for people. */
 export function refusalText({ epoch, sequence, reason, detail }: RefusedIndexView): string {
-  return `refuses index ${epoch}.${sequence}: ${reason}${detail === "" ? "" : `, ${detail}`}; the last good one stays in force`;
+  return `refuses index ${epoch}.${sequence}: ${reason}${detail === "" ? "" : `, ${detail}`}; the last good one stays in force${refusalRemedy(reason)}`;
+}
+
+/** An index that goes back is what a management cluster restored from a backup signs, and nobody but a person knows that it was. */
+function refusalRemedy(reason: string): string {
+  if (reason !== "ROLLBACK_REJECTED" && reason !== "EQUIVOCATION") return "";
+  const { federationIndex, federationIndexLedger } = SECRET_NAMES;
+  return `. If the management cluster was restored from a backup, delete ConfigMap ${federationIndexLedger} and Secret ${federationIndex} in the tenant's namespace: the next index begins a new epoch`;
 }
 
 function desiredState({ document, digest }: DesiredIndex): IndexState {

@@ -8,6 +8,7 @@ import { silentLog } from "../../src/base/log.ts";
 import { systemRandom } from "../../src/base/random.ts";
 import { type ConnectedCluster, httpCluster } from "../../src/cluster/kubernetes/http-cluster.ts";
 import { kubeconfigFor } from "../../src/cluster/serve/kubeconfig.ts";
+import { PROCESS_OPTIONS } from "../../src/roles/process-options.ts";
 import { CertificateAuthority } from "../../src/trust/ca/certificate-authority.ts";
 import { startRealApiServer } from "../../test/support/real-api-server.ts";
 
@@ -41,7 +42,7 @@ export async function startEmbedded(): Promise<MeasuredServer> {
     writeFileSync(join(directory, name), text, { mode: 0o600 });
   const began = performance.now();
   const child = fork(join(import.meta.dirname, `embedded-server-child${extname(import.meta.filename)}`), [directory], {
-    execArgv: ["--disable-warning=ExperimentalWarning"],
+    execArgv: ["--disable-warning=ExperimentalWarning", ...PROCESS_OPTIONS.management],
   });
   const { url } = (await answer(child)) as { readonly url: string };
   const pair = { caPem: ca.certificatePem, clientCertPem: admin.certificatePem, clientKeyPem: admin.privateKeyPem };

@@ -106,8 +106,7 @@ serve(async (command: Command): Promise<Answer> => {
       return { port: (await start(command)).port };
     case "awaitConnected": {
       const { view } = hub ?? fail();
-      const live = (): number => clusters.filter((cluster) => view.agent(cluster)?.connected === true).length;
-      await until(() => live() >= command.count);
+      await until(() => view.connected >= command.count);
       return {};
     }
     case "changeUnseen":

@@ -1,4 +1,6 @@
-import { type AddressInfo, type Server, type Socket, createServer } from "node:net";
+import { spawn } from "node:child_process";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { type AddressInfo, type Server, Socket, connect, createServer } from "node:net";
 import { Server as TlsServer, createServer as createTlsServer } from "node:tls";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { systemClock } from "../../base/clock.ts";
@@ -96,6 +98,31 @@ describe("dialStream", () => {
     const port = await listen(() => createServer(shed));
     await expect(dial(port)).rejects.toMatchObject({ answered: true });
     await hangsUp();
+  });
+
+  it("leaves no socket behind that goes on asking when nobody answers TCP", async () => {
+    // A stopped process whose backlog is full: the kernel drops what else comes.
+    const program =
+      "const s=require('net').createServer();s.listen({port:0,host:'127.0.0.1',backlog:1},()=>process.send(s.address().port))";
+    const child = spawn(process.execPath, ["-e", program], { stdio: ["ignore", "ignore", "ignore", "ipc"] });
+    const port = await new Promise<number>((resolve) => child.once("message", (bound) => resolve(Number(bound))));
+    child.kill("SIGSTOP");
+    const fillers = Array.from({ length: 8 }, () => connect(port, "127.0.0.1").on("error", () => {}));
+    const made: Socket[] = [];
+    const note = (message: unknown): void => {
+      const socket: unknown = Reflect.get(Object(message), "socket");
+      if (socket instanceof Socket) made.push(socket);
+    };
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    subscribe("net.client.socket", note);
+    try {
+      await expect(dial(port)).rejects.toThrow(/TCP connect: not finished within 200 ms/);
+      expect(made.map(({ destroyed }) => destroyed)).toEqual([true]);
+    } finally {
+      unsubscribe("net.client.socket", note);
+      for (const filler of fillers) filler.destroy();
+      child.kill("SIGKILL");
+    }
   });
 
   it("refuses a server whose certificate is for another host", async () => {

@@ -1,5 +1,7 @@
 import { type ChannelInterface, Client, type ClientDuplexStream, Metadata, connectivityState } from "@grpc/grpc-js";
-import type { Socket } from "node:net";
+import { AsyncLocalStorage } from "node:async_hooks";
+import { subscribe } from "node:diagnostics_channel";
+import { Socket } from "node:net";
 import { KEEPALIVE_PING_MS, KEEPALIVE_TIMEOUT_MS } from "../../trust/tls/connection-limits.ts";
 import { clientCredentials } from "../../trust/tls/client-credentials.ts";
 import type { TlsMaterial } from "../../trust/tls/tls-material.ts";
@@ -20,6 +22,17 @@ export const DEFAULT_DIAL_DEADLINES: DialDeadlines = { tcpMs: 5_000, tlsMs: 10_0
 
 /** HTTP/2 receive window of an agent, bytes: two chunks in flight on a long path. */
 const FLOW_CONTROL_WINDOW_BYTES = 512 * 1024;
+
+/**
+ * Who hears of the TCP socket that the library makes for a dial, before it is connected. The library forgets a socket that nobody answers
+ * when its channel is closed, and the kernel would go on asking for two minutes: an agent that dials every few seconds would have a dozen
+ * such sockets, all of which a hub has to take in, and to see closed, when the path is back.
+ */
+const DIALLING = new AsyncLocalStorage<(socket: Socket) => void>();
+subscribe("net.client.socket", (message) => {
+  const socket: unknown = Reflect.get(Object(message), "socket");
+  if (socket instanceof Socket) DIALLING.getStore()?.(socket);
+});
 
 /** Why a dial failed: names the endpoint and the phase. */
 export class DialError extends Error {
@@ -119,12 +132,18 @@ export function dialStream(options: DialOptions): Promise<WirePipe> {
       "grpc-node.flow_control_window": FLOW_CONTROL_WINDOW_BYTES,
     });
     enter("TCP connect", deadlines.tcpMs);
-    const call: ClientDuplexStream<Uint8Array, Uint8Array> = client.makeBidiStreamRequest(
-      STREAM_METHOD.path,
-      STREAM_METHOD.requestSerialize,
-      STREAM_METHOD.responseDeserialize,
-      new Metadata(),
-      {},
+    const made = (connecting: Socket): void => {
+      if (settled) connecting.destroy();
+      else socket ??= connecting;
+    };
+    const call: ClientDuplexStream<Uint8Array, Uint8Array> = DIALLING.run(made, () =>
+      client.makeBidiStreamRequest(
+        STREAM_METHOD.path,
+        STREAM_METHOD.requestSerialize,
+        STREAM_METHOD.responseDeserialize,
+        new Metadata(),
+        {},
+      ),
     );
     const failed = (error: Error): void => fail(causeOf(error));
     call.once("error", failed);

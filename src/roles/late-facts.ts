@@ -1,5 +1,5 @@
 import type { JsonObject } from "../base/json.ts";
-import { WaitingEvents } from "../federation/outbox/waiting-events.ts";
+import { WaitingEvents } from "../base/waiting-events.ts";
 import type { DecisionLogState, ReplicaState } from "../permissions/service/status-answer.ts";
 import type { FactOutbox } from "../federation/spoke/ports.ts";
 

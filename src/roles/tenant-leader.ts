@@ -12,7 +12,7 @@ import { startEventRecorder } from "../controller/events.ts";
 import { AGENT_CAPABILITIES } from "../federation/capability/agent-capability.ts";
 import { startAuditTrail } from "../federation/audit/audit-trail.ts";
 import { REOPEN_MS } from "../federation/outbox/reopening-outbox.ts";
-import { MAX_EVENTS_IN_MEMORY } from "../federation/outbox/waiting-events.ts";
+import { MAX_EVENTS_IN_MEMORY } from "../base/waiting-events.ts";
 import { startStagedBatches } from "../federation/spoke/audit/staged-batches.ts";
 import { startAuditSpill } from "../federation/spoke/audit/audit-spill.ts";
 import { auditedHandler } from "../federation/spoke/items/audited-handler.ts";

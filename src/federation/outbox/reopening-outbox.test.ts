@@ -9,7 +9,7 @@ import { SeededRandom } from "../../base/random.ts";
 import { parseAuditEvent } from "../audit/audit-chain.ts";
 import { OUTBOX_FILE, type Outbox, openOutbox } from "./outbox.ts";
 import { REOPEN_MS, ReopeningOutbox, type StoreUnavailable } from "./reopening-outbox.ts";
-import { MAX_EVENTS_IN_MEMORY } from "./waiting-events.ts";
+import { MAX_EVENTS_IN_MEMORY } from "../../base/waiting-events.ts";
 
 const PATIENT = { timeout: 20_000, interval: 10 };
 let directory: string;

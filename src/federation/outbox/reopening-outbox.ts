@@ -3,7 +3,7 @@ import { SeamError, errorMessage } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { join } from "node:path";
 import { OUTBOX_FILE, type Outbox, type OutboxOptions, openOutbox } from "./outbox.ts";
-import { WaitingEvents } from "./waiting-events.ts";
+import { WaitingEvents } from "../../base/waiting-events.ts";
 
 /** How soon a store that cannot be opened is tried again, milliseconds. */
 export const REOPEN_MS = 30_000;

@@ -34,7 +34,7 @@ const PACKAGES = new Set([
   "thread-stream",
 ]);
 /** Files of ours, and all of them: each costs a fraction of a millisecond of every start. Raise it knowingly. */
-const MOST_OWN_FILES = 120;
+const MOST_OWN_FILES = 125;
 const MOST_FILES = 280;
 
 let directory: string;

@@ -1,4 +1,4 @@
-import { SeamError } from "../../base/errors.ts";
+import { SeamError } from "./errors.ts";
 
 /** Audit events that wait in memory while the log cannot be opened. */
 export const MAX_EVENTS_IN_MEMORY = 1_000;

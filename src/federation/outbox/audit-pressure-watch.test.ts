@@ -1,10 +1,12 @@
 import { expect, it, onTestFinished, vi } from "vitest";
 import { RecordedMetrics } from "../../../test/support/recorded-metrics.ts";
 import { systemClock } from "../../base/clock.ts";
+import { silentLog } from "../../base/log.ts";
 import { SeededRandom } from "../../base/random.ts";
 import type { AuditLogState } from "../spoke/ports.ts";
 import { AuditPressureWatch } from "./audit-pressure-watch.ts";
 import { memoryOutbox } from "./outbox.ts";
+import { ReopeningOutbox } from "./reopening-outbox.ts";
 
 const CAP = 20_000;
 
@@ -51,4 +53,25 @@ it("counts as full at the cap also when nothing in the log may be dropped", asyn
   expect(pressure).toBe("full");
   for (let n = 0; n < 10; n++) await inner.appendAudit(event, false).catch(() => undefined);
   await expect(inner.appendAudit(event, false)).rejects.toThrow(/raise WAL_MAX_BYTES/);
+});
+
+it("passes on everything that a store can do, whatever it is made of", () => {
+  const inner = memoryOutbox(systemClock, new SeededRandom(1));
+  const reopening = new ReopeningOutbox({
+    directory: "/nowhere",
+    clock: systemClock,
+    random: new SeededRandom(1),
+    open: async () => inner,
+    told: () => {},
+    log: silentLog,
+    signal: new AbortController().signal,
+  });
+  onTestFinished(() => reopening.close());
+  const { outbox } = new AuditPressureWatch({
+    outbox: reopening,
+    capBytes: CAP,
+    metrics: new RecordedMetrics(),
+    told: () => {},
+  });
+  expect(Object.keys(outbox)).toEqual(expect.arrayContaining(Object.keys(inner)));
 });

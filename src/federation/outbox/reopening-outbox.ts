@@ -27,7 +27,7 @@ export interface ReopeningOutboxOptions extends OutboxOptions {
 }
 
 /**
- * The agent's store, opened again and again until it is open, also after its thread died (R-4.36): meanwhile audit events wait in memory,
+ * The agent's store, opened again and again until it is open, also after it was closed under it (R-4.36): meanwhile audit events wait in memory,
  * bounded, and everything else is refused.
  */
 export class ReopeningOutbox implements Outbox {
@@ -78,18 +78,18 @@ export class ReopeningOutbox implements Outbox {
     return this.#outbox === undefined ? this.#waiting.add(droppable, append) : append(this.#outbox);
   };
 
-  async close(): Promise<void> {
+  close: Outbox["close"] = async () => {
     this.#closed = true;
     await this.#opening;
     await this.#outbox?.close();
-  }
+  };
 
   async #with<T>(ask: (outbox: Outbox) => Promise<T>): Promise<T> {
     if (this.#outbox === undefined) throw this.#notOpen();
     return this.#on(this.#outbox, ask(this.#outbox));
   }
 
-  /** A store whose thread is gone is opened again; what was asked of it fails. */
+  /** A store that is closed is opened again; what was asked of it fails. */
   async #on<T>(outbox: Outbox, asked: Promise<T>): Promise<T> {
     try {
       return await asked;

@@ -35,7 +35,7 @@ const PACKAGES = new Set([
 ]);
 /** Files of ours, and all of them: each costs a fraction of a millisecond of every start. Raise it knowingly. */
 const MOST_OWN_FILES = 125;
-const MOST_FILES = 280;
+const MOST_FILES = 286;
 
 let directory: string;
 let tenant: TenantOnDisk;

@@ -123,8 +123,16 @@ async function saidBy(copy: string, args: readonly string[]): Promise<string | u
     // A mutant that does not even load was noticed by nobody.
     if (stdout === "") throw new Error(`nothing ran: ${stderr.slice(0, 2_000)}`, { cause: error });
     const lines = stripVTControlCharacters(stdout).trim().split("\n");
-    const failed = program === FIRST_FAILURE ? lines[0] : lines.find((line) => line.includes("FAIL "));
+    const failed = program === FIRST_FAILURE ? lines[0] : failedTest(stderr);
     if (failed === undefined) throw new Error(`no test ran: ${stdout.slice(0, 2_000)}`, { cause: error });
     return failed.slice(0, 200);
   }
+}
+
+/** The first test that vitest says has failed. */
+function failedTest(stderr: string): string | undefined {
+  return stripVTControlCharacters(stderr)
+    .split("\n")
+    .find((line) => line.includes("FAIL "))
+    ?.trim();
 }

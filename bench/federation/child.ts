@@ -61,7 +61,7 @@ export class Child<C extends { readonly type: string } = Command, A = Answer> {
 
   /** Gives way to the other children on its core, as what runs on machines elsewhere takes nobody's time here. */
   giveWay(): void {
-    if (this.#process.pid !== undefined) setPriority(this.#process.pid, constants.priority.PRIORITY_LOW);
+    if (this.#process.pid !== undefined) setPriority(this.#process.pid, constants.priority.PRIORITY_BELOW_NORMAL);
   }
 
   async #end(how: () => unknown): Promise<void> {

@@ -9,6 +9,7 @@ import { SeededRandom } from "../../base/random.ts";
 import { parseAuditEvent } from "../audit/audit-chain.ts";
 import { OUTBOX_FILE, type Outbox, openOutbox } from "./outbox.ts";
 import { REOPEN_MS, ReopeningOutbox, type StoreUnavailable } from "./reopening-outbox.ts";
+import { storeError } from "./store-error.ts";
 import { MAX_EVENTS_IN_MEMORY } from "../../base/waiting-events.ts";
 
 const PATIENT = { timeout: 20_000, interval: 10 };
@@ -43,6 +44,9 @@ function reopening(folder: string, open: typeof openOutbox = openOutbox): Reopen
   opened.push(outbox);
   return outbox;
 }
+
+const eio = (): Error =>
+  Object.assign(new Error("EIO: i/o error, fdatasync"), { code: "EIO", syscall: "fdatasync", errno: -5 });
 
 const eventOf = (n: number, decision: string): Uint8Array =>
   Buffer.from(`{"action":"a","decision":"${decision}","n":${n}}`);
@@ -107,7 +111,37 @@ describe("ReopeningOutbox", () => {
     expect((await waiting).last).toBe(1n);
   });
 
-  it("opens again when the store's thread dies, and loses nothing that was durable", async () => {
+  it("says that its disk fails, and opens again with everything that was durable when it does not", async () => {
+    let failing = false;
+    const outbox = reopening(directory, async (options) => {
+      if (failing) throw storeError(eio(), directory);
+      const store = await openOutbox(options);
+      const appendAudit: Outbox["appendAudit"] = (...event) =>
+        failing ? Promise.reject(storeError(eio(), directory)) : store.appendAudit(...event);
+      return { ...store, appendAudit };
+    });
+    await outbox.opened;
+    await outbox.appendAudit(eventOf(1, "deny"), false);
+    failing = true;
+    await expect(outbox.appendAudit(eventOf(2, "deny"), false)).rejects.toMatchObject({
+      parts: { reason: "StoreIoError" },
+    });
+    const waiting = outbox.appendAudit(eventOf(3, "deny"), false);
+    await expect.poll(() => clock.sleeping, PATIENT).toBe(1);
+    expect(told).toEqual([
+      {
+        reason: "StoreIoError",
+        detail: expect.stringMatching(/a disk that reads and writes; check the disk.*EIO: i\/o error, fdatasync/),
+      },
+    ]);
+    failing = false;
+    await clock.advance(REOPEN_MS);
+    expect((await waiting).last).toBe(2n);
+    expect(await logged(outbox)).toEqual([1, 3]);
+    expect(told.at(-1)).toBeUndefined();
+  });
+
+  it("opens again when its store was closed, and loses nothing that was durable", async () => {
     const stores: Outbox[] = [];
     const outbox = reopening(directory, async (options) => {
       const store = await openOutbox(options);
@@ -116,7 +150,7 @@ describe("ReopeningOutbox", () => {
     });
     await outbox.opened;
     await outbox.appendAudit(eventOf(1, "deny"), false);
-    // As a thread that ended by itself: whoever asks next is told that the store is closed.
+    // Whoever asks next is told that the store is closed.
     await stores[0]?.close();
     await expect(outbox.appendAudit(eventOf(2, "deny"), false)).rejects.toMatchObject({
       parts: { reason: "StoreClosed" },

@@ -8,6 +8,9 @@ import { WaitingEvents } from "../../base/waiting-events.ts";
 /** How soon a store that cannot be opened is tried again, milliseconds (R-4.36). */
 export const REOPEN_MS = 30_000;
 
+/** Reasons after which a store is of no use until it was opened again. */
+const BROKEN: ReadonlySet<string> = new Set(["StoreClosed", "StoreIoError"]);
+
 /** Why a store is not open. */
 export interface StoreUnavailable {
   /** Stable: that of the error, such as `StoreUnwritable` or `StoreLocked`. */
@@ -89,30 +92,34 @@ export class ReopeningOutbox implements Outbox {
     return this.#on(this.#outbox, ask(this.#outbox));
   }
 
-  /** A store that is closed is opened again; what was asked of it fails. */
+  /** A store whose disk fails, or that is closed, is opened again; what was asked of it fails. */
   async #on<T>(outbox: Outbox, asked: Promise<T>): Promise<T> {
     try {
       return await asked;
     } catch (error) {
-      if (error instanceof SeamError && error.reason === "StoreClosed" && this.#outbox === outbox && !this.#closed) {
+      if (error instanceof SeamError && BROKEN.has(error.reason) && this.#outbox === outbox && !this.#closed) {
         this.#outbox = undefined;
-        this.#tell({ reason: "StoreClosed", detail: `${errorMessage(error)} (${errorMessage(error.cause)})` });
-        this.#open();
+        this.#tell({ reason: error.reason, detail: withCause(error) });
+        this.#open(outbox);
       }
       throw error;
     }
   }
 
-  #open(): void {
-    this.#opening ??= this.#untilOpen().finally(() => {
+  /** @param former gives up its lock first */
+  #open(former?: Outbox): void {
+    this.#opening ??= this.#untilOpen(former).finally(() => {
       this.#opening = undefined;
     });
   }
 
-  async #untilOpen(): Promise<void> {
+  async #untilOpen(former: Outbox | undefined): Promise<void> {
     const { signal, log, open = openOutbox } = this.#options;
     // Whoever made this has it before it is told anything.
     await Promise.resolve();
+    await former?.close().catch((error: unknown) => {
+      log.warn({ error: errorMessage(error) }, "the agent's store could not be closed; it is opened again");
+    });
     while (!this.#closed && !signal.aborted) {
       try {
         const outbox = await open(this.#options);
@@ -124,7 +131,7 @@ export class ReopeningOutbox implements Outbox {
         return;
       } catch (error) {
         const reason = error instanceof SeamError ? error.reason : "StoreUnavailable";
-        const detail = errorMessage(error);
+        const detail = withCause(error);
         log.error({ reason, error: detail, againInMs: REOPEN_MS }, "the agent's store cannot be opened");
         this.#tell({ reason, detail });
         this.#firstTried.resolve(false);
@@ -151,4 +158,10 @@ export class ReopeningOutbox implements Outbox {
       remedy: "opening is tried again every 30 s",
     });
   }
+}
+
+/** What happened, and what the system said of it. */
+function withCause(error: unknown): string {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause === undefined ? errorMessage(error) : `${errorMessage(error)} (${errorMessage(cause)})`;
 }

@@ -10,13 +10,22 @@ const FULL = 13;
 const CANTOPEN = 14;
 const NOTADB = 26;
 
-/** Turns a failure of a local SQLite store into an error a person can act on; anything else passes through. */
+/** What a system call says of a disk without room. */
+const NO_ROOM: ReadonlySet<unknown> = new Set(["ENOSPC", "EDQUOT"]);
+
+/** Turns a failure of a local SQLite store, or of syncing its files, into an error a person can act on; anything else passes through. */
 export function storeError(error: unknown, path: string): Error {
   if (!(error instanceof Error)) return new Error(errorMessage(error));
-  const code = "errcode" in error && typeof error.errcode === "number" ? error.errcode & 0xff : undefined;
+  const code = resultCode(error);
   if (code === undefined) return error;
   const parts = describe(code);
   return parts === undefined ? error : new SeamError({ object: path, ...parts }, { cause: error });
+}
+
+function resultCode(error: Error): number | undefined {
+  if ("errcode" in error && typeof error.errcode === "number") return error.errcode & 0xff;
+  if ("syscall" in error && "code" in error) return NO_ROOM.has(error.code) ? FULL : IOERR;
+  return undefined;
 }
 
 function describe(code: number): { reason: string; expected: string; remedy: string } | undefined {

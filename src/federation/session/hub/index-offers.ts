@@ -1,4 +1,3 @@
-import { SparseMap } from "../../../base/sparse-map.ts";
 import type {
   IndexReport,
   ItemReport,
@@ -8,7 +7,6 @@ import { IndexReport_Outcome } from "../../../api/gen/conductor/federation/v1alp
 import { ProtocolError_Code } from "../../../api/gen/conductor/federation/v1alpha1/session_pb.ts";
 import type { Random } from "../../../base/random.ts";
 import type { DesiredIndex } from "../../hub/ports.ts";
-import { itemKey } from "../../index/index-document.ts";
 import { forEachPair, inItemOrder } from "../../index/item-pairs.ts";
 import { type InventoryEntry, inventoryDigest } from "../../index/inventory-digest.ts";
 import { OFFER_RETRY, OFFER_SWEEP_MS, REFERENCE_SWEEP_MS } from "../limits.ts";
@@ -19,6 +17,7 @@ import { DigestCompare } from "./digest-compare.ts";
 import type { HeldIndex, QuarantinedItem, RefusedIndex } from "./agent-claims.ts";
 import type { OfferPlan } from "./offer.ts";
 import { type PlannedOffer, planOffer, unchangedOffer } from "./offer-plan.ts";
+import { QuarantinedItems } from "./quarantined-items.ts";
 import type { HubPipe, HubStep } from "./step.ts";
 
 /** Sizes, bytes, that decide the form of an offer. */
@@ -40,7 +39,7 @@ export class IndexOffers {
   /** The same, when this process still has the document: diffs need it. */
   accepted: DesiredIndex | undefined = undefined;
   refused: RefusedIndex | undefined = undefined;
-  readonly #quarantine: SparseMap<string, QuarantinedItem> = new SparseMap();
+  readonly #quarantined = new QuarantinedItems();
   readonly #random: Random;
   readonly #counters: HubCounters;
   readonly #sizes: OfferSizes;
@@ -59,7 +58,7 @@ export class IndexOffers {
 
   /** Items that the agent refused for good, by key. */
   get quarantine(): ReadonlyMap<string, QuarantinedItem> {
-    return this.#quarantine.entries;
+    return this.#quarantined.entries;
   }
 
   /** It is this agent's turn to compare range digests. */
@@ -89,7 +88,7 @@ export class IndexOffers {
     this.#needsFull = false;
     this.#agentVersion = agentVersion;
     this.#setHeld(held);
-    this.#quarantine.clear();
+    this.#quarantined.clear();
     for (const report of levels) this.observe(report);
     if (this.refused !== undefined && this.refused.agentVersion !== agentVersion) this.refused = undefined;
   }
@@ -103,16 +102,7 @@ export class IndexOffers {
 
   /** Keeps the record of quarantined digests in step with the agent's reports. */
   observe(report: ItemReport): void {
-    if (report.nack !== undefined && !report.nack.retryable) {
-      this.#quarantine.set(itemKey(report), {
-        digest: report.digest,
-        version: Number(report.version),
-        reason: report.nack.reason,
-      });
-      return;
-    }
-    // Nearly always nothing is quarantined, and a Hello brings the reports of every item.
-    if (this.#quarantine.size > 0) this.#quarantine.delete(itemKey(report));
+    this.#quarantined.observe(report, [this.desired, this.accepted]);
   }
 
   /** A heartbeat says what the agent holds: a silent divergence is found within one interval. */
@@ -174,7 +164,8 @@ export class IndexOffers {
           digest: offered.digest,
         };
         this.accepted = offered;
-        this.#forgetUnnamed(offered);
+        // An index that it has not taken says nothing of what it refused.
+        this.#quarantined.keepNamed([offered]);
         this.#compare.closed(step);
         return undefined;
       case IndexReport_Outcome.NEED_FULL:
@@ -223,13 +214,6 @@ export class IndexOffers {
       this.#compare.deadlineMs,
       this.#outstanding === undefined ? (this.refused?.retryAtMs ?? Infinity) : Infinity,
     );
-  }
-
-  /** What the agent refused of items that its index does not name any more. An index that it has not taken says nothing of them. */
-  #forgetUnnamed({ document }: DesiredIndex): void {
-    if (this.#quarantine.size === 0) return;
-    const named = new Set(document.items.map(itemKey));
-    for (const key of this.#quarantine.keys()) if (!named.has(key)) this.#quarantine.delete(key);
   }
 
   get #sweepAtMs(): number {

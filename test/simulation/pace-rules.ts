@@ -23,8 +23,9 @@ export class PaceRules {
     this.#who = who;
   }
 
-  /** The stream ended: what waited is forgotten, with its backoff. */
+  /** The stream ended: what waited is forgotten, with its backoff, and what is being stored for it says nothing of the next one. */
   ended(): void {
+    this.#storing.clear();
     this.#failedMs.clear();
     this.#left = undefined;
   }

@@ -138,8 +138,12 @@ export class HubEffects {
           const { snapshotReceipt } = this.#shell.store(cluster);
           if (snapshotReceipt !== undefined && fact.kind === "state" && fact.payload.case === "snapshotReceiptReport") {
             this.#world.stir();
-            snapshotReceipt(fact.payload.value)
-              .then((outcome) => this.#process.after(0, () => stored(outcome.kind === "stored" ? write() : outcome)))
+            const { key, payload } = fact;
+            snapshotReceipt(payload.value)
+              .then((outcome) => {
+                if (outcome.kind === "refused") this.#shell.store(cluster).refuses(key, payload.value.reportVersion);
+                this.#process.after(0, () => stored(outcome.kind === "stored" ? write() : outcome));
+              })
               .catch(this.#world.fail);
           } else if (this.#shell.off.stores || (this.#shell.failing() && world.chance(0.6))) stored({ kind: "failed" });
           else if (this.#part === undefined) stored(write());

@@ -71,6 +71,8 @@ export class HubStore {
   /** Ids of the orders that the agent heard of. */
   readonly heardRetries: Set<string> = new Set();
   #serial = 0n;
+  /** Reports that were refused for good, by key and version. */
+  readonly #refused: Set<string> = new Set();
   /** Takes what a tenant says of its permission snapshot; absent without a permission plane. */
   snapshotReceipt: ((report: SnapshotReceiptReport) => Promise<StoreOutcome>) | undefined = undefined;
 
@@ -158,7 +160,10 @@ export class HubStore {
         if (fact.payload.case === "snapshotReceiptReport") this.facts.set(fact.key, fact.payload.value.reportVersion);
         if (fact.payload.case !== "packReceiptReport") return { kind: "stored" };
         const { receiptName, reportVersion } = fact.payload.value;
-        if (receiptName === REFUSED_FACT) return { kind: "refused", reason: "REFUSED", detail: "not for this hub" };
+        if (receiptName === REFUSED_FACT) {
+          this.refuses(fact.key, reportVersion);
+          return { kind: "refused", reason: "REFUSED", detail: "not for this hub" };
+        }
         const before = this.facts.get(fact.key) ?? 0n;
         must(
           this.lenient || reportVersion >= before,
@@ -171,6 +176,11 @@ export class HubStore {
         if (fact.applied) this.pending = this.pending.filter((push) => push.serial !== fact.serial);
         return { kind: "stored" };
     }
+  }
+
+  /** A report is refused for good: what the agent then drops was never stored. */
+  refuses(key: string, version: bigint): void {
+    this.#refused.add(`${key}@${version}`);
   }
 
   /** Insert-if-absent on the number; equal numbers must have equal events. A gap record closes the numbers it names. */
@@ -257,9 +267,10 @@ export class HubStore {
   /** An agent takes something for stored: it must be. */
   check(write: SpokeWrite): void {
     if (write.type === "AcknowledgeFact") {
-      const refused = write.key === `packReceiptReport/${REFUSED_FACT}`;
       must(
-        refused || this.lenient || (this.facts.get(write.key) ?? 0n) >= write.reportVersion,
+        this.#refused.has(`${write.key}@${write.reportVersion}`) ||
+          this.lenient ||
+          (this.facts.get(write.key) ?? 0n) >= write.reportVersion,
         `${this.cluster}: ${write.key}@${write.reportVersion} is acknowledged and not stored`,
       );
     }

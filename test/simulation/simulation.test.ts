@@ -23,6 +23,10 @@ const FOUND: readonly (readonly [number, string])[] = [
     2307,
     "an index that the agent refused took what it had refused of its items out of the hub's mind, and an operator's retry was never sent",
   ],
+  [
+    217_858,
+    "what a twin's stream was still storing landed after the levels were read for the next stream, and stood lower than the agent's word",
+  ],
   [112, "a gap record waited for the next audit event before it was sent"],
 ];
 

@@ -86,7 +86,7 @@ describe("a session over real sockets", () => {
     await until(() => rig.facts.capabilities.get("tenant-1")?.reportVersion === 1n, "the declaration is stored");
     await until(() => hub.view.agent("tenant-1")?.auditStoredThrough === 250n, "all audit events are stored");
     await until(() => spoke.status().session?.audit.ackedThrough === 250n, "the agent knows it");
-    expect((await spoke.storeStatus()).pendingFacts).toBe(0);
+    await expect.poll(async () => (await spoke.storeStatus()).pendingFacts, { timeout: 15_000 }).toBe(0);
   });
 
   it("puts a revocation in force and acknowledges it", async () => {

@@ -64,6 +64,10 @@ describe("simulation of the permission plane over the federation", () => {
     }
   });
 
+  it("seed 400073: a receipt for a snapshot that a restored management cluster does not have is refused, and that is told", async () => {
+    expect((await simulatePermissions(400_073)).failure).toBeUndefined();
+  });
+
   it("replays a seed exactly", async () => {
     const one = await simulatePermissions(42, { traced: true });
     const two = await simulatePermissions(42, { traced: true });

@@ -61,6 +61,8 @@ export class HubSession {
   readonly #rivals = new Rivals();
   /** What the stream that wants to go live said; let go when it does. */
   #hello: Hello | undefined = undefined;
+  /** What is stored of the session was not asked for yet. */
+  #loadDue = false;
   /** Who said Hello last. */
   #agent: Pick<HubSessionView, "agentVersion" | "instanceId" | "storeId"> = UNKNOWN_AGENT;
   #heartbeat: HeartBeat | undefined = undefined;
@@ -128,6 +130,7 @@ export class HubSession {
     const step: HubStep = { nowMs, wallMs, out: [] };
     if (nowMs > this.#deadlineMs) this.#carrier.paused(nowMs - this.#deadlineMs);
     this.#apply(event, step);
+    this.#load(step);
     this.#lanes.tick(step);
     this.#carrier.tick(step);
     if (this.#carrier.pipe !== undefined) this.#lanes.sweep(nowMs);
@@ -310,8 +313,20 @@ export class HubSession {
     this.#rivals.opened(hello.instanceId, step.wallMs);
     this.#heartbeat = undefined;
     this.#carrier.enter("loading", step);
-    step.out.push({ type: "LoadSession", generation: pipe.generation, hello });
+    this.#loadDue = true;
     return undefined;
+  }
+
+  /**
+   * Reads what is stored of the session when nothing of a former stream is being stored any more: that would be read as it was before,
+   * and what this stream reports is compared with it (seed 217858).
+   */
+  #load(step: HubStep): void {
+    const { pipe, phase } = this.#carrier;
+    const hello = this.#hello;
+    if (!this.#loadDue || this.#lanes.facts.length > 0 || pipe === undefined || hello === undefined) return;
+    this.#loadDue = false;
+    if (phase === "loading") step.out.push({ type: "LoadSession", generation: pipe.generation, hello });
   }
 
   #welcome(loaded: LoadedSession, step: HubStep): void {

@@ -310,7 +310,6 @@ export class HubSession {
     this.#hello = hello;
     const { agentVersion, instanceId, storeId } = hello;
     this.#agent = { agentVersion, instanceId, storeId };
-    this.#rivals.opened(hello.instanceId, step.wallMs);
     this.#heartbeat = undefined;
     this.#carrier.enter("loading", step);
     this.#loadDue = true;
@@ -326,7 +325,9 @@ export class HubSession {
     const hello = this.#hello;
     if (!this.#loadDue || this.#lanes.facts.length > 0 || pipe === undefined || hello === undefined) return;
     this.#loadDue = false;
-    if (phase === "loading") step.out.push({ type: "LoadSession", generation: pipe.generation, hello });
+    if (phase !== "loading") return;
+    this.#rivals.opened(hello.instanceId, step.wallMs);
+    step.out.push({ type: "LoadSession", generation: pipe.generation, hello });
   }
 
   #welcome(loaded: LoadedSession, step: HubStep): void {

@@ -108,12 +108,19 @@ describe("dialStream", () => {
     const port = await new Promise<number>((resolve) => child.once("message", (bound) => resolve(Number(bound))));
     child.kill("SIGSTOP");
     const fillers = Array.from({ length: 8 }, () => connect(port, "127.0.0.1").on("error", () => {}));
+    // A backlog of one is full with two.
+    const full = Promise.withResolvers<void>();
+    let connected = 0;
+    for (const filler of fillers)
+      filler.once("connect", () => {
+        if (++connected === 2) full.resolve();
+      });
     const made: Socket[] = [];
     const note = (message: unknown): void => {
       const socket: unknown = Reflect.get(Object(message), "socket");
       if (socket instanceof Socket) made.push(socket);
     };
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await full.promise;
     subscribe("net.client.socket", note);
     try {
       await expect(dial(port)).rejects.toThrow(/TCP connect: not finished within 200 ms/);

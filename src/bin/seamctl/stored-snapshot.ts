@@ -10,19 +10,10 @@ import { isStatus } from "../../cluster/api-status-error.ts";
 import type { Cluster } from "../../cluster/cluster.ts";
 import { type SnapshotContent, contentToJson } from "../../permissions/snapshot/content.ts";
 import { loadContent } from "../../permissions/snapshot/load-content.ts";
+import { CONTENT_MEMBERS } from "../../permissions/snapshot/parse-content.ts";
 
-/** Members of `spec` that are hashed (permissions §8.3). */
-const CONTENT_MEMBERS: ReadonlySet<string> = new Set([
-  "ceilings",
-  "freshnessWindowSeconds",
-  "maxOfflineSeconds",
-  "profiles",
-  "ruleSets",
-  "schemaVersion",
-  "subjects",
-  "suspendedPrincipals",
-  "targetCluster",
-]);
+/** Members of `spec` that are hashed. */
+const HASHED: ReadonlySet<string> = new Set(CONTENT_MEMBERS);
 
 /** A snapshot as a person looks at it. */
 export interface StoredSnapshotView {
@@ -62,7 +53,7 @@ export async function readStoredSnapshot(cluster: Cluster, tenant: string): Prom
 
 function inlineContent({ spec }: PermissionSnapshot): Uint8Array {
   const members = JSON.parse(JSON.stringify(spec)) as JsonObject;
-  const content = Object.fromEntries(Object.entries(members).filter(([name]) => CONTENT_MEMBERS.has(name)));
+  const content = Object.fromEntries(Object.entries(members).filter(([name]) => HASHED.has(name)));
   return Buffer.from(canonicalJson(content));
 }
 

@@ -44,7 +44,8 @@ const BINDING_MEMBERS = ["ruleSet", "scope", "namespaces", "expiresAt", "source"
 const SUBJECT_MEMBERS = ["subjectKind", "namespace", "subjectName", "principalRef", "bindings"];
 const PROFILE_MEMBERS = ["namespace", "name", "principalRef", "generation", "provisioned"];
 const CEILING_MEMBERS = ["fleet", "cluster"];
-const CONTENT_MEMBERS = [
+/** Members of the content (permissions §8.3): all of them are hashed, and nothing else is. */
+export const CONTENT_MEMBERS = [
   "schemaVersion",
   "targetCluster",
   "ceilings",
@@ -54,7 +55,7 @@ const CONTENT_MEMBERS = [
   "suspendedPrincipals",
   "freshnessWindowSeconds",
   "maxOfflineSeconds",
-];
+] as const;
 
 /** A limit was passed: refused before anything was allocated for it. */
 class OverBudget extends Error {

@@ -10,6 +10,7 @@ import { type ContentChunk, chunksOf, parseChunkList } from "../../../../permiss
 import { SnapshotRefused } from "../../../../permissions/snapshot/snapshot-failure.ts";
 import { hash12 } from "../../../../permissions/snapshot/snapshot-version.ts";
 import { contentToJson } from "../../../../permissions/snapshot/content.ts";
+import { CONTENT_MEMBERS } from "../../../../permissions/snapshot/parse-content.ts";
 import { MAX_INLINE_CONTENT_BYTES } from "../../../../permissions/snapshot/limits.ts";
 import type { ActiveSnapshot } from "../../../../permissions/store/active-snapshot.ts";
 import type { SnapshotParts } from "./snapshot-parts.ts";
@@ -95,7 +96,7 @@ export function mirroredBy({ metadata }: PermissionSnapshot): string {
 export async function mirroredContent(cluster: Cluster, { spec }: PermissionSnapshot): Promise<Uint8Array> {
   const chunks = spec.contentRef?.chunks;
   if (chunks === undefined || chunks.length === 0)
-    return Buffer.from(canonicalJson(Object.fromEntries(CONTENT_FIELDS.map((name) => [name, inline(spec, name)]))));
+    return Buffer.from(canonicalJson(Object.fromEntries(CONTENT_MEMBERS.map((name) => [name, inline(spec, name)]))));
   const parts: Uint8Array[] = [];
   for (const { name } of parseChunkList(JSON.stringify(chunks), spec.targetCluster) ?? []) {
     const held = await ifPresent(cluster.get(ConfigMap, { namespace: NAMESPACES.ont, name }));
@@ -106,20 +107,8 @@ export async function mirroredContent(cluster: Cluster, { spec }: PermissionSnap
   return Buffer.concat(parts);
 }
 
-/** Members of the content (permissions §8.3), as they stand in the spec of a mirror. */
-const CONTENT_FIELDS = [
-  "ceilings",
-  "freshnessWindowSeconds",
-  "maxOfflineSeconds",
-  "profiles",
-  "ruleSets",
-  "schemaVersion",
-  "subjects",
-  "suspendedPrincipals",
-  "targetCluster",
-] as const;
-
-function inline(spec: PermissionSnapshot["spec"], name: (typeof CONTENT_FIELDS)[number]): JsonValue {
+/** A member of the content as it stands in the spec of a mirror. */
+function inline(spec: PermissionSnapshot["spec"], name: (typeof CONTENT_MEMBERS)[number]): JsonValue {
   // An object of the API server is JSON.
   return (spec[name] ?? (name === "ceilings" ? {} : [])) as JsonValue;
 }
